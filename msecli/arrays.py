@@ -1,0 +1,85 @@
+"""Arrays as Python callers have them, to float64 NumPy arrays."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from msecli.core.check import as_float64
+from msecli.core.exact import FloatArray
+from msecli.errors import DataError
+
+
+def as_array(values: Any, what: str) -> FloatArray:
+    """Return anything array-like as float64, with NaN for what is masked or null.
+
+    Parameters
+    ----------
+    values : array_like
+        NumPy arrays, also masked ones; lists; pandas Series, DataFrames and Indexes; pyarrow Arrays,
+        ChunkedArrays and Tables; anything with ``__array__``.
+    what : str
+        How an error names it.
+
+    Raises
+    ------
+    DataError
+        If the values are not real numbers, or lists are not rectangular.
+    """
+    library = type(values).__module__.partition(".")[0]
+    if library == "pyarrow":
+        return _from_pyarrow(values, what)
+    if library == "pandas":
+        return _from_pandas(values, what)
+    if isinstance(values, np.ma.MaskedArray):
+        filled, _ = as_float64(np.ma.getdata(values), what)
+        return np.where(np.ma.getmaskarray(values), np.nan, filled)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"{what}: the values do not form a rectangular array ({error})") from error
+    if array.dtype == object and None in array.reshape(-1).tolist():
+        array = np.array([np.nan if value is None else value for value in array.reshape(-1)]).reshape(array.shape)
+    return as_float64(array, what)[0]
+
+
+def _from_pyarrow(values: Any, what: str) -> FloatArray:
+    import pyarrow as pa
+
+    from msecli.sources.arrow import floats
+
+    if isinstance(values, (pa.Table, pa.RecordBatch)):
+        columns = [
+            _from_pyarrow(column, f"{what}, column {name!r}")
+            for name, column in zip(values.schema.names, values.columns, strict=True)
+        ]
+        return np.stack(columns, axis=1) if columns else np.empty((values.num_rows, 0))
+    chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
+    return np.concatenate([np.empty(0), *(floats(chunk, what)[0] for chunk in chunks)])
+
+
+def _from_pandas(values: Any, what: str) -> FloatArray:
+    if values.ndim == 2:
+        columns = [_from_pandas(values[name], f"{what}, column {name!r}") for name in values.columns]
+        return np.stack(columns, axis=1) if columns else np.empty((len(values), 0))
+    if values.dtype.kind in "biuf" and isinstance(values.dtype, np.dtype):
+        return as_float64(values.to_numpy(), what)[0]
+    if getattr(values.dtype, "_is_numeric", False):
+        return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    raise DataError(f"{what}: dtype {values.dtype} is not a real number; convert it first")
+
+
+def check_labels(prediction: Any, target: Any) -> None:
+    """Refuse pandas objects whose rows or columns are labelled differently: they would be paired by position."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None:
+        return
+    tables = (pandas.Series, pandas.DataFrame)
+    if not (isinstance(prediction, tables) and isinstance(target, tables)):
+        return
+    if not prediction.index.equals(target.index):
+        raise DataError("the indexes of prediction and target differ; align them first, or pass .to_numpy()")
+    if prediction.ndim == target.ndim == 2 and not prediction.columns.equals(target.columns):
+        raise DataError("the columns of prediction and target differ; put them in the same order first")

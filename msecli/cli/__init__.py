@@ -1,0 +1,1 @@
+"""The command line: one caller of the Python API."""

@@ -1,0 +1,82 @@
+"""The command group, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from msecli._version import __version__
+from msecli.cli.compute import compute
+from msecli.errors import EXIT_BUG, EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, EXIT_READ_WRITE, MsecliError
+
+EXIT_TERMINATED = 143
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MSECLI", "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="msecli", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Score prediction files against target files: exact, with every row accounted for."""
+
+
+cli.add_command(compute)
+
+
+def main(arguments: Sequence[str] | None = None, program: str = "msecli") -> NoReturn:
+    """Run the command line and exit with the code that says how it went."""
+    # The threads that OpenBLAS starts at import are never used here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    signal.signal(signal.SIGTERM, _terminate)
+    code = guarded(lambda: _invoke(arguments, program))
+    sys.exit(code)
+
+
+def _invoke(arguments: Sequence[str] | None, program: str) -> int:
+    code = cli.main(arguments, prog_name=program, standalone_mode=False)
+    sys.stdout.flush()
+    return code if isinstance(code, int) else 0
+
+
+def guarded(run: Callable[[], int]) -> int:
+    """Return the exit code of a run, with any error told on standard error."""
+    try:
+        return run()
+    except MsecliError as error:
+        return _tell(str(error), error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _tell("interrupted", EXIT_INTERRUPTED)
+    except OSError as error:
+        return _output_failed(error)
+    except Exception:  # noqa: BLE001 - the boundary: what arrives here is a bug, and is shown whole
+        traceback.print_exc()
+        return _tell("this is a bug in msecli; please report it with the lines above", EXIT_BUG)
+
+
+def _tell(message: str, code: int) -> int:
+    click.echo(f"Error: {message}", err=True)
+    return code
+
+
+def _output_failed(error: OSError) -> int:
+    """Standard output could not be written: a closed pipe is a reader that has seen enough."""
+    # Python flushes standard output once more at exit, and would fail once more.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno in (errno.EPIPE, errno.ESHUTDOWN):
+        return EXIT_CLOSED_PIPE
+    return _tell(f"cannot write the result: {error.strerror or error}", EXIT_READ_WRITE)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(EXIT_TERMINATED)

@@ -1,0 +1,138 @@
+"""The options of the commands, each defined once, and what they mean for the API."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from msecli.cli.grouped import GroupedOption
+from msecli.core.metrics import METRICS, PARAMETRIC
+from msecli.core.reduction import REDUCTIONS
+from msecli.outputs import RENDERERS, TEXT_FORMATS, Style
+from msecli.sources import FORMATS
+from msecli.sources.base import Reading
+
+if TYPE_CHECKING:
+    from click.decorators import FC
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+POLICIES = ("raise", "omit", "propagate")
+SUFFIXES = " ".join(renderer.suffix for renderer in RENDERERS.values() if renderer.suffix)
+
+
+def _option(group: str, *names: str, **settings: Any) -> Callable[[FC], FC]:
+    return click.option(*names, cls=GroupedOption, group=group, **settings)
+
+
+def _split(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """`-m a,b -m c` is a, b and c."""
+    return tuple(name.strip() for text in value for name in text.split(",") if name.strip())
+
+
+input_format = _option(
+    "Reading", "--input-format", metavar="FORMAT",
+    help=f"Format of the inputs, if content and suffix mislead: {', '.join(FORMATS)}.",
+)
+delimiter = _option(
+    "Reading", "--delimiter", metavar="CHAR", help="Column delimiter of text files. [default: , or tab for TSV]"
+)
+header = _option(
+    "Reading", "--header/--no-header", default=None,
+    help="Whether text files begin with the column names. Without them columns are named 0, 1, …",
+)
+decimal = _option("Reading", "--decimal", metavar="CHAR", default=".", show_default=True, help="Decimal mark of text files.")
+na_values = _option(
+    "Reading", "--na-values", metavar="WORDS", multiple=True, callback=_split,
+    help="More words for a missing value in text files, besides the empty cell, NA, N/A, null and NaN.",
+)
+encoding = _option("Reading", "--encoding", metavar="NAME", help="Encoding of text files. [default: utf-8]")
+comment = _option("Reading", "--comment", metavar="CHAR", help="Skip lines of text files that begin with CHAR.")
+
+pred = _option(
+    "Row", "-p", "--pred", metavar="COLUMN", multiple=True, help="Prediction column; repeatable, in pairs with -t."
+)
+target = _option("Row", "-t", "--target", metavar="COLUMN", multiple=True, help="Target column; repeatable, in pairs with -p.")
+ignore_index = _option(
+    "Row", "--ignore-index", metavar="VALUE", type=float, multiple=True,
+    help="Leave out elements whose target is VALUE; repeatable, nan is allowed.",
+)
+nan_policy = _option(
+    "Row", "--nan-policy", type=click.Choice(POLICIES), default="raise", show_default=True,
+    help="What to do about missing targets.",
+)
+nan_pred = _option(
+    "Row", "--nan-pred", type=click.Choice(POLICIES), default="raise", show_default=True,
+    help="What to do about missing predictions.",
+)
+
+reduction = _option(
+    "Loss", "-r", "--reduction", type=click.Choice(list(REDUCTIONS)), default="mean", show_default=True,
+    help="How the losses of the elements become one number; batchmean divides by the rows.",
+)
+metrics = _option(
+    "Loss", "-m", "--metrics", metavar="NAMES", multiple=True, callback=_split,
+    help=f"Metrics besides the loss, separated by commas: {', '.join([*METRICS, PARAMETRIC])}.",
+)
+
+grad = _option(
+    "Gradient", "--grad", metavar="FILE", help="Write the gradient with respect to the prediction (.npy .csv .tsv .parquet)."
+)
+grad_target = _option("Gradient", "--grad-target", metavar="FILE", help="Write the gradient with respect to the target.")
+
+output = _option(
+    "Output", "-o", "--output", metavar="FILE", help=f"Write the result to FILE, as its suffix says: {SUFFIXES}."
+)
+format = _option(
+    "Output", "--format", type=click.Choice(TEXT_FORMATS),
+    help="Format of the result. [default: table on a terminal, plain in a pipe]",
+)
+precision = _option(
+    "Output", "--precision", type=click.IntRange(1, 17), default=6, show_default=True,
+    help="Significant digits in tables; other formats print all.",
+)
+overwrite = _option("Output", "--overwrite", is_flag=True, help="Replace output files that exist.")
+
+jobs = _option("Running", "--jobs", metavar="N", type=click.IntRange(min=1), help="Threads. [default: the available cores]")
+progress = _option(
+    "Running", "--progress/--no-progress", default=True, help="Whether to show the progress of long runs on a terminal."
+)
+
+READING = (input_format, delimiter, header, decimal, na_values, encoding, comment)
+OUTPUT = (output, format, precision, overwrite)
+RUNNING = (jobs, progress)
+
+
+def all_of(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """Return one decorator that adds the options in the order given."""
+
+    def decorate(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def reading_from(values: Mapping[str, Any]) -> Reading:
+    """Return how to read files, from the values of the reading options."""
+    return Reading(
+        values["input_format"],
+        "\t" if values["delimiter"] == "\\t" else values["delimiter"],
+        values["header"],
+        values["decimal"],
+        values["na_values"],
+        values["encoding"],
+        values["comment"],
+    )
+
+
+def style_from(values: Mapping[str, Any], environment: Mapping[str, str]) -> Style:
+    """Return how tables look here; NO_COLOR, FORCE_COLOR and TERM=dumb are honoured."""
+    forced = bool(environment.get("FORCE_COLOR"))
+    color = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+    return Style(values["precision"], shutil.get_terminal_size().columns, color, forced or sys.stdout.isatty())

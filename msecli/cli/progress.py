@@ -1,0 +1,46 @@
+"""A progress bar on standard error, for runs long enough to need one."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+PATIENCE_SECONDS = 1.0
+INTERVAL_SECONDS = 0.1
+
+
+class ProgressBar:
+    """Called with the part that is done; shows nothing unless on a terminal, and nothing in the first second."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        self._wanted = wanted and sys.stderr.isatty()
+        self._due = time.monotonic() + PATIENCE_SECONDS
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, part: float) -> None:
+        """Show that this part of the whole is done."""
+        if not self._wanted or time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + INTERVAL_SECONDS
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._bar = Progress(console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("reading", total=1.0)
+            self._bar.start()
+        if self._task is not None:
+            self._bar.update(self._task, completed=part)

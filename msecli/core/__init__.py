@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: NumPy only, no files, no printing."""

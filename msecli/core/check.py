@@ -1,0 +1,91 @@
+"""The one judge of array types and shapes: what comes in here is a number, what goes out is float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msecli.core.exact import FloatArray
+from msecli.errors import DataError
+
+LAST_EXACT_INTEGER = 2**53
+"""Every integer up to here is a float64; beyond, some are not."""
+
+REFUSED_KINDS = {
+    "c": "complex numbers have no squared error of one sign; pass the real and the imaginary part",
+    "O": "Python objects are not numbers; convert them to a numeric dtype first",
+    "M": "dates are not numbers",
+    "m": "time differences are not numbers; divide by a unit first",
+    "U": "text is not a number; convert it first",
+    "S": "text is not a number; convert it first",
+    "T": "text is not a number; convert it first",
+    "V": "structured records are not numbers; pick one field",
+}
+
+
+def check_dtype(dtype: np.dtype[Any], what: str) -> None:
+    """Refuse a dtype whose values are not real numbers."""
+    reason = REFUSED_KINDS.get(dtype.kind)
+    if reason is not None:
+        raise DataError(f"{what}: dtype {dtype} cannot be scored: {reason}")
+
+
+def as_float64(values: NDArray[Any], what: str) -> tuple[FloatArray, int]:
+    """Return the values as float64, and how many of them were integers that float64 had to round.
+
+    Parameters
+    ----------
+    values : ndarray of any real dtype and byte order
+    what : str
+        How an error names the array.
+
+    Raises
+    ------
+    DataError
+        For a dtype that is not a real number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> as_float64(np.array([0, 2**53 + 1]), "targets")
+    (array([0.00000000e+00, 9.00719925e+15]), 1)
+    """
+    check_dtype(values.dtype, what)
+    with np.errstate(over="ignore"):
+        converted = np.asarray(values, dtype=np.float64)
+    return converted, _count_rounded(values, converted)
+
+
+def _count_rounded(values: NDArray[Any], converted: FloatArray) -> int:
+    if values.dtype.kind not in "iu" or values.dtype.itemsize < 8 or values.size == 0:
+        return 0
+    if int(values.max()) <= LAST_EXACT_INTEGER and int(values.min()) >= -LAST_EXACT_INTEGER:
+        return 0
+    # The conversion back is undefined at the ends of the range, so Python compares the few large ones.
+    large = np.abs(converted) >= LAST_EXACT_INTEGER
+    pairs = zip(values[large].tolist(), converted[large].tolist(), strict=True)
+    return sum(int(rounded) != exact for exact, rounded in pairs)
+
+
+def same_item_shape(prediction: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Tell whether rows of these shapes pair element by element: equal, or one element each."""
+    return prediction == target or {prediction, target} == {(), (1,)}
+
+
+def check_shapes(prediction: tuple[int, ...], target: tuple[int, ...]) -> None:
+    """Refuse two array shapes that do not pair element by element; only (n,) and (n, 1) are the same thing.
+
+    Raises
+    ------
+    DataError
+        For any other difference: nothing is ever broadcast.
+    """
+    if not prediction or not target:
+        which = "prediction" if not prediction else "target"
+        raise DataError(f"the {which} is a single number (0-dimensional); a loss needs at least one row")
+    if prediction[0] != target[0] or not same_item_shape(prediction[1:], target[1:]):
+        raise DataError(
+            f"the shapes differ: prediction {prediction}, target {target}; they must be equal, nothing is broadcast"
+        )

@@ -1,0 +1,271 @@
+"""Exact sums of float64 values, and their correctly rounded quotients and roots.
+
+A finite float64 is an integer multiple of 2**-1074, so a sum of float64 values is an integer in that unit. The
+values are cut, a block at a time, into multiples of 2**g on a fixed ladder of exponents g. Adding the constant
+M = 1.5 * 2**(g + 52) to x rounds x to a multiple of 2**g, because that is the spacing of float64 around M; taking
+M away again leaves q, the rounded x, and x - q is exact. With |x| <= 2**(g + WIDTH) every q is an integer of at
+most WIDTH + 1 bits in units of 2**g, so float64 adds 2**(53 - WIDTH) of them without rounding, in any order. What
+is left of x goes down to the next step of the ladder, until nothing is left.
+
+References
+----------
+Error-free vector transformation: S. M. Rump, T. Ogita, S. Oishi, "Accurate floating-point summation part I",
+SIAM J. Sci. Comput. 31(1), 2008. Superaccumulators: R. M. Neal, "Fast exact summation using small and large
+superaccumulators", arXiv:1505.05571.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msecli.core.workspace import scratch
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+UNIT_EXPONENT = -1074
+ONE = 1 << -UNIT_EXPONENT
+"""The number 1 in units of 2**-1074."""
+
+WIDTH = 36
+BLOCK = 65536
+"""Values cut at once: at most 2**(53 - WIDTH) = 131072 for exactness, and 512 KiB, which stays in the L2 cache."""
+
+# M = 1.5 * 2**(g + 52) must be finite, so the highest step has g <= 970.
+TOP_LEVEL = (970 - UNIT_EXPONENT) // WIDTH
+LARGEST = math.ldexp(1.0, UNIT_EXPONENT + WIDTH * (TOP_LEVEL + 1) - 1)
+# Far above the subnormals, so that a processor told to flush them to zero cannot change a sum.
+BOTTOM_LEVEL = (-900 - UNIT_EXPONENT) // WIDTH
+MERGES_BEFORE_CARRY = 256
+"""A limb grows by less than 2**54 with each block, so 256 of them stay below 2**62."""
+SPARSE = 4
+"""Leftovers are gathered into a smaller array once fewer than one in SPARSE is not zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """One exact sum: `units` * 2**-1074, unless `special` is not zero: then it is inf, -inf or nan."""
+
+    units: int
+    special: float = 0.0
+
+    def __add__(self, other: Total) -> Total:
+        return Total(self.units + other.units, self.special + other.special)
+
+    def over(self, denominator: int) -> float:
+        """Return the correctly rounded quotient by `denominator`, also in units of 2**-1074."""
+        return self.special if self.special != 0 else ratio(self.units, denominator)
+
+    def root_over(self, denominator: int) -> float:
+        """Return the correctly rounded square root of the quotient by `denominator`."""
+        return self.special if self.special != 0 else root(self.units, denominator)
+
+    def value(self) -> float:
+        """Return the correctly rounded sum."""
+        return self.over(ONE)
+
+
+class ExactSum:
+    """Exact sums of float64 values, one for each of `slots` slots.
+
+    Adding and merging commute and associate: the same values give the same sums in any order and any split.
+
+    Parameters
+    ----------
+    slots : int
+        How many sums are kept side by side.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> total = ExactSum()
+    >>> total.add(np.array([1e16, 1.0, 1.0]))
+    >>> total.total().value()
+    1.0000000000000002e+16
+    """
+
+    __slots__ = ("_additions", "_extra", "_limbs", "_special", "slots")
+
+    def __init__(self, slots: int = 1) -> None:
+        self.slots = slots
+        self._limbs: dict[int, IntArray] = {}
+        self._additions = 0
+        self._extra: dict[int, int] = {}
+        self._special = np.zeros(slots)
+
+    def add(self, values: FloatArray, codes: IntArray | None = None) -> None:
+        """Add 1-D values; `values` is used as scratch space and holds nothing of use afterwards.
+
+        Parameters
+        ----------
+        values : ndarray of float64, shape (n,)
+        codes : ndarray of int64, shape (n,), optional
+            The slot of each value; without it all go to slot 0.
+        """
+        for start in range(0, values.size, BLOCK):
+            rows = slice(start, start + BLOCK)
+            self._add_block(values[rows], None if codes is None else codes[rows])
+
+    def merge(self, other: Self) -> None:
+        """Add the sums of `other`, slot by slot."""
+        for level, limb in other._limbs.items():
+            self._limb(level)[:] += limb
+        for slot, units in other._extra.items():
+            self._extra[slot] = self._extra.get(slot, 0) + units
+        with np.errstate(invalid="ignore"):
+            self._special += other._special
+        self._count_additions(max(other._additions, 1))
+
+    def totals(self) -> list[Total]:
+        """Return the sum of every slot."""
+        units: NDArray[np.object_] = np.zeros(self.slots, dtype=object)
+        for level, limb in self._limbs.items():
+            units += limb.astype(object) << (WIDTH * level)
+        for slot, extra in self._extra.items():
+            units[slot] += extra
+        return [Total(int(u), float(s)) for u, s in zip(units, self._special, strict=True)]
+
+    def total(self) -> Total:
+        """Return the sum over all slots."""
+        return sum(self.totals(), Total(0))
+
+    def _add_block(self, x: FloatArray, codes: IntArray | None) -> None:
+        largest = max(float(x.max()), -float(x.min()))
+        if not largest < LARGEST:
+            x, codes = self._set_apart(x, codes, ~(np.abs(x) < LARGEST))
+            largest = float(np.abs(x).max(initial=0.0))
+        if largest == 0:
+            return
+        level = -((UNIT_EXPONENT + WIDTH - math.frexp(largest)[1]) // WIDTH)
+        while x.size and level >= BOTTOM_LEVEL:
+            anchor = math.ldexp(1.5, UNIT_EXPONENT + WIDTH * level + 52)
+            cut = np.add(x, anchor, out=scratch("cut", x.size, np.float64))
+            cut -= anchor
+            self._add_cut(level, cut, codes)
+            x -= cut
+            x, codes = _leftovers(x, codes)
+            level -= 1
+        if x.size:
+            self._set_apart(x, codes, np.ones(x.size, dtype=bool))
+        self._count_additions(1)
+
+    def _add_cut(self, level: int, cut: FloatArray, codes: IntArray | None) -> None:
+        exponent = -(UNIT_EXPONENT + WIDTH * level)
+        if codes is None:
+            self._limb(level)[0] += int(math.ldexp(float(np.add.reduce(cut)), exponent))
+        else:
+            sums = np.bincount(codes, weights=cut, minlength=self.slots)
+            self._limb(level)[:] += np.ldexp(sums, exponent).astype(np.int64)
+
+    def _set_apart(
+        self, x: FloatArray, codes: IntArray | None, chosen: BoolArray
+    ) -> tuple[FloatArray, IntArray | None]:
+        """Add the chosen values one by one as Python integers, and return the others."""
+        slots = np.zeros(x.size, dtype=np.int64) if codes is None else codes
+        for value, slot in zip(x[chosen].tolist(), slots[chosen].tolist(), strict=True):
+            if math.isfinite(value):
+                self._extra[slot] = self._extra.get(slot, 0) + units_of(value)
+            else:
+                self._special[slot] = float(self._special[slot]) + value
+        rest = ~chosen
+        return x[rest], None if codes is None else codes[rest]
+
+    def _limb(self, level: int) -> IntArray:
+        if level not in self._limbs:
+            self._limbs[level] = np.zeros(self.slots, dtype=np.int64)
+        return self._limbs[level]
+
+    def _count_additions(self, number: int) -> None:
+        self._additions += number
+        if self._additions >= MERGES_BEFORE_CARRY:
+            self._carry()
+            self._additions = 1
+
+    def _carry(self) -> None:
+        """Bring every limb back into [0, 2**WIDTH), but for the highest, which keeps the sign."""
+        level = min(self._limbs, default=0)
+        while level < max(self._limbs, default=0) or np.any(np.abs(self._limb(level)) >> (2 * WIDTH - 20)):
+            limb = self._limb(level)
+            self._limb(level + 1)[:] += limb >> WIDTH
+            limb &= (1 << WIDTH) - 1
+            level += 1
+
+
+def _leftovers(x: FloatArray, codes: IntArray | None) -> tuple[FloatArray, IntArray | None]:
+    left = np.not_equal(x, 0.0, out=scratch("left", x.size, np.bool_))
+    count = np.count_nonzero(left)
+    if count * SPARSE > x.size:
+        return x, codes
+    return x[left], None if codes is None else codes[left]
+
+
+def units_of(value: float) -> int:
+    """Return a finite float64 as an integer in units of 2**-1074.
+
+    Examples
+    --------
+    >>> units_of(5e-324), units_of(1.0) == ONE
+    (1, True)
+    """
+    numerator, denominator = value.as_integer_ratio()
+    return numerator * (ONE // denominator)
+
+
+def ratio(numerator: int, denominator: int) -> float:
+    """Return the correctly rounded quotient of two integers, infinite where it leaves the range of float64.
+
+    Examples
+    --------
+    >>> ratio(37, 9)
+    4.111111111111111
+    """
+    try:
+        return numerator / denominator
+    except OverflowError:
+        return math.inf if (numerator > 0) == (denominator > 0) else -math.inf
+
+
+def root(numerator: int, denominator: int) -> float:
+    """Return the correctly rounded square root of a quotient of two integers, numerator >= 0 < denominator.
+
+    The integer root is taken with at least 55 bits and its last bit is set when anything was cut off (rounding to
+    odd), so the one division at the end rounds as the infinite expansion would.
+
+    Examples
+    --------
+    >>> root(2, 1)
+    1.4142135623730951
+    """
+    shift = max(0, 2 * 56 - numerator.bit_length() + denominator.bit_length())
+    shift += shift % 2
+    quotient, rest = divmod(numerator << shift, denominator)
+    whole = math.isqrt(quotient)
+    inexact = rest != 0 or whole * whole != quotient
+    return ratio(2 * whole + inexact, 1 << (shift // 2 + 1))
+
+
+def two_product(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return (high, low) with high + low = a * b exactly, short of over- and underflow.
+
+    References
+    ----------
+    T. J. Dekker, "A floating-point technique for extending the available precision", Numer. Math. 18, 1971.
+    """
+    high = a * b
+    a_head, a_tail = _split(a)
+    b_head, b_tail = _split(b)
+    low = ((a_head * b_head - high) + a_head * b_tail + a_tail * b_head) + a_tail * b_tail
+    return high, np.where(np.isfinite(high), low, 0.0)
+
+
+def _split(a: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Cut each value into two of at most 26 bits each, so that their products are exact."""
+    scaled = a * 134217729.0  # 2**27 + 1
+    head = scaled - (scaled - a)
+    return head, a - head

@@ -1,0 +1,155 @@
+"""The table of metrics: each is one value computed from the exact sums of one pass.
+
+The table is read by the command line for its help, so it must not load NumPy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from msecli.errors import UsageError
+
+if TYPE_CHECKING:
+    from msecli.core.exact import Total
+    from msecli.core.state import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: its name, what it means, the sums it needs, and its value.
+
+    `terms` that begin with "plain_" are without weights whether or not the rows have them. `largest` asks for the
+    largest absolute residual, `by_column` for sums kept apart for every column.
+    """
+
+    name: str
+    meaning: str
+    value: Callable[[Summary], float]
+    terms: tuple[str, ...] = ()
+    largest: bool = False
+    by_column: bool = False
+
+
+def _mean(term: str) -> Callable[[Summary], float]:
+    return lambda s: s.sums[term].over(s.divisor)
+
+
+def _r2(s: Summary) -> float:
+    """Return 1 - SSE / SST, both summed over the columns, each about its own mean; nan for constant targets.
+
+    The sum of squares about the mean is sum(w * t * t) - sum(w * t)**2 / sum(w), in exact fractions.
+    """
+    columns = [column for column in (s.columns or (s,)) if column.used]
+    specials = [c.sums[term].special for c in columns for term in ("squared_error", "target", "squared_target")]
+    if any(specials):
+        return math.nan
+    spread = sum((_squares_about_mean(column) for column in columns), Fraction(0))
+    if spread == 0:
+        return math.nan
+    from msecli.core.exact import ONE
+
+    return float(1 - Fraction(s.sums["squared_error"].units, ONE) / spread)
+
+
+def _squares_about_mean(s: Summary) -> Fraction:
+    from msecli.core.exact import ONE
+
+    if s.divisor == 0:
+        return Fraction(0)
+    squared = Fraction(s.sums["squared_target"].units, ONE)
+    return squared - Fraction(s.sums["target"].units ** 2, s.divisor * ONE)
+
+
+def _power_norm(power: float) -> Callable[[Summary], float]:
+    def value(s: Summary) -> float:
+        total: Total = s.sums[f"power:{power!r}"]
+        return float(total.value() ** (1 / power))
+
+    return value
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("mse", "mean squared error", _mean("squared_error"), ("squared_error",)),
+        Metric(
+            "rmse",
+            "root of the mean squared error",
+            lambda s: s.sums["squared_error"].root_over(s.divisor),
+            ("squared_error",),
+        ),
+        Metric("mae", "mean absolute error", _mean("absolute_error"), ("absolute_error",)),
+        Metric("max_error", "largest absolute error", lambda s: s.largest, largest=True),
+        Metric("bias", "mean of prediction - target", _mean("error"), ("error",)),
+        Metric(
+            "r2",
+            "coefficient of determination, pooled over columns",
+            _r2,
+            ("squared_error", "target", "squared_target"),
+            by_column=True,
+        ),
+        Metric("sse", "sum of squared errors", lambda s: s.sums["squared_error"].value(), ("squared_error",)),
+        Metric(
+            "l1",
+            "sum of absolute residuals, unweighted",
+            lambda s: s.plain("absolute_error").value(),
+            ("plain_absolute_error",),
+        ),
+        Metric(
+            "l2",
+            "root of the sum of squared residuals, unweighted",
+            lambda s: s.plain("squared_error").root_over(_one()),
+            ("plain_squared_error",),
+        ),
+        Metric("linf", "largest absolute residual", lambda s: s.largest, largest=True),
+    )
+}
+
+PARAMETRIC = "lp:P"
+"""How the help writes the residual norm of any order."""
+
+
+def _one() -> int:
+    from msecli.core.exact import ONE
+
+    return ONE
+
+
+def metric_named(name: str) -> Metric:
+    """Return the metric of a name in `METRICS`, or of "lp:P" for a P >= 1.
+
+    Raises
+    ------
+    UsageError
+        For any other name.
+
+    Examples
+    --------
+    >>> metric_named("rmse").meaning
+    'root of the mean squared error'
+    """
+    if name in METRICS:
+        return METRICS[name]
+    if not name.startswith("lp:"):
+        raise UsageError(f"unknown metric {name!r}; choose from {', '.join([*METRICS, PARAMETRIC])}")
+    try:
+        power = float(name.removeprefix("lp:"))
+    except ValueError:
+        power = math.nan
+    if not 1 <= power < math.inf:
+        raise UsageError(f"metric {name!r}: P in lp:P is a number of at least 1, such as lp:3 (for infinity: linf)")
+    return Metric(name, f"residual norm of order {power:g}, unweighted", _power_norm(power), (f"power:{power!r}",))
+
+
+def needed_terms(metrics: Iterable[Metric], *, weighted: bool) -> tuple[str, ...]:
+    """Return the sums that the loss and these metrics need, each once."""
+    terms = dict.fromkeys(["squared_error"])
+    for metric in metrics:
+        terms.update(dict.fromkeys(term if weighted else term.removeprefix("plain_") for term in metric.terms))
+    if weighted:
+        terms["weight"] = None
+    return tuple(terms)

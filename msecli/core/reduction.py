@@ -1,0 +1,60 @@
+"""The table of reductions: what the sum of the per-element losses is divided by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msecli.errors import UsageError
+
+if TYPE_CHECKING:
+    from msecli.core.state import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """A reduction of the per-element losses to one number.
+
+    `divisor` gives the denominator in units of 2**-1074; `unit` says what it counts, None where nothing is divided.
+    """
+
+    name: str
+    meaning: str
+    divisor: Callable[[Summary], int]
+    unit: str | None = None
+
+
+def _one(_: Summary) -> int:
+    from msecli.core.exact import ONE
+
+    return ONE
+
+
+def _rows(summary: Summary) -> int:
+    return summary.rows_used * _one(summary)
+
+
+REDUCTIONS: dict[str, Reduction] = {
+    reduction.name: reduction
+    for reduction in (
+        Reduction("mean", "the sum divided by the number of used elements, or by the sum of their weights",
+                  lambda summary: summary.divisor, "elements"),
+        Reduction("sum", "the sum", _one),
+        Reduction("batchmean", "the sum divided by the number of used rows", _rows, "rows"),
+        Reduction("none", "no reduction: the loss of every element", _one),
+    )
+}  # fmt: skip
+
+
+def reduction_named(name: str) -> Reduction:
+    """Return the reduction of a name.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name.
+    """
+    if name not in REDUCTIONS:
+        raise UsageError(f"unknown reduction {name!r}; choose from {', '.join(REDUCTIONS)}")
+    return REDUCTIONS[name]

@@ -1,0 +1,57 @@
+"""Whether what a state has seen may be called a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msecli.core.state import LossState, Summary
+from msecli.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """How errors name the prediction, the target and the weights."""
+
+    prediction: str = "prediction"
+    target: str = "target"
+    weight: str = "weight"
+
+
+def check_usable(state: LossState, summary: Summary, where: Where) -> None:
+    """Refuse missing elements that a policy forbids, impossible weights, and the loss of nothing at all.
+
+    Raises
+    ------
+    DataError
+        With every problem found, and the first row of each.
+    """
+    problems = [*_missing(state, summary, where), *_weights(state, summary, where)]
+    if not problems and summary.used == 0:
+        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in summary.counts.items() if count)
+        problems.append(f"no element is left to score ({counts or 'there are no rows'})")
+    if problems:
+        raise DataError("\n".join(problems))
+
+
+def _missing(state: LossState, summary: Summary, where: Where) -> list[str]:
+    sides = (
+        ("nan_prediction", where.prediction, state.rules.nan_prediction, "--nan-pred"),
+        ("nan_target", where.target, state.rules.nan_target, "--nan-policy"),
+    )
+    return [
+        f"{name}: {summary.counts[kind]} of {summary.counts['total']} values missing, the first in row "
+        f"{state.first_row[kind] + 1}; to leave them out, say {option} omit"
+        for kind, name, policy, option in sides
+        if policy == "raise" and summary.counts[kind]
+    ]
+
+
+def _weights(state: LossState, summary: Summary, where: Where) -> list[str]:
+    if not state.weighted:
+        return []
+    if "weight" in state.first_row:
+        row = state.first_row["weight"] + 1
+        return [f"{where.weight}: the weight in row {row} is negative or not finite; weights are at least 0"]
+    if summary.used and summary.sums["weight"].units == 0:
+        return [f"{where.weight}: all weights are 0, so nothing is weighed"]
+    return []

@@ -1,0 +1,26 @@
+"""Arrays that a thread uses again and again, block after block.
+
+Fresh arrays of this size come from the operating system page by page, which costs more than the arithmetic on them.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+_local = threading.local()
+
+
+def scratch(name: str, shape: int | tuple[int, ...], dtype: type[Scalar]) -> NDArray[Scalar]:
+    """Return this thread's array of a name, with undefined contents, valid until the name is asked for again."""
+    size = int(np.prod(shape))
+    arrays: dict[str, NDArray[Any]] = _local.__dict__
+    held = arrays.get(name)
+    if held is None or held.size < size or held.dtype != dtype:
+        held = arrays[name] = np.empty(size, dtype=dtype)
+    return held[:size].reshape(shape)

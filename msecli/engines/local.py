@@ -1,0 +1,141 @@
+"""Work in threads of this process, with results in order and a bounded number of them waiting."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Condition
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+T = TypeVar("T")
+
+Task = Callable[[], Iterator[T]]
+"""Work that yields results one after another."""
+
+LANES_PER_JOB = 2
+"""Tasks begun ahead of the one whose results are due, for each job, so that no thread waits for the consumer."""
+RESULTS_PER_LANE = 4
+"""Results of one task that may wait: a task with more is paused, and does not hold its thread meanwhile."""
+
+
+class Lane(Generic[T]):
+    """One task on its way: its waiting results, and whether a thread is at work on it.
+
+    The thread that runs `advance` leaves when enough results wait; the consumer that takes one asks for more. So
+    threads never block, and any number of lanes may share a few of them.
+    """
+
+    def __init__(self, task: Task[T]) -> None:
+        self._task: Task[T] | None = task
+        self._results: deque[T] = deque()
+        self._iterator: Iterator[T] | None = None
+        self._error: BaseException | None = None
+        self._condition = Condition()
+        self._running = False
+        self._ended = False
+
+    def start(self, pool: ThreadPoolExecutor) -> None:
+        """Have a thread of the pool produce results, unless one does or enough are waiting."""
+        with self._condition:
+            if self._running or self._ended or len(self._results) >= RESULTS_PER_LANE // 2:
+                return
+            self._running = True
+        future: Future[None] = pool.submit(self._advance)
+        future.add_done_callback(self._cancelled)
+
+    def take(self, pool: ThreadPoolExecutor) -> tuple[T] | None:
+        """Return the next result in a tuple, or None after the last one."""
+        self.start(pool)
+        with self._condition:
+            self._condition.wait_for(lambda: self._results or self._ended)
+            if self._results:
+                return (self._results.popleft(),)
+        if self._error is not None:
+            raise self._error
+        return None
+
+    def _advance(self) -> None:
+        try:
+            self._produce()
+        except BaseException as error:  # noqa: BLE001 - handed over to the consumer, who raises it
+            self._end(error)
+
+    def _produce(self) -> None:
+        if self._iterator is None and self._task is not None:
+            self._iterator, self._task = self._task(), None
+        for result in self._iterator or ():
+            with self._condition:
+                self._results.append(result)
+                self._running = len(self._results) < RESULTS_PER_LANE
+                self._condition.notify()
+                if not self._running:
+                    return
+        self._end(None)
+
+    def _end(self, error: BaseException | None) -> None:
+        with self._condition:
+            self._error, self._ended, self._running, self._iterator = error, True, False, None
+            self._condition.notify()
+
+    def _cancelled(self, future: Future[None]) -> None:
+        if future.cancelled():
+            self._end(None)
+
+
+class LocalEngine:
+    """Runs tasks in `jobs` threads, or without threads for one job.
+
+    Parameters
+    ----------
+    jobs : int, optional
+        The cores this process may use.
+
+    Examples
+    --------
+    >>> with LocalEngine(jobs=2) as engine:
+    ...     list(engine.run(lambda n=n: iter([n, n * n]) for n in range(3)))
+    [0, 0, 1, 1, 2, 4]
+    """
+
+    def __init__(self, jobs: int | None = None) -> None:
+        self.jobs = jobs or available_cores()
+        self._pool = ThreadPoolExecutor(self.jobs, "msecli") if self.jobs > 1 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def run(self, tasks: Iterable[Task[T]]) -> Iterator[T]:
+        """Yield the results of all tasks, in the order of the tasks; `tasks` is drawn from as results are taken."""
+        if self._pool is None:
+            for task in tasks:
+                yield from task()
+            return
+        waiting = iter(tasks)
+        lanes: deque[Lane[T]] = deque()
+        while True:
+            while len(lanes) < self.jobs * LANES_PER_JOB and (task := next(waiting, None)) is not None:
+                lanes.append(Lane(task))
+                lanes[-1].start(self._pool)
+            if not lanes:
+                return
+            while (result := lanes[0].take(self._pool)) is not None:
+                yield result[0]
+            lanes.popleft()
+
+
+def available_cores() -> int:
+    """Return the number of cores this process may use, by affinity and by the limit of its control group."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+            quota, period = file.read().split()
+        return allowed if quota == "max" else max(1, min(allowed, int(quota) // int(period)))
+    except (OSError, ValueError):
+        return allowed

@@ -1,0 +1,77 @@
+"""The errors msecli raises. Each knows the exit code it ends a command with.
+
+`DataError` and `UsageError` are also `ValueError`s, and `ReadWriteError` is also an `OSError`, so Python callers
+can catch them by the built-in name they expect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+EXIT_BUG = 1
+EXIT_USAGE = 2
+EXIT_DATA = 3
+EXIT_READ_WRITE = 4
+EXIT_GATE = 5
+EXIT_INTERRUPTED = 130
+EXIT_CLOSED_PIPE = 141
+
+
+class MsecliError(Exception):
+    """Base of every error msecli raises on purpose."""
+
+    exit_code = EXIT_BUG
+
+
+class UsageError(MsecliError, ValueError):
+    """A value, or a combination of values, that no data could make valid."""
+
+    exit_code = EXIT_USAGE
+
+
+class DataError(MsecliError, ValueError):
+    """Something the data show to be wrong: a shape, a column, a missing value."""
+
+    exit_code = EXIT_DATA
+
+
+class ReadWriteError(MsecliError, OSError):
+    """A file that cannot be opened, read or written."""
+
+    exit_code = EXIT_READ_WRITE
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class Problems:
+    """Collects the errors of independent steps so that all of them are reported together."""
+
+    def __init__(self) -> None:
+        self._found: list[MsecliError] = []
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Keep a `MsecliError` raised in the block and go on behind it."""
+        try:
+            yield
+        except MsecliError as error:
+            self._found.append(error)
+
+    def raise_found(self) -> None:
+        """Raise what was collected: the error itself if it is one, else one error with all the messages.
+
+        The joined error is of the kind with the highest exit code, so "cannot read" wins over "bad data".
+        """
+        if not self._found:
+            return
+        worst = max(self._found, key=lambda error: error.exit_code)
+        if len(self._found) == 1:
+            raise worst
+        raise type(worst)("\n".join(unique([str(error) for error in self._found]))) from worst
+
+
+def unique(items: Sequence[str]) -> list[str]:
+    """Return the items in order, each once."""
+    return list(dict.fromkeys(items))

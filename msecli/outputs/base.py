@@ -1,0 +1,141 @@
+"""What every output format offers."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from msecli.errors import ReadWriteError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Document = Mapping[str, Any]
+"""A result in the shape of the JSON output."""
+
+BLOCK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How the table format looks: significant digits, width in characters, and whether the terminal has colours."""
+
+    precision: int = 6
+    width: int = 80
+    color: bool = False
+    terminal: bool = False
+
+
+class Values:
+    """One value per element, kept in an unnamed temporary file until all of them and their divisor are known.
+
+    Parameters
+    ----------
+    item : tuple of int
+        The shape of a row.
+    names : tuple of str
+        The names of the columns, as many as a row has elements.
+    """
+
+    def __init__(self, item: tuple[int, ...], names: tuple[str, ...]) -> None:
+        self.item = item
+        self.names = names
+        self.rows = 0
+        self.divisor = 1.0
+        self.sign = 1
+        try:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the values
+        except OSError as error:
+            raise ReadWriteError(f"cannot make a temporary file: {error.strerror or error}") from error
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of all values together."""
+        return (self.rows, *self.item)
+
+    def append(self, block: NDArray[np.float64]) -> None:
+        """Add rows, shape (rows, \\*item)."""
+        self.rows += block.shape[0]
+        try:
+            self._file.write(memoryview(block.reshape(-1)).cast("B"))
+        except OSError as error:
+            raise ReadWriteError(f"cannot write a temporary file: {error.strerror or error}") from error
+
+    def negated(self) -> Self:
+        """Return the negatives of these values, from the same temporary file."""
+        other = copy.copy(self)
+        other.sign = -self.sign
+        return other
+
+    def blocks(self) -> Iterator[NDArray[np.float64]]:
+        """Yield all values, with their sign and divided by the divisor, some rows at a time."""
+        import numpy as np
+
+        width = len(self.names)
+        rows = max(1, BLOCK_BYTES // (8 * width))
+        self._file.seek(0)
+        while data := self._file.read(rows * width * 8):
+            block = np.frombuffer(data, dtype=np.float64).reshape(-1, *self.item)
+            if self.divisor != 1.0:
+                block = block / self.divisor
+            # 0 - x rather than -x, so that the negative of 0 is 0.
+            yield block if self.sign == 1 else 0.0 - block
+
+    def array(self) -> NDArray[np.float64]:
+        """Return all values in one array."""
+        import numpy as np
+
+        return np.concatenate([np.empty((0, *self.item)), *self.blocks()])
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """A line of the `RENDERERS` table: how a result, and how values per element, are written to a stream.
+
+    `binary` formats are for files only.
+    """
+
+    name: str
+    meaning: str
+    suffix: str | None
+    result: Callable[[BinaryIO, Document, Style], None]
+    values: Callable[[BinaryIO, Document | None, Values, Style], None]
+    binary: bool = False
+
+
+def item_names(item: tuple[int, ...], columns: tuple[str, ...], single: str) -> tuple[str, ...]:
+    """Return a name for every element of a row: the columns', the one for a single value, or the element's indices."""
+    from itertools import product
+
+    if item in ((), (1,)):
+        return (single,)
+    if len(columns) > 1:
+        return columns
+    return tuple("_".join(map(str, index)) for index in product(*map(range, item)))
+
+
+def flat_records(document: Document) -> list[dict[str, Any]]:
+    """Return the result as flat rows for tabular formats."""
+    return [
+        {
+            "loss": document["loss"],
+            "status": document["status"],
+            **document["metrics"],
+            "reduction": document["reduction"],
+            "denominator": document["denominator"],
+            "rows_used": document["rows"]["used"],
+            "elements_used": document["elements"]["used"],
+            "signature": document["signature"],
+        }
+    ]
+
+
+def number_text(value: Any, status: str = "nan") -> str:
+    """Return the shortest digits that read back to the same float64; nan or inf for None, by the status."""
+    if value is None:
+        return status if status in ("nan", "inf") else "nan"
+    return repr(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,47 @@
+"""NumPy and Parquet files of results and values."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from msecli.outputs.base import Document, Style, Values, flat_records
+
+
+def write_npy_result(stream: BinaryIO, document: Document, style: Style) -> None:
+    """Write the loss as a 0-dimensional array."""
+    import numpy as np
+
+    loss = document["loss"]
+    np.save(stream, np.array(float(document["status"]) if loss is None else loss))
+
+
+def write_npy_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:
+    """Write a C-ordered little-endian float64 array of the values' shape."""
+    import numpy as np
+
+    header = {"descr": "<f8", "fortran_order": False, "shape": values.shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+    for block in values.blocks():
+        stream.write(memoryview(np.ascontiguousarray(block)).cast("B"))
+
+
+def write_parquet_result(stream: BinaryIO, document: Document, style: Style) -> None:
+    """Write one row per record."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.Table.from_pylist(flat_records(document)), stream)
+
+
+def write_parquet_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:
+    """Write a column for every element of a row; NaN is null."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = values.names
+    schema = pa.schema([(name, pa.float64()) for name in names])
+    with pq.ParquetWriter(stream, schema, write_page_checksum=True) as writer:
+        for block in values.blocks():
+            rows = block.reshape(-1, len(names))
+            columns = [pa.array(rows[:, number], from_pandas=True) for number in range(len(names))]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))

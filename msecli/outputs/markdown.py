@@ -1,0 +1,36 @@
+"""Markdown tables, for reports and issue comments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import BinaryIO
+
+from msecli.outputs.base import Document, Style, Values, flat_records, number_text
+
+
+def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
+    """Write a table with a row per record, and the signature below it."""
+    records = flat_records(document)
+    names = [name for name in records[0] if name != "signature"]
+    _write_header(stream, names)
+    for record in records:
+        _write_row(stream, (number_text(record[name], record["status"]) for name in names))
+    stream.write(f"\n`{document['signature']}`\n".encode())
+
+
+def write_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:
+    """Write a table with a row per row of values."""
+    _write_header(stream, values.names)
+    for block in values.blocks():
+        for row in block.reshape(-1, len(values.names)).tolist():
+            _write_row(stream, map(number_text, row))
+
+
+def _write_header(stream: BinaryIO, names: Iterable[str]) -> None:
+    names = list(names)
+    _write_row(stream, names)
+    _write_row(stream, ["---:"] * len(names))
+
+
+def _write_row(stream: BinaryIO, cells: Iterable[str]) -> None:
+    stream.write(("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n").encode())

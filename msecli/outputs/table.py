@@ -1,0 +1,109 @@
+"""Tables for people at a terminal: the loss, the ledger, the signature."""
+
+from __future__ import annotations
+
+import io
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from msecli.outputs.base import Document, Style, Values, number_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+VALUES_SHOWN = 20
+
+ROW_WORDS = {
+    "prediction": "in the prediction file",
+    "target": "in the target file",
+    "matched": "paired",
+    "unmatched_prediction": "predictions without a target",
+    "unmatched_target": "targets without a prediction",
+    "dropped": "dropped",
+    "used": "used",
+}
+ELEMENT_WORDS = {
+    "total": "paired",
+    "ignored": "ignored",
+    "nan_target": "target missing",
+    "nan_prediction": "prediction missing",
+    "infinite": "infinite",
+    "used": "used",
+}
+
+
+def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
+    """Write the loss and the metrics, rounded, above the ledger and the signature."""
+    _print(stream, style, _losses(document, style), _ledger(document), document["signature"])
+
+
+def write_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:
+    """Write the first values, and how to get the others."""
+    from rich.table import Table
+
+    table = Table("row", *values.names, title="loss of every element")
+    rows = chain.from_iterable(block.reshape(-1, len(values.names)).tolist() for block in values.blocks())
+    for number, row in enumerate(islice(rows, VALUES_SHOWN), start=1):
+        table.add_row(str(number), *(rounded(value, style) for value in row))
+    more = values.rows - VALUES_SHOWN
+    note = [f"and {more} more rows; for all of them use a pipe, --format or -o FILE"] if more > 0 else []
+    below = [_ledger(document), document["signature"]] if document else []
+    _print(stream, style, table, *note, *below)
+
+
+def rounded(value: Any, style: Style, status: str = "nan") -> str:
+    """Return a number with the style's significant digits."""
+    return f"{value:.{style.precision}g}" if isinstance(value, float) else number_text(value, status)
+
+
+def _losses(document: Document, style: Style) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", overflow="fold")
+    table.add_column(justify="right", overflow="fold")
+    table.add_column(style="dim", overflow="fold")
+    denominator = document["denominator"]
+    name = document["denominator_name"]
+    divided = "" if denominator is None else f"÷ {denominator:g} {'(sum of weights)' if name == 'weights' else name}"
+    loss = rounded(document["loss"], style, document["status"])
+    table.add_row("loss", Text(loss, style="bold green"), f"mse, {document['reduction']} {divided}".rstrip())
+    for metric, value in document["metrics"].items():
+        table.add_row(metric, rounded(value, style))
+    return table
+
+
+def _ledger(document: Document) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("rows", overflow="fold")
+    table.add_column("", justify="right", overflow="fold")
+    table.add_column("elements", overflow="fold")
+    table.add_column("", justify="right", overflow="fold")
+    rows, elements = _present(document["rows"], ROW_WORDS), _present(document["elements"], ELEMENT_WORDS)
+    for number in range(max(len(rows), len(elements))):
+        cells = [pairs[number] if number < len(pairs) else ("", "") for pairs in (rows, elements)]
+        table.add_row(*cells[0], *cells[1])
+    return table
+
+
+def _present(counts: dict[str, int], words: dict[str, str]) -> list[tuple[str, str]]:
+    """The first and the last count always, those between when there is something to say."""
+    always = {"prediction", "target", "matched", "total", "used"}
+    return [(word, f"{counts[name]:,}") for name, word in words.items() if counts[name] or name in always]
+
+
+def _print(stream: BinaryIO, style: Style, *parts: Any) -> None:
+    from rich.console import Console
+
+    text = io.StringIO()
+    console = Console(
+        file=text, width=style.width, force_terminal=style.terminal, no_color=not style.color, highlight=False
+    )
+    for number, part in enumerate(parts):
+        if number:
+            console.print()
+        console.print(part, style="dim" if isinstance(part, str) else None, soft_wrap=isinstance(part, str), markup=False)
+    stream.write(text.getvalue().encode())

@@ -1,0 +1,226 @@
+"""Which columns hold the predictions and the targets."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from msecli.errors import DataError
+from msecli.sources.base import INDEX_NAMES, Column, Note, Selection, Source
+
+PREDICTION_NAMES = frozenset(
+    "pred preds prediction predictions predicted y_pred ypred yhat y_hat forecast".split()
+)
+TARGET_NAMES = frozenset("target targets true truth actual y_true ytrue y label labels observed".split())
+"""Names, in any case, by which a column is known for what it is."""
+
+SHOWN_COLUMNS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The columns to score, pair by pair; empty for whole arrays without names.
+
+    `index` names the row indexes that both files carry.
+    """
+
+    prediction: tuple[str, ...]
+    target: tuple[str, ...]
+    index: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    source: Source
+    known_names: frozenset[str]
+    option: str
+    named: tuple[str, ...]
+    candidates: tuple[Column, ...]
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The candidates whose names are known for this side."""
+        return tuple(column.name for column in self.candidates if column.name.strip().lower() in self.known_names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.candidates)
+
+    @property
+    def is_array(self) -> bool:
+        """Whether this is an array to be taken whole."""
+        return self.source.item is not None and not self.named
+
+
+def choose_columns(
+    prediction: Source,
+    target: Source | None,
+    named: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
+    reserved: Collection[str] = (),
+) -> Choice:
+    """Return which columns to score, by the first rule that fits.
+
+    Parameters
+    ----------
+    prediction : Source
+    target : Source, optional
+        Without it the prediction's file holds both.
+    named : (prediction columns, target columns)
+        As the user named them; empty where they did not.
+    reserved : collection of str
+        Columns with another role.
+
+    Raises
+    ------
+    DataError
+        If a column is not there, or no rule fits.
+    """
+    sides = (
+        _side(prediction, PREDICTION_NAMES, "-p", named[0], reserved),
+        _side(target or prediction, TARGET_NAMES, "-t", named[1], reserved),
+    )
+    notes: list[Note] = []
+    names = tuple(tuple(_find(side.source, name, notes) for name in side.named) for side in sides)
+    if not (names[0] and names[1]):
+        names = _complete(sides, names, two_files=target is not None)
+    for side, chosen in zip(sides, names, strict=True):
+        _check_unique(side.source, chosen)
+    if len(names[0]) != len(names[1]) and all(names):
+        raise DataError(f"{len(names[0])} prediction columns cannot be paired with {len(names[1])} target columns")
+    index = () if target is None else _common_index(prediction, target, {*names[0], *names[1], *reserved})
+    return Choice(names[0], names[1], index, tuple(notes))
+
+
+def _side(
+    source: Source, known: frozenset[str], option: str, named: tuple[str, ...], reserved: Collection[str]
+) -> _Side:
+    candidates = tuple(
+        column
+        for number, column in enumerate(source.columns or ())
+        if column.numeric and column.name not in reserved and not _is_index(number, column)
+    )
+    return _Side(source, known, option, named, candidates)
+
+
+def _is_index(number: int, column: Column) -> bool:
+    return column.name.strip() in INDEX_NAMES and (column.name.strip() != "" or number == 0)
+
+
+Names = tuple[tuple[str, ...], ...]
+
+
+def _complete(sides: tuple[_Side, _Side], names: Names, *, two_files: bool) -> Names:
+    prediction, target = sides
+    if names[0] or names[1]:
+        given, open_side = (names[0], target) if names[0] else (names[1], prediction)
+        found = _one_side(open_side, given, two_files=two_files)
+        if found is None:
+            raise _undecided(sides, two_files=two_files)
+        return (given, found) if names[0] else (found, given)
+    for rule in _rules(prediction, target, two_files=two_files):
+        return rule
+    raise _undecided(sides, two_files=two_files)
+
+
+def _rules(prediction: _Side, target: _Side, *, two_files: bool) -> Iterator[Names]:
+    """Yield what each rule that fits would choose, the first one being the answer."""
+    if prediction.is_array and target.is_array and two_files:
+        yield (), ()
+    if len(prediction.known) == 1 and len(target.known) == 1:
+        yield prediction.known, target.known
+    if not two_files:
+        return
+    if _single(prediction) and _single(target):
+        yield _whole_or_names(prediction), _whole_or_names(target)
+    if prediction.names and len(set(prediction.names)) == len(prediction.names):
+        if set(prediction.names) == set(target.names):
+            yield prediction.names, prediction.names
+        array, table = (prediction, target) if prediction.is_array else (target, prediction)
+        if array.is_array and not table.is_array and array.source.item == (len(table.names),):
+            yield _whole_or_names(prediction), _whole_or_names(target)
+
+
+def _single(side: _Side) -> bool:
+    return side.source.item == () or len(side.names) == 1
+
+
+def _whole_or_names(side: _Side) -> tuple[str, ...]:
+    return () if side.is_array else side.names
+
+
+def _one_side(side: _Side, given: tuple[str, ...], *, two_files: bool) -> tuple[str, ...] | None:
+    """Return the columns of the side that the user did not name, to go with those of the other."""
+    if side.is_array and two_files:
+        return ()
+    if len(side.known) == 1 == len(given):
+        return side.known
+    if two_files and len(side.names) == 1 == len(given):
+        return side.names
+    return given if two_files and set(given) <= set(side.names) else None
+
+
+def _find(source: Source, name: str, notes: list[Note]) -> str:
+    columns = source.columns
+    if columns is None:
+        raise DataError(f"{source.path}: the array has no columns, so {name!r} cannot be one")
+    names = [column.name for column in columns]
+    if name in names:
+        return name
+    stripped = [other for other in names if other.strip() == name.strip()]
+    if len(stripped) == 1:
+        meaning = f"column {stripped[0]!r} was taken for {name!r}; its name has blanks around it"
+        notes.append(Note("blanks_in_column_name", source.path, meaning, 1))
+        return stripped[0]
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise DataError(f"{source.path}: no column {name!r}; {hint}the columns are {_listed(columns)}")
+
+
+def _check_unique(source: Source, names: tuple[str, ...]) -> None:
+    present = [column.name for column in source.columns or ()]
+    for name in names:
+        if present.count(name) > 1:
+            raise DataError(f"{source.path}: {present.count(name)} columns are named {name!r}; rename all but one")
+        if names.count(name) > 1:
+            raise DataError(f"{source.path}: column {name!r} is named twice")
+
+
+def _common_index(prediction: Source, target: Source, taken: Collection[str]) -> tuple[str, ...]:
+    def indexes(source: Source) -> list[str]:
+        columns = enumerate(source.columns or ())
+        names = [column.name for number, column in columns if _is_index(number, column) and column.name not in taken]
+        return [name for name in names if names.count(name) == 1]
+
+    there = indexes(target)
+    return tuple(name for name in indexes(prediction) if name in there)
+
+
+def _listed(columns: tuple[Column, ...]) -> str:
+    shown = [f"{column.name!r} ({column.kind})" for column in columns[:SHOWN_COLUMNS]]
+    more = len(columns) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _undecided(sides: tuple[_Side, _Side], *, two_files: bool) -> DataError:
+    described = []
+    for source in dict.fromkeys(side.source for side in (sides if two_files else sides[:1])):
+        shape = f"an array with rows of shape {source.item}" if source.columns is None else _listed(source.columns)
+        described.append(f"\n  {source.path}: {shape}")
+    examples = " ".join(f"{side.option} {_quoted(side.names[0])}" for side in sides if side.names)
+    advice = f"say -p COLUMN -t COLUMN, for example {examples}" if examples else "none of them holds numbers"
+    if not two_files and sides[0].source.columns is None:
+        advice = "an array without columns needs a second file: msecli compute PREDICTIONS TARGETS"
+    return DataError(f"cannot tell which columns to score; {advice}{''.join(described)}")
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"' if not name or " " in name else name
+
+
+def selections(choice: Choice, *, two_files: bool) -> tuple[Selection, ...]:
+    """Return what to read of each file."""
+    if two_files:
+        return Selection(choice.prediction, choice.index), Selection(choice.target, choice.index)
+    return (Selection(tuple(dict.fromkeys([*choice.prediction, *choice.target]))),)

@@ -1,0 +1,85 @@
+"""Text encodings: what is not UTF-8 is recognised, and read where the user says what it is."""
+
+from __future__ import annotations
+
+import codecs
+import tempfile
+
+from msecli.errors import DataError, UsageError
+from msecli.sources.file import InputFile
+
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+COMPRESSED = {
+    b"\x1f\x8b": ("gzip", "gzip -dc"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "zstd -dc"),
+    b"BZh": ("bzip2", "bzip2 -dc"),
+    b"\xfd7zXZ\x00": ("xz", "xz -dc"),
+}
+OTHER_BINARY = {b"PK\x03\x04": "a ZIP archive or spreadsheet", b"ARROW1": "an Arrow file", b"%PDF": "a PDF document"}
+
+PLAIN = frozenset({"utf-8", "ascii", "utf-8-sig"})
+CHUNK_BYTES = 1 << 20
+
+
+def check_text(path: str, head: bytes, *, decoded: bool) -> None:
+    """Refuse the start of a file that is not text in UTF-8, with a guess at what it is.
+
+    Raises
+    ------
+    DataError
+    """
+    for magic, (name, command) in COMPRESSED.items():
+        if head.startswith(magic):
+            raise DataError(f"{path}: the file is compressed with {name}; decompress it first: {command} {path}")
+    kind = next((kind for magic, kind in OTHER_BINARY.items() if head.startswith(magic)), None)
+    if kind is not None:
+        raise DataError(f"{path}: the file is {kind}, not text; export it as CSV or Parquet")
+    mark = next((encoding for mark, encoding in MARKS.items() if head.startswith(mark)), None)
+    if mark is not None and not decoded:
+        raise DataError(f"{path}: the text is encoded in {mark}; say --encoding {mark}")
+    if b"\0" in head:
+        raise DataError(f"{path}: the file holds NUL bytes, so it is not text in UTF-8{_guess(head)}")
+
+
+def _guess(head: bytes) -> str:
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    if max(even, odd) * 4 > len(head):
+        return f"; perhaps it is {'utf-16-le' if odd > even else 'utf-16-be'}: say --encoding"
+    return "; is it a binary file?"
+
+
+def decoded(file: InputFile, encoding: str | None) -> InputFile:
+    """Return the file itself if it is UTF-8, else a temporary copy in UTF-8.
+
+    Raises
+    ------
+    UsageError
+        For an unknown encoding.
+    DataError
+        For bytes that the encoding does not allow.
+    """
+    if encoding is None:
+        return file
+    try:
+        codec = codecs.lookup(encoding)
+    except LookupError as error:
+        raise UsageError(f"--encoding: {encoding!r} is not known; common ones are utf-8, utf-16, latin-1, cp1252") from error
+    if codec.name in PLAIN:
+        return file
+    copy = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - kept open for as long as the source is used
+    decoder = codec.incrementaldecoder()
+    position = 0
+    try:
+        while position < file.size:
+            chunk = file.read(CHUNK_BYTES, position)
+            position += len(chunk)
+            copy.write(decoder.decode(chunk, final=position >= file.size).encode())
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file.path}: not {encoding}: {error.reason} before byte {position}; try another --encoding") from error
+    return InputFile.of(file.path, copy)

@@ -1,0 +1,121 @@
+"""Input files as bytes: opening, reading at an offset, and noticing that one changed meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import BinaryIO, Self
+
+from msecli.errors import DataError, ReadWriteError
+
+STDIN = "-"
+
+
+class InputFile:
+    """A regular file, open for reads at any offset from any thread.
+
+    Standard input and pipes cannot be read at an offset, so they are first copied to an unnamed temporary file.
+
+    Parameters
+    ----------
+    path : str
+        As the user wrote it; "-" is standard input.
+
+    Raises
+    ------
+    ReadWriteError
+        If there is no such file, or it cannot be read.
+    DataError
+        If it is empty.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        with _explained(path):
+            self._adopt(_open_seekable(path))
+
+    @classmethod
+    def of(cls, path: str, file: BinaryIO) -> Self:
+        """Return the input file of a name whose bytes are those of an open regular file."""
+        made = cls.__new__(cls)
+        made.path = path
+        made._adopt(file)
+        return made
+
+    def _adopt(self, file: BinaryIO) -> None:
+        self._file = file
+        status = os.fstat(file.fileno())
+        self.size = status.st_size
+        self._modified = status.st_mtime_ns
+        if self.size == 0:
+            raise DataError(f"{self.path}: the file is empty (0 bytes)")
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Return up to `size` bytes from `offset`; fewer only at the end of the file."""
+        with _explained(self.path):
+            return os.pread(self._file.fileno(), size, offset)
+
+    def fill(self, buffer: memoryview, offset: int) -> None:
+        """Fill the whole buffer from `offset`."""
+        done = 0
+        while done < len(buffer):
+            with _explained(self.path):
+                count = os.preadv(self._file.fileno(), [buffer[done:]], offset + done)
+            if count == 0:
+                raise DataError(f"{self.path}: the file ends at byte {offset + done}, before its data do")
+            done += count
+
+    def verify(self) -> None:
+        """Raise `DataError` if the file was changed since it was opened."""
+        with _explained(self.path):
+            status = os.fstat(self._file.fileno())
+        if (status.st_size, status.st_mtime_ns) != (self.size, self._modified):
+            raise DataError(f"{self.path}: the file was changed while it was read; run again once it is complete")
+
+    def named(self) -> str:
+        """Return a path by which a library opens this very file, even if another one has taken its name."""
+        return f"/dev/fd/{self._file.fileno()}"
+
+
+def _open_seekable(path: str) -> BinaryIO:
+    if path == STDIN:
+        return _spool(sys.stdin.buffer)
+    file = open(path, "rb", buffering=0)  # noqa: SIM115 - kept open for as long as the source is used
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    with file:
+        return _spool(file)
+
+
+def _spool(stream: BinaryIO) -> BinaryIO:
+    spool = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - kept open for as long as the source is used
+    shutil.copyfileobj(stream, spool, 1 << 20)
+    return spool
+
+
+@contextlib.contextmanager
+def _explained(path: str) -> Iterator[None]:
+    try:
+        yield
+    except IsADirectoryError as error:
+        raise ReadWriteError(f"{path}: this is a folder, not a file") from error
+    except FileNotFoundError as error:
+        raise ReadWriteError(f"{path}: no such file{_near(path)}") from error
+    except OSError as error:
+        raise ReadWriteError(f"{path}: cannot read: {error.strerror or error}") from error
+
+
+def _near(path: str) -> str:
+    folder, name = os.path.split(path)
+    try:
+        names = os.listdir(folder or ".")
+    except OSError:
+        return f"; the folder {folder} does not exist either" if folder else ""
+    close = difflib.get_close_matches(name, names, n=3)
+    return f"; near by: {', '.join(os.path.join(folder, near) for near in close)}" if close else ""

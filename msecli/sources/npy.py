@@ -1,0 +1,143 @@
+"""NumPy's .npy arrays, read by row ranges."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from msecli.core.check import as_float64, check_dtype
+from msecli.core.exact import FloatArray
+from msecli.errors import DataError
+from msecli.sources.base import ARRAY, ROWS_PER_BLOCK, Block, Column, Note, Part, Reading, Selection
+from msecli.sources.file import InputFile
+
+MAGIC = b"\x93NUMPY"
+HEADER_BYTES = 65536
+"""Far more than the header of any array of numbers; the format's own limit for safe parsing is 10 000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the numbers of an array lie in its file."""
+
+    offset: int
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+
+    @property
+    def rows(self) -> int:
+        return self.shape[0]
+
+    @property
+    def item_size(self) -> int:
+        """Numbers in a row."""
+        return math.prod(self.shape[1:])
+
+
+class NpySource:
+    """An array of one or more dimensions; rows are the first one. See `msecli.sources.base.Source`."""
+
+    format = "npy"
+
+    def __init__(self, file: InputFile, reading: Reading) -> None:
+        self.path = file.path
+        self._file = file
+        self._layout = read_layout(file)
+        shape = self._layout.shape
+        if not shape:
+            raise DataError(f"{file.path}: the array is a single number (0-dimensional); a loss needs at least one row")
+        self.item: tuple[int, ...] | None = shape[1:]
+        self.rows: int | None = shape[0]
+        self.work = shape[0]
+        self.notes: Sequence[Note] = ()
+        self.columns = _columns(shape, self._layout.dtype)
+
+    def parts(self, selection: Selection) -> Iterator[Part]:
+        """Yield parts of at most `ROWS_PER_BLOCK` elements."""
+        step = max(1, ROWS_PER_BLOCK // max(1, self._layout.item_size))
+        for start in range(0, self._layout.rows, step):
+            stop = min(start + step, self._layout.rows)
+            yield partial(_read_part, self._file, self._layout, selection, start, stop)
+
+    def verify(self) -> None:
+        """Raise `DataError` if the file was changed meanwhile."""
+        self._file.verify()
+
+
+def read_layout(file: InputFile) -> Layout:
+    """Return where the numbers lie, with the file's size checked against the shape before anything is allocated."""
+    stream = io.BytesIO(file.read(HEADER_BYTES, 0))
+    try:
+        version = npy_format.read_magic(stream)
+        read_header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+        shape, fortran_order, dtype = read_header(stream)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, OverflowError) as error:
+        raise DataError(f"{file.path}: the NPY header cannot be read ({error}); is the file complete?") from error
+    layout = Layout(stream.tell(), shape, fortran_order, dtype)
+    _check_layout(file, layout)
+    return layout
+
+
+def _check_layout(file: InputFile, layout: Layout) -> None:
+    if any(not isinstance(length, int) or isinstance(length, bool) or length < 0 for length in layout.shape):
+        raise DataError(f"{file.path}: the NPY header gives an impossible shape {layout.shape}")
+    if layout.dtype.hasobject:
+        raise DataError(f"{file.path}: the array holds pickled Python objects; pickled data is never loaded")
+    check_dtype(layout.dtype, file.path)
+    expected = layout.offset + math.prod(layout.shape) * layout.dtype.itemsize
+    if file.size < expected:
+        raise DataError(
+            f"{file.path}: truncated: shape {layout.shape} of {layout.dtype} needs {expected} bytes, "
+            f"the file has {file.size}; is it an incomplete copy?"
+        )
+    if file.size > expected:
+        raise DataError(
+            f"{file.path}: {file.size - expected} bytes follow the array of shape {layout.shape}; "
+            "is it several arrays in one file?"
+        )
+    if math.prod(layout.shape) == 0:
+        raise DataError(f"{file.path}: the array of shape {layout.shape} has no elements")
+
+
+def _columns(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Column, ...] | None:
+    """The columns of a 2-D array are named by their numbers, from 0."""
+    if len(shape) != 2:
+        return None
+    return tuple(Column(str(number), str(dtype), numeric=True) for number in range(shape[1]))
+
+
+def _read_part(file: InputFile, layout: Layout, selection: Selection, start: int, stop: int) -> Iterator[Block]:
+    stored = _read_rows(file, layout, start, stop)
+    values, rounded = as_float64(stored, file.path)
+    notes = (Note("rounded_integers", file.path, ROUNDED, rounded),) if rounded else ()
+    yield Block(stop - start, _numbers(values, selection), notes=notes, work=stop - start)
+
+
+ROUNDED = "integers beyond 2**53 were rounded to the nearest float64"
+
+
+def _numbers(values: FloatArray, selection: Selection) -> dict[str, FloatArray]:
+    if not selection.numbers:
+        return {ARRAY: values}
+    return {name: values[:, int(name)] for name in selection.numbers}
+
+
+def _read_rows(file: InputFile, layout: Layout, start: int, stop: int) -> np.ndarray[Any, np.dtype[Any]]:
+    rows, size = stop - start, layout.dtype.itemsize
+    if not layout.fortran_order or layout.item_size == 1:
+        values = np.empty((rows, *layout.shape[1:]), layout.dtype)
+        file.fill(memoryview(values.reshape(-1).view(np.uint8)), layout.offset + start * layout.item_size * size)
+        return values
+    # In Fortran order the rows are the fastest index: one run of rows for each element of a row.
+    runs = np.empty((layout.item_size, rows), layout.dtype)
+    for number, run in enumerate(runs):
+        file.fill(memoryview(run.view(np.uint8)), layout.offset + (number * layout.rows + start) * size)
+    return runs.reshape(*layout.shape[:0:-1], rows).T
