@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -332,9 +333,7 @@ class _Job:
     def _chunks(self, engine: LocalEngine, progress: Progress) -> Iterator[Chunk]:
         chosen = selections(self.choice, two_files=len(self.sources) > 1)
         done = _Done(self.sources, progress)
-        streams = [
-            self._blocks(engine, number, selection, done) for number, selection in enumerate(chosen)
-        ]
+        streams = [self._blocks(engine, number, selection, done) for number, selection in enumerate(chosen)]
         if len(streams) == 1:
             return pair_columns(streams[0], *self.sides)
         return pair_positions(streams[0], streams[1], *self.sides)
@@ -364,7 +363,7 @@ class _Job:
             "metrics": list(dict.fromkeys(request.metrics)),
             "nan_policy": request.nan_policy,
             "nan_pred": request.nan_pred,
-            "ignore_index": [value if value == value else "nan" for value in request.ignore],
+            "ignore_index": ["nan" if math.isnan(value) else value for value in request.ignore],
             "pairing": "position",
         }
 

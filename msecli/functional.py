@@ -169,9 +169,7 @@ def _chunk(pred: Any, target: Any, weight: Any) -> Chunk:
     return Chunk(prediction, truth.reshape(prediction.shape), weight=weights)
 
 
-def _rules(
-    ignore_index: float | Iterable[float], nan_policy: Policy, nan_pred: Policy, *, weighted: bool
-) -> Rules:
+def _rules(ignore_index: float | Iterable[float], nan_policy: Policy, nan_pred: Policy, *, weighted: bool) -> Rules:
     check_policies(nan_policy, nan_pred)
     ignore = tuple(np.atleast_1d(np.asarray(ignore_index, dtype=np.float64)).tolist())
     return Rules(needed_terms((), weighted=weighted), nan_target=nan_policy, nan_prediction=nan_pred, ignore=ignore)

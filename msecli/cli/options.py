@@ -35,19 +35,29 @@ def _split(context: click.Context, parameter: click.Parameter, value: tuple[str,
 
 
 input_format = _option(
-    "Reading", "--input-format", metavar="FORMAT",
+    "Reading",
+    "--input-format",
+    metavar="FORMAT",
     help=f"Format of the inputs, if content and suffix mislead: {', '.join(FORMATS)}.",
 )
 delimiter = _option(
     "Reading", "--delimiter", metavar="CHAR", help="Column delimiter of text files. [default: , or tab for TSV]"
 )
 header = _option(
-    "Reading", "--header/--no-header", default=None,
+    "Reading",
+    "--header/--no-header",
+    default=None,
     help="Whether text files begin with the column names. Without them columns are named 0, 1, …",
 )
-decimal = _option("Reading", "--decimal", metavar="CHAR", default=".", show_default=True, help="Decimal mark of text files.")
+decimal = _option(
+    "Reading", "--decimal", metavar="CHAR", default=".", show_default=True, help="Decimal mark of text files."
+)
 na_values = _option(
-    "Reading", "--na-values", metavar="WORDS", multiple=True, callback=_split,
+    "Reading",
+    "--na-values",
+    metavar="WORDS",
+    multiple=True,
+    callback=_split,
     help="More words for a missing value in text files, besides the empty cell, NA, N/A, null and NaN.",
 )
 encoding = _option("Reading", "--encoding", metavar="NAME", help="Encoding of text files. [default: utf-8]")
@@ -56,48 +66,85 @@ comment = _option("Reading", "--comment", metavar="CHAR", help="Skip lines of te
 pred = _option(
     "Row", "-p", "--pred", metavar="COLUMN", multiple=True, help="Prediction column; repeatable, in pairs with -t."
 )
-target = _option("Row", "-t", "--target", metavar="COLUMN", multiple=True, help="Target column; repeatable, in pairs with -p.")
+target = _option(
+    "Row", "-t", "--target", metavar="COLUMN", multiple=True, help="Target column; repeatable, in pairs with -p."
+)
 ignore_index = _option(
-    "Row", "--ignore-index", metavar="VALUE", type=float, multiple=True,
+    "Row",
+    "--ignore-index",
+    metavar="VALUE",
+    type=float,
+    multiple=True,
     help="Leave out elements whose target is VALUE; repeatable, nan is allowed.",
 )
 nan_policy = _option(
-    "Row", "--nan-policy", type=click.Choice(POLICIES), default="raise", show_default=True,
+    "Row",
+    "--nan-policy",
+    type=click.Choice(POLICIES),
+    default="raise",
+    show_default=True,
     help="What to do about missing targets.",
 )
 nan_pred = _option(
-    "Row", "--nan-pred", type=click.Choice(POLICIES), default="raise", show_default=True,
+    "Row",
+    "--nan-pred",
+    type=click.Choice(POLICIES),
+    default="raise",
+    show_default=True,
     help="What to do about missing predictions.",
 )
 
 reduction = _option(
-    "Loss", "-r", "--reduction", type=click.Choice(list(REDUCTIONS)), default="mean", show_default=True,
+    "Loss",
+    "-r",
+    "--reduction",
+    type=click.Choice(list(REDUCTIONS)),
+    default="mean",
+    show_default=True,
     help="How the losses of the elements become one number; batchmean divides by the rows.",
 )
 metrics = _option(
-    "Loss", "-m", "--metrics", metavar="NAMES", multiple=True, callback=_split,
+    "Loss",
+    "-m",
+    "--metrics",
+    metavar="NAMES",
+    multiple=True,
+    callback=_split,
     help=f"Metrics besides the loss, separated by commas: {', '.join([*METRICS, PARAMETRIC])}.",
 )
 
 grad = _option(
-    "Gradient", "--grad", metavar="FILE", help="Write the gradient with respect to the prediction (.npy .csv .tsv .parquet)."
+    "Gradient",
+    "--grad",
+    metavar="FILE",
+    help="Write the gradient with respect to the prediction (.npy .csv .tsv .parquet).",
 )
-grad_target = _option("Gradient", "--grad-target", metavar="FILE", help="Write the gradient with respect to the target.")
+grad_target = _option(
+    "Gradient", "--grad-target", metavar="FILE", help="Write the gradient with respect to the target."
+)
 
 output = _option(
     "Output", "-o", "--output", metavar="FILE", help=f"Write the result to FILE, as its suffix says: {SUFFIXES}."
 )
 format = _option(
-    "Output", "--format", type=click.Choice(TEXT_FORMATS),
+    "Output",
+    "--format",
+    type=click.Choice(TEXT_FORMATS),
     help="Format of the result. [default: table on a terminal, plain in a pipe]",
 )
 precision = _option(
-    "Output", "--precision", type=click.IntRange(1, 17), default=6, show_default=True,
+    "Output",
+    "--precision",
+    type=click.IntRange(1, 17),
+    default=6,
+    show_default=True,
     help="Significant digits in tables; other formats print all.",
 )
 overwrite = _option("Output", "--overwrite", is_flag=True, help="Replace output files that exist.")
 
-jobs = _option("Running", "--jobs", metavar="N", type=click.IntRange(min=1), help="Threads. [default: the available cores]")
+jobs = _option(
+    "Running", "--jobs", metavar="N", type=click.IntRange(min=1), help="Threads. [default: the available cores]"
+)
 progress = _option(
     "Running", "--progress/--no-progress", default=True, help="Whether to show the progress of long runs on a terminal."
 )

@@ -17,11 +17,11 @@ class Chunk:
 
     Parameters
     ----------
-    prediction, target : ndarray of float64, shape (rows, \\*item)
+    prediction, target : ndarray of float64, shape (rows, ...)
         The same shape; NaN is a missing element.
     first_row : int
         The number of the first row in the whole input, counted from 0.
-    weight : ndarray of float64, shape (rows,) or (rows, \\*item), optional
+    weight : ndarray of float64, shape (rows,) or (rows, ...), optional
         One weight per row, or one per element.
     """
 

@@ -180,7 +180,9 @@ class LossState:
     def _elements(self, piece: Chunk, residual: FloatArray, used: BoolArray | None) -> Elements:
         cell = None
         if self.rules.columns > 1:
-            cell = np.broadcast_to(np.arange(self.rules.columns), (residual.size // self.rules.columns, self.rules.columns))
+            cell = np.broadcast_to(
+                np.arange(self.rules.columns), (residual.size // self.rules.columns, self.rules.columns)
+            )
             cell = cell.reshape(residual.shape)
         weight = piece.element_weight()
         if used is None:

@@ -65,7 +65,8 @@ class Lane(Generic[T]):
 
     def _produce(self) -> None:
         if self._iterator is None and self._task is not None:
-            self._iterator, self._task = self._task(), None
+            self._iterator = self._task()
+            self._task = None
         for result in self._iterator or ():
             with self._condition:
                 self._results.append(result)
@@ -107,7 +108,9 @@ class LocalEngine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -120,8 +123,8 @@ class LocalEngine:
         waiting = iter(tasks)
         lanes: deque[Lane[T]] = deque()
         while True:
-            while len(lanes) < self.jobs * LANES_PER_JOB and (task := next(waiting, None)) is not None:
-                lanes.append(Lane(task))
+            while len(lanes) < self.jobs * LANES_PER_JOB and (due := next(waiting, None)) is not None:
+                lanes.append(Lane(due))
                 lanes[-1].start(self._pool)
             if not lanes:
                 return

@@ -14,16 +14,17 @@ RENDERERS: dict[str, Renderer] = {
         Renderer("table", "a table for people", None, table.write_result, table.write_values),
         Renderer("plain", "bare numbers", ".txt", plain.write_result, plain.write_values),
         Renderer("json", "one versioned document", ".json", json.write_result, json.write_values),
-        Renderer(
-            "csv", "comma-separated text", ".csv", delimited.result_writer(","), delimited.values_writer(",")
-        ),
-        Renderer(
-            "tsv", "tab-separated text", ".tsv", delimited.result_writer("\t"), delimited.values_writer("\t")
-        ),
+        Renderer("csv", "comma-separated text", ".csv", delimited.result_writer(","), delimited.values_writer(",")),
+        Renderer("tsv", "tab-separated text", ".tsv", delimited.result_writer("\t"), delimited.values_writer("\t")),
         Renderer("markdown", "a Markdown table", ".md", markdown.write_result, markdown.write_values),
         Renderer("npy", "a NumPy array", ".npy", binary.write_npy_result, binary.write_npy_values, binary=True),
         Renderer(
-            "parquet", "a Parquet file", ".parquet", binary.write_parquet_result, binary.write_parquet_values, binary=True
+            "parquet",
+            "a Parquet file",
+            ".parquet",
+            binary.write_parquet_result,
+            binary.write_parquet_values,
+            binary=True,
         ),
     )
 }

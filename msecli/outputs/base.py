@@ -58,10 +58,10 @@ class Values:
         return (self.rows, *self.item)
 
     def append(self, block: NDArray[np.float64]) -> None:
-        """Add rows, shape (rows, \\*item)."""
+        """Add rows, shape (rows, ...)."""
         self.rows += block.shape[0]
         try:
-            self._file.write(memoryview(block.reshape(-1)).cast("B"))
+            self._file.write(block.reshape(-1).data.cast("B"))
         except OSError as error:
             raise ReadWriteError(f"cannot write a temporary file: {error.strerror or error}") from error
 

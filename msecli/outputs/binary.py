@@ -21,8 +21,7 @@ def write_npy_values(stream: BinaryIO, document: Document | None, values: Values
 
     header = {"descr": "<f8", "fortran_order": False, "shape": values.shape}
     np.lib.format.write_array_header_1_0(stream, header)
-    for block in values.blocks():
-        stream.write(memoryview(np.ascontiguousarray(block)).cast("B"))
+    stream.writelines(np.ascontiguousarray(block).data.cast("B") for block in values.blocks())
 
 
 def write_parquet_result(stream: BinaryIO, document: Document, style: Style) -> None:

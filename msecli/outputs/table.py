@@ -105,5 +105,7 @@ def _print(stream: BinaryIO, style: Style, *parts: Any) -> None:
     for number, part in enumerate(parts):
         if number:
             console.print()
-        console.print(part, style="dim" if isinstance(part, str) else None, soft_wrap=isinstance(part, str), markup=False)
+        console.print(
+            part, style="dim" if isinstance(part, str) else None, soft_wrap=isinstance(part, str), markup=False
+        )
     stream.write(text.getvalue().encode())

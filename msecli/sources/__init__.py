@@ -76,7 +76,9 @@ def open_source(path: str | os.PathLike[str], reading: Reading | None = None) ->
     source = format.open(file, reading)
     expected = by_suffix(name)
     if reading.format is None and expected is not None and expected.magic != format.magic:
-        meaning = f"the name ends in {os.path.splitext(name)[1]}, but the content is {format.name}; read as {format.name}"
+        meaning = (
+            f"the name ends in {os.path.splitext(name)[1]}, but the content is {format.name}; read as {format.name}"
+        )
         source.notes = (*source.notes, Note("content_differs_from_suffix", name, meaning, 1))
     return source
 
@@ -101,4 +103,3 @@ def _check_name(format: str | None) -> None:
     near = difflib.get_close_matches(format, FORMATS, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise UsageError(f"--input-format: {format!r} is not one of {', '.join(FORMATS)}{hint}")
-

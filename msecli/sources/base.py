@@ -60,7 +60,7 @@ class Block:
     ----------
     rows : int
     numbers : mapping of column name to float64 array
-        Shape (rows,) for a column of a table, (rows, \\*item) under the name `ARRAY` for an array; NaN is missing.
+        Shape (rows,) for a column of a table, (rows, ...) under the name `ARRAY` for an array; NaN is missing.
     labels : mapping of column name to pyarrow array, shape (rows,)
         Integers or strings.
     notes : tuple of Note

@@ -10,9 +10,11 @@ from msecli.errors import DataError
 from msecli.sources.base import INDEX_NAMES, Column, Note, Selection, Source
 
 PREDICTION_NAMES = frozenset(
-    "pred preds prediction predictions predicted y_pred ypred yhat y_hat forecast".split()
+    ("pred", "preds", "prediction", "predictions", "predicted", "y_pred", "ypred", "yhat", "y_hat", "forecast")
 )
-TARGET_NAMES = frozenset("target targets true truth actual y_true ytrue y label labels observed".split())
+TARGET_NAMES = frozenset(
+    ("target", "targets", "true", "truth", "actual", "y_true", "ytrue", "y", "label", "labels", "observed")
+)
 """Names, in any case, by which a column is known for what it is."""
 
 SHOWN_COLUMNS = 20

@@ -102,7 +102,9 @@ class CsvSource:
         names = self._layout.grammar.names
         labels = {name: names.index(name) for name in selection.labels}
         integers = {
-            name for name, column in labels.items() if self._sample and all(_is_integer(row[column]) for row in self._sample)
+            name
+            for name, column in labels.items()
+            if self._sample and all(_is_integer(row[column]) for row in self._sample)
         }
         return Wanted({name: names.index(name) for name in selection.numbers}, labels, frozenset(integers))
 
@@ -115,7 +117,9 @@ class CsvSource:
             raise DataError(f"{self.path}, line {line}: the quote opened here is never closed")
         if not last:
             line = _line(self._file, self._layout.dialect, position)
-            raise DataError(f"{self.path}, line {line}: the line is longer than {LONGEST_RECORD >> 20} MiB; is this text?")
+            raise DataError(
+                f"{self.path}, line {line}: the line is longer than {LONGEST_RECORD >> 20} MiB; is this text?"
+            )
 
     def _head(self, reading: Reading) -> bytes:
         """Return the start of the file, with at least the first line."""
@@ -268,7 +272,9 @@ def _parse(text: bytes | memoryview, layout: Layout, wanted: Wanted, *, blank_ro
                 block_size=len(text) + 1,
                 column_names=[str(number) for number in range(len(grammar.names))],
             ),
-            pa_csv.ParseOptions(delimiter=grammar.delimiter, newlines_in_values=True, ignore_empty_lines=not blank_rows),
+            pa_csv.ParseOptions(
+                delimiter=grammar.delimiter, newlines_in_values=True, ignore_empty_lines=not blank_rows
+            ),
             pa_csv.ConvertOptions(
                 column_types=types,
                 include_columns=list(types),
@@ -297,7 +303,10 @@ def _inexact(values: FloatArray, text: bytes | memoryview, layout: Layout, colum
         return []
     overflowed, rounded = count_inexact(bytes(text).decode(errors="replace"), layout.grammar, column)
     where = f"{path}, column {layout.grammar.names[column]!r}"
-    notes = (Note("overflowed_numbers", where, OVERFLOWED, overflowed), Note("rounded_integers", where, ROUNDED, rounded))
+    notes = (
+        Note("overflowed_numbers", where, OVERFLOWED, overflowed),
+        Note("rounded_integers", where, ROUNDED, rounded),
+    )
     return [note for note in notes if note.count]
 
 
@@ -338,5 +347,6 @@ def check_reading(reading: Reading, delimiter: str) -> None:
             raise UsageError(f"{option}: {mark!r} is not one ASCII character other than a quote or a line end")
     if reading.decimal == (reading.delimiter or delimiter):
         raise UsageError(
-            f"--decimal and --delimiter cannot both be {reading.decimal!r}; which delimiter does the file use? say --delimiter"
+            f"--decimal and --delimiter cannot both be {reading.decimal!r}; "
+            "which delimiter does the file use? say --delimiter"
         )

@@ -69,7 +69,9 @@ def decoded(file: InputFile, encoding: str | None) -> InputFile:
     try:
         codec = codecs.lookup(encoding)
     except LookupError as error:
-        raise UsageError(f"--encoding: {encoding!r} is not known; common ones are utf-8, utf-16, latin-1, cp1252") from error
+        raise UsageError(
+            f"--encoding: {encoding!r} is not known; common ones are utf-8, utf-16, latin-1, cp1252"
+        ) from error
     if codec.name in PLAIN:
         return file
     copy = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - kept open for as long as the source is used
@@ -81,5 +83,7 @@ def decoded(file: InputFile, encoding: str | None) -> InputFile:
             position += len(chunk)
             copy.write(decoder.decode(chunk, final=position >= file.size).encode())
     except UnicodeDecodeError as error:
-        raise DataError(f"{file.path}: not {encoding}: {error.reason} before byte {position}; try another --encoding") from error
+        raise DataError(
+            f"{file.path}: not {encoding}: {error.reason} before byte {position}; try another --encoding"
+        ) from error
     return InputFile.of(file.path, copy)

@@ -45,7 +45,7 @@ class InputFile:
         """Return the input file of a name whose bytes are those of an open regular file."""
         made = cls.__new__(cls)
         made.path = path
-        made._adopt(file)
+        made._adopt(file)  # noqa: SLF001 - of this very class
         return made
 
     def _adopt(self, file: BinaryIO) -> None:

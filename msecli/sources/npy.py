@@ -34,6 +34,7 @@ class Layout:
 
     @property
     def rows(self) -> int:
+        """The length of the first dimension."""
         return self.shape[0]
 
     @property
@@ -134,10 +135,10 @@ def _read_rows(file: InputFile, layout: Layout, start: int, stop: int) -> np.nda
     rows, size = stop - start, layout.dtype.itemsize
     if not layout.fortran_order or layout.item_size == 1:
         values = np.empty((rows, *layout.shape[1:]), layout.dtype)
-        file.fill(memoryview(values.reshape(-1).view(np.uint8)), layout.offset + start * layout.item_size * size)
+        file.fill(values.reshape(-1).view(np.uint8).data, layout.offset + start * layout.item_size * size)
         return values
     # In Fortran order the rows are the fastest index: one run of rows for each element of a row.
     runs = np.empty((layout.item_size, rows), layout.dtype)
     for number, run in enumerate(runs):
-        file.fill(memoryview(run.view(np.uint8)), layout.offset + (number * layout.rows + start) * size)
+        file.fill(run.view(np.uint8).data, layout.offset + (number * layout.rows + start) * size)
     return runs.reshape(*layout.shape[:0:-1], rows).T

@@ -73,7 +73,8 @@ def _read_group(file: InputFile, metadata: Any, selection: Selection, group: int
     expected = metadata.row_group(group).num_rows
     if rows != expected:
         raise DataError(
-            f"{file.path}: row group {group} holds {rows} rows, its metadata say {expected}; is it an incomplete upload?"
+            f"{file.path}: row group {group} holds {rows} rows, its metadata say {expected}; "
+            "is it an incomplete upload?"
         )
 
 
