@@ -309,7 +309,7 @@ class _Job:
             loss=loss,
             reduction=reduction.name,
             metrics={metric.name: metric.value(summary) for metric in self.plan.metrics},
-            denominator=ratio(reduction.divisor(summary), ONE) if reduction.unit else None,
+            denominator=_count(reduction.divisor(summary)) if reduction.unit else None,
             denominator_name=reduction.unit,
             rows=self._rows(summary),
             elements=Elements(**summary.counts),
@@ -396,6 +396,11 @@ class _Done:
     def add(self, number: int, work: int) -> None:
         self._done[number] += work
         self._progress(sum(done / work for done, work in zip(self._done, self._work, strict=True)) / len(self._work))
+
+
+def _count(units: int) -> float:
+    """Return a number given in units of 2**-1074, as an int where it is one."""
+    return units // ONE if units % ONE == 0 else ratio(units, ONE)
 
 
 def _item(source: Source, columns: tuple[str, ...]) -> tuple[int, ...]:

@@ -123,6 +123,8 @@ class Result:
             "version": self.version,
         }
         if self.values is not None:
+            from msecli.outputs.base import nested
+
             document |= {"shape": list(self.values.shape), "values": nested(self.values)}
         return document
 
@@ -137,10 +139,3 @@ def status(value: float | None) -> str:
 def finite(value: float | None) -> float | None:
     """Return the value, or None if it is nan or infinite, which JSON cannot say."""
     return value if value is not None and math.isfinite(value) else None
-
-
-def nested(values: NDArray[np.float64]) -> list[Any]:
-    """Return an array as nested lists, with None for nan and infinities."""
-    if values.ndim == 1:
-        return [finite(value) for value in values.tolist()]
-    return [nested(row) for row in values]

@@ -15,8 +15,8 @@ T = TypeVar("T")
 Task = Callable[[], Iterator[T]]
 """Work that yields results one after another."""
 
-LANES_PER_JOB = 2
-"""Tasks begun ahead of the one whose results are due, for each job, so that no thread waits for the consumer."""
+SPARE_LANES = 1
+"""Tasks begun beyond one for each job, so that no thread waits for the consumer."""
 RESULTS_PER_LANE = 4
 """Results of one task that may wait: a task with more is paused, and does not hold its thread meanwhile."""
 
@@ -123,7 +123,7 @@ class LocalEngine:
         waiting = iter(tasks)
         lanes: deque[Lane[T]] = deque()
         while True:
-            while len(lanes) < self.jobs * LANES_PER_JOB and (due := next(waiting, None)) is not None:
+            while len(lanes) < self.jobs + SPARE_LANES and (due := next(waiting, None)) is not None:
                 lanes.append(Lane(due))
                 lanes[-1].start(self._pool)
             if not lanes:

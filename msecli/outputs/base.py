@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 Document = Mapping[str, Any]
 """A result in the shape of the JSON output."""
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,12 @@ class Values:
         self.rows = 0
         self.divisor = 1.0
         self.sign = 1
+        self._origin: Values | None = None
         try:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the values
         except OSError as error:
             raise ReadWriteError(f"cannot make a temporary file: {error.strerror or error}") from error
+        weakref.finalize(self, self._file.close)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -69,6 +72,8 @@ class Values:
         """Return the negatives of these values, from the same temporary file."""
         other = copy.copy(self)
         other.sign = -self.sign
+        # The file is closed when the values that made it are gone.
+        other._origin = self
         return other
 
     def blocks(self) -> Iterator[NDArray[np.float64]]:
@@ -139,3 +144,12 @@ def number_text(value: Any, status: str = "nan") -> str:
     if value is None:
         return status if status in ("nan", "inf") else "nan"
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def nested(values: NDArray[np.float64]) -> Any:
+    """Return an array as nested lists, with None for nan and infinities."""
+    import numpy as np
+
+    objects = values.astype(object)
+    objects[~np.isfinite(values)] = None
+    return objects.tolist()

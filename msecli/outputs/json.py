@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from msecli.outputs.base import Document, Style, Values
+from msecli.outputs.base import Document, Style, Values, nested
 
 
 def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
@@ -20,13 +19,7 @@ def write_values(stream: BinaryIO, document: Document | None, values: Values, st
     stream.write(head.removesuffix("\n}").encode() + b',\n  "values": [')
     separator = "\n    "
     for block in values.blocks():
-        for row in block.tolist():
-            stream.write((separator + json.dumps(_without_nan(row), allow_nan=False)).encode())
-            separator = ",\n    "
+        rows = json.dumps(nested(block), allow_nan=False)
+        stream.write((separator + rows[1:-1]).encode())
+        separator = ",\n    "
     stream.write(b"\n  ]\n}\n")
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return value if math.isfinite(value) else None

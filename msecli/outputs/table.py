@@ -66,7 +66,7 @@ def _losses(document: Document, style: Style) -> Table:
     table.add_column(style="dim", overflow="fold")
     denominator = document["denominator"]
     name = document["denominator_name"]
-    divided = "" if denominator is None else f"÷ {denominator:g} {'(sum of weights)' if name == 'weights' else name}"
+    divided = "" if denominator is None else f"÷ {denominator:,} {'(sum of weights)' if name == 'weights' else name}"
     loss = rounded(document["loss"], style, document["status"])
     table.add_row("loss", Text(loss, style="bold green"), f"mse, {document['reduction']} {divided}".rstrip())
     for metric, value in document["metrics"].items():

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from msecli.core.exact import FloatArray
     from msecli.sources.file import InputFile
 
-ROWS_PER_BLOCK = 262144
-"""Rows in a block: 2 MiB per float64 column, enough to make the cost of handing it over vanish."""
+ROWS_PER_BLOCK = 131072
+"""Rows in a block: 1 MiB per float64 column, enough to make the cost of handing it over vanish."""
 
 INDEX_NAMES = frozenset({"id", "index", "row_id", "Unnamed: 0", "__index_level_0__", ""})
 """Names of columns that say which row it is; they are never taken as data unless named."""

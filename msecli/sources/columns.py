@@ -210,11 +210,18 @@ def _undecided(sides: tuple[_Side, _Side], *, two_files: bool) -> DataError:
     for source in dict.fromkeys(side.source for side in (sides if two_files else sides[:1])):
         shape = f"an array with rows of shape {source.item}" if source.columns is None else _listed(source.columns)
         described.append(f"\n  {source.path}: {shape}")
-    examples = " ".join(f"{side.option} {_quoted(side.names[0])}" for side in sides if side.names)
+    examples = " ".join(f"{side.option} {_quoted(name)}" for side in sides if (name := _example(side, sides)))
     advice = f"say -p COLUMN -t COLUMN, for example {examples}" if examples else "none of them holds numbers"
     if not two_files and sides[0].source.columns is None:
         advice = "an array without columns needs a second file: msecli compute PREDICTIONS TARGETS"
     return DataError(f"cannot tell which columns to score; {advice}{''.join(described)}")
+
+
+def _example(side: _Side, sides: tuple[_Side, _Side]) -> str | None:
+    """Return a column that could be meant on this side, rather not one that is known for the other."""
+    other = sides[1] if side is sides[0] else sides[0]
+    unlikely = {column.name for column in side.candidates if column.name.strip().lower() in other.known_names}
+    return next((name for name in (*side.known, *side.names) if name not in unlikely), None)
 
 
 def _quoted(name: str) -> str:

@@ -9,6 +9,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import weakref
 from collections.abc import Iterator
 from typing import BinaryIO, Self
 
@@ -50,6 +51,8 @@ class InputFile:
 
     def _adopt(self, file: BinaryIO) -> None:
         self._file = file
+        # Parts that are still being read keep this object, and so the file, alive.
+        weakref.finalize(self, file.close)
         status = os.fstat(file.fileno())
         self.size = status.st_size
         self._modified = status.st_mtime_ns

@@ -1,0 +1,137 @@
+"""The same jobs done with other tools: `python peers.py PEER FILE...`.
+
+FILE... is one file with the columns pred and target, or the file of pred and the file of target; a peer that writes
+an array takes the path of its output last. Each peer imports what it needs itself, so that it pays for nothing else.
+
+A peer prints what msecli prints into a pipe: the value, or lines of a label, a tab and a value.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+COLUMNS = ("pred", "target")
+
+
+def _wanted(files: tuple[str, ...]) -> list[tuple[str, list[str]]]:
+    """Return each file with the columns to read from it."""
+    if len(files) == 1:
+        return [(files[0], list(COLUMNS))]
+    return [(file, [column]) for file, column in zip(files, COLUMNS, strict=True)]
+
+
+def _is_parquet(file: str) -> bool:
+    return file.endswith(".parquet")
+
+
+def pandas_sklearn(*files: str) -> float:
+    """Read with pandas and score with scikit-learn."""
+    from sklearn.metrics import mean_squared_error  # type: ignore[import-untyped]
+
+    frames = [_pandas(file, columns) for file, columns in _wanted(files)]
+    return float(mean_squared_error(frames[-1]["target"], frames[0]["pred"]))
+
+
+def _pandas(file: str, columns: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(file, columns=columns) if _is_parquet(file) else pd.read_csv(file, usecols=columns)
+
+
+def polars(*files: str) -> float:
+    """Scan lazily, side by side where there are two files, and collect with the streaming engine."""
+    import polars as pl
+
+    frames = [_polars(file) for file in files]
+    frame = frames[0] if len(frames) == 1 else pl.concat(frames, how="horizontal")
+    loss = ((pl.col("pred") - pl.col("target")) ** 2).mean()
+    return float(frame.select(loss).collect(engine="streaming").item())
+
+
+def _polars(file: str) -> pl.LazyFrame:
+    import polars as pl
+
+    return pl.scan_parquet(file) if _is_parquet(file) else pl.scan_csv(file)
+
+
+def duckdb(*files: str) -> float:
+    """Aggregate in SQL; the rows of two files are paired by position."""
+    import duckdb
+
+    readers = ["read_parquet(?)" if _is_parquet(file) else "read_csv(?)" for file in files]
+    query = f"SELECT avg((pred - target) * (pred - target)) FROM {' POSITIONAL JOIN '.join(readers)}"
+    # Not duckdb.sql(): its relation examines a CSV file once when it is made and again when it is run.
+    row = duckdb.connect().execute(query, list(files)).fetchone()
+    return float(row[0]) if row else float("nan")
+
+
+def pyarrow(*files: str) -> float:
+    """Read with the threaded readers of pyarrow and compute with its kernels."""
+    import pyarrow.compute as pc
+
+    tables = [_pyarrow(file, columns) for file, columns in _wanted(files)]
+    difference = pc.subtract(tables[0]["pred"], tables[-1]["target"])
+    return float(pc.mean(pc.multiply(difference, difference)).as_py())
+
+
+def _pyarrow(file: str, columns: list[str]) -> pa.Table:
+    if _is_parquet(file):
+        import pyarrow.parquet as pq
+
+        # Not read_table(): it imports pyarrow.dataset, and that imports pandas.
+        return pq.ParquetFile(file).read(columns)
+    import pyarrow.csv as pa_csv
+
+    return pa_csv.read_csv(file, convert_options=pa_csv.ConvertOptions(include_columns=columns))
+
+
+def numpy(pred: str, target: str) -> float:
+    """Load both arrays and take the mean."""
+    import numpy as np
+
+    return float(np.mean((np.load(pred) - np.load(target)) ** 2))
+
+
+def numpy_losses(pred: str, target: str, output: str) -> None:
+    """Save the loss of every element."""
+    import numpy as np
+
+    np.save(output, (np.load(pred) - np.load(target)) ** 2)
+
+
+def numpy_gradient(pred: str, target: str, output: str) -> float:
+    """Save the gradient of the mean, and return the mean."""
+    import numpy as np
+
+    difference = np.load(pred) - np.load(target)
+    np.save(output, difference * (2 / difference.size))
+    return float(np.mean(difference**2))
+
+
+PEERS: dict[str, Callable[..., Any]] = {
+    "pandas+scikit-learn": pandas_sklearn,
+    "polars": polars,
+    "duckdb": duckdb,
+    "pyarrow": pyarrow,
+    "numpy": numpy,
+    "numpy-losses": numpy_losses,
+    "numpy-gradient": numpy_gradient,
+}
+
+
+def main(peer: str, *files: str) -> None:
+    """Run one peer and print its answer, if it has one."""
+    answer = PEERS[peer](*files)
+    if answer is not None:
+        sys.stdout.write(f"{answer!r}\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

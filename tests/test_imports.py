@@ -1,0 +1,83 @@
+"""What a run loads: heavy libraries only when the work needs them, and no names but the public ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import msecli
+
+LIBRARIES = ("click", "numpy", "pandas", "pyarrow", "pyarrow.csv", "pyarrow.parquet", "pyarrow.dataset", "rich")
+
+PROBE = """
+import sys
+from msecli.cli.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    assert end.code == 0, end.code
+print(*sorted(set({libraries!r}) & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def _loaded(*arguments: str) -> set[str]:
+    probe = PROBE.format(libraries=LIBRARIES)
+    ran = subprocess.run([sys.executable, "-c", probe, *arguments], capture_output=True, text=True, check=True)
+    return set(ran.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["compute", "--help"]], ids=" ".join)
+def test_help_loads_only_click(arguments: list[str]) -> None:
+    assert _loaded(*arguments) == {"click"}
+
+
+@pytest.mark.parametrize(
+    ("prediction", "target", "expected"),
+    [
+        ("digits_pca16.npy", "digits_target.npy", set[str]()),
+        ("diabetes_ridge.csv", "diabetes_target.csv", {"pyarrow", "pyarrow.csv"}),
+        ("linnerud_pred.csv", "linnerud_target.csv", {"pyarrow", "pyarrow.csv"}),
+    ],
+    ids=["npy", "csv", "several columns"],
+)
+def test_a_run_loads_only_what_its_formats_need(
+    sample_data: Path, prediction: str, target: str, expected: set[str]
+) -> None:
+    files = [str(sample_data / prediction), str(sample_data / target)]
+    assert _loaded("compute", *files) == {"click", "numpy"} | expected
+
+
+def test_parquet_does_not_load_pandas(sample_data: Path) -> None:
+    loaded = _loaded("compute", str(sample_data / "diabetes_scores.parquet"), "-p", "ridge", "-t", "target")
+    assert loaded == {"click", "numpy", "pyarrow", "pyarrow.parquet"}
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import sys, msecli; print(*(set(sys.modules) & {'click', 'numpy', 'pandas', 'pyarrow', 'rich'}))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(msecli.__all__) == [
+        "DataError",
+        "MsecliError",
+        "ReadWriteError",
+        "Reading",
+        "Result",
+        "UsageError",
+        "__version__",
+        "mse_loss",
+        "mse_loss_grad",
+        "score",
+    ]
+    assert all(getattr(msecli, name) is not None for name in msecli.__all__)
+    assert dir(msecli) == sorted(msecli.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'mse_los'"):
+        _ = msecli.mse_los

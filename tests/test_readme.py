@@ -1,0 +1,116 @@
+"""The README is true: its commands print what it shows, and its tables are those of the code.
+
+`python tests/test_readme.py` writes the tables anew.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from msecli.core.metrics import METRICS, PARAMETRIC
+from msecli.outputs import RENDERERS
+from msecli.sources import FORMATS
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+TEXT = README.read_text()
+
+
+def _formats() -> list[tuple[str, ...]]:
+    rows = [(f"`{name}`", format.meaning, " ".join(format.suffixes)) for name, format in FORMATS.items()]
+    return [("format", "what it is", "suffixes"), *rows]
+
+
+def _metrics() -> list[tuple[str, ...]]:
+    rows = [(f"`{name}`", metric.meaning) for name, metric in METRICS.items()]
+    return [("metric", "meaning"), *rows, (f"`{PARAMETRIC}`", "residual norm of order P ≥ 1, unweighted")]
+
+
+def _outputs() -> list[tuple[str, ...]]:
+    rows = [
+        ("" if renderer.binary else f"`{name}`", renderer.suffix or "", renderer.meaning)
+        for name, renderer in RENDERERS.items()
+    ]
+    return [("`--format`", "`-o` suffix", "what it is"), *rows]
+
+
+TABLES: dict[str, Callable[[], list[tuple[str, ...]]]] = {
+    "formats": _formats,
+    "metrics": _metrics,
+    "outputs": _outputs,
+}
+
+
+def _markdown(rows: list[tuple[str, ...]]) -> str:
+    lines = [rows[0], ("---",) * len(rows[0]), *rows[1:]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in lines)
+
+
+def _with_tables(text: str) -> str:
+    for name, table in TABLES.items():
+        marked = f"<!-- table: {name} -->\n\n{_markdown(table())}\n\n<!-- end -->"
+        text = re.sub(f"<!-- table: {name} -->.*?<!-- end -->", marked.replace("\\", r"\\"), text, flags=re.DOTALL)
+    return text
+
+
+def _sessions() -> list[str]:
+    return re.findall(r"```console\n(.*?)```", TEXT, flags=re.DOTALL)
+
+
+def _steps(session: str) -> list[tuple[str, str]]:
+    """The commands of a session, each with the output it is to print."""
+    steps = re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]
+    return [(command, output) for command, _, output in (step.partition("\n") for step in steps)]
+
+
+def _trimmed(text: str) -> list[str]:
+    return [line.rstrip() for line in text.rstrip().splitlines()]
+
+
+@pytest.mark.parametrize("session", _sessions(), ids=lambda session: session.split("\n", 1)[0][:60])
+def test_the_commands_print_what_the_readme_shows(session: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {"PATH": path, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+    for command, output in _steps(session):
+        ran = subprocess.run(
+            ["bash", "-c", command],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            text=True,
+        )
+        assert _trimmed(ran.stdout) == _trimmed(output), command
+
+
+def test_the_python_examples_print_what_the_readme_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    failed, tried = doctest.testfile(str(README), module_relative=False, verbose=False)
+    assert tried > 0
+    assert failed == 0
+
+
+def test_the_tables_are_those_of_the_code() -> None:
+    assert _with_tables(TEXT) == TEXT
+
+
+def test_the_set_up_and_test_commands_are_what_the_check_runs() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    for name in ("set-up", "test"):
+        assert re.search(rf"<!-- {name} -->\n```sh\n(python3 -m venv .+)\n```", TEXT)
+    assert "for name in set-up test; do" in script
+
+
+if __name__ == "__main__":
+    README.write_text(_with_tables(TEXT))
