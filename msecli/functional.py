@@ -17,8 +17,7 @@ from msecli.core.reduction import reduction_named
 from msecli.core.state import LossState, Policy, Rules, Summary
 from msecli.core.verdict import Where, check_usable
 from msecli.errors import DataError, UsageError
-
-POLICIES = ("raise", "omit", "propagate")
+from msecli.request import check_policies
 
 
 @overload
@@ -180,10 +179,3 @@ def _summary(chunk: Chunk, rules: Rules) -> Summary:
     summary = state.summary()
     check_usable(state, summary, Where())
     return summary
-
-
-def check_policies(nan_policy: str, nan_pred: str) -> None:
-    """Refuse unknown policies for missing elements."""
-    for name, policy in (("nan_policy", nan_policy), ("nan_pred", nan_pred)):
-        if policy not in POLICIES:
-            raise UsageError(f"{name}: {policy!r} is not one of {', '.join(POLICIES)}")

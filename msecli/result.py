@@ -60,62 +60,157 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """A loss with its metrics, its denominator and its ledger.
+
+    Attributes
+    ----------
+    loss : float or None
+        None where there is no single one, and where no element was used; nan and inf are possible, see `status`.
+    status : str
+        "ok", "nan", "inf", or "empty" where no element was used.
+    metrics : mapping of str to float
+    denominator : float or None
+        What the sum was divided by; None where it was not.
+    rows, elements : Rows, Elements
+        The ledger.
+    """
+
+    loss: float | None
+    status: str
+    metrics: Mapping[str, float]
+    denominator: float | None
+    rows: Rows
+    elements: Elements
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the score in the shape of the JSON output, with None for nan and infinities."""
+        return {
+            "loss": finite(self.loss),
+            "status": self.status,
+            "metrics": {name: finite(value) for name, value in self.metrics.items()},
+            "denominator": self.denominator,
+            "rows": asdict(self.rows),
+            "elements": asdict(self.elements),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The score of a group, a column or a batch.
+
+    Attributes
+    ----------
+    kind : str
+        "group", "column" or "batch".
+    label : mapping, str or int
+        The labels of the group by their columns, the name of the column, or the number of the batch.
+    score : Score
+    running_mean : float or None
+        For batches: the loss over all rows up to this batch.
+    """
+
+    kind: str
+    label: Any
+    score: Score
+    running_mean: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the entry in the shape of the JSON output."""
+        running = {"running_mean": finite(self.running_mean)} if self.kind == "batch" else {}
+        return {self.kind: self.label, **self.score.to_dict(), **running}
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """A loss, and how it came about.
 
     Attributes
     ----------
-    loss : float or None
-        None for reduction "none"; nan and inf are possible, see `status`.
+    score : Score
+        Over all rows together. Its members are also those of the result: `loss`, `status`, `metrics`,
+        `denominator`, `rows`, `elements`.
     reduction : str
-    metrics : mapping of str to float
-    denominator : float or None
-        What the sum was divided by; None where it was not.
     denominator_name : str or None
         What the denominator counts: "elements", "weights" or "rows".
-    rows, elements : Rows, Elements
-        The ledger.
     inputs : tuple of Input
     settings : mapping
     signature : str
         Two losses with the same signature up to `used` are comparable.
     version : str
     warnings : tuple of Warned
+    groups, columns, batches : tuple of Entry
+        Where they were asked for.
+    macro : mapping of str to float
+        The plain means of the entries' losses and metrics; empty without entries.
     values : ndarray or None
-        The loss of every element, for reduction "none" from Python.
+        The loss of every element, or those along the axes that are left.
     """
 
-    loss: float | None
+    score: Score
     reduction: str
-    metrics: Mapping[str, float]
-    denominator: float | None
     denominator_name: str | None
-    rows: Rows
-    elements: Elements
     inputs: tuple[Input, ...]
     settings: Mapping[str, Any]
     signature: str
     version: str
     warnings: tuple[Warned, ...] = ()
+    groups: tuple[Entry, ...] = ()
+    columns: tuple[Entry, ...] = ()
+    batches: tuple[Entry, ...] = ()
+    macro: Mapping[str, float] = field(default_factory=dict)
     values: NDArray[np.float64] | None = field(default=None, compare=False)
+
+    @property
+    def loss(self) -> float | None:
+        """The loss over all rows; None for reduction "none"."""
+        return self.score.loss
 
     @property
     def status(self) -> str:
         """Whether the loss is a number: "ok", "nan" or "inf"."""
-        return status(self.loss)
+        return self.score.status
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The metrics over all rows, by name."""
+        return self.score.metrics
+
+    @property
+    def denominator(self) -> float | None:
+        """What the sum was divided by."""
+        return self.score.denominator
+
+    @property
+    def rows(self) -> Rows:
+        """The ledger in rows."""
+        return self.score.rows
+
+    @property
+    def elements(self) -> Elements:
+        """The ledger in elements."""
+        return self.score.elements
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output, with None for nan and infinities."""
+        score = self.score.to_dict()
         document: dict[str, Any] = {
             "schema": SCHEMA,
-            "loss": finite(self.loss),
-            "status": self.status,
+            "loss": score["loss"],
+            "status": score["status"],
             "reduction": self.reduction,
-            "metrics": {name: finite(value) for name, value in self.metrics.items()},
-            "denominator": self.denominator,
+            "metrics": score["metrics"],
+            "denominator": score["denominator"],
             "denominator_name": self.denominator_name,
-            "rows": asdict(self.rows),
-            "elements": asdict(self.elements),
+            "rows": score["rows"],
+            "elements": score["elements"],
+        }
+        for name in ("groups", "columns", "batches"):
+            if entries := getattr(self, name):
+                document[name] = [entry.to_dict() for entry in entries]
+        if self.macro:
+            document["macro"] = {name: finite(value) for name, value in self.macro.items()}
+        document |= {
             "inputs": [asdict(item) | {"columns": list(item.columns)} for item in self.inputs],
             "settings": dict(self.settings),
             "signature": self.signature,

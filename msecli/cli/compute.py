@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from msecli.cli.deliver import deliver, outputs_from
 from msecli.cli.grouped import GroupedCommand
 from msecli.cli.progress import ProgressBar
 
+if TYPE_CHECKING:
+    from msecli.api import Request
+
 EXAMPLES = """\b
 Examples:
   msecli compute pred.csv target.csv
@@ -19,6 +22,7 @@ Examples:
   msecli compute scores.parquet -p yhat -t y -m rmse,mae,r2 --format json
   msecli compute pred.npy target.npy --reduction none -o losses.npy
   msecli compute pred.csv target.npy --grad grad.npy
+  msecli compute pred.parquet target.csv --on id --weight w --by region
   loss=$(msecli compute pred.npy target.npy)
 """
 
@@ -28,15 +32,9 @@ Examples:
 @click.argument("targets", required=False)
 @options.all_of(
     *options.READING,
-    options.pred,
-    options.target,
-    options.ignore_index,
-    options.nan_policy,
-    options.nan_pred,
-    options.reduction,
-    options.metrics,
-    options.grad,
-    options.grad_target,
+    *options.ROWS,
+    *options.LOSS,
+    *options.GRADIENT,
     *options.OUTPUT,
     *options.RUNNING,
 )
@@ -56,20 +54,27 @@ def compute(predictions: str, targets: str | None, **values: Any) -> None:
     deliver(scored, values, options.style_from(values, os.environ))
 
 
-def _request(predictions: str, targets: str | None, values: dict[str, Any]) -> Any:
-    from msecli.api import Request
+def _request(predictions: str, targets: str | None, values: dict[str, Any]) -> Request:
+    from msecli.api import Batching, Request
 
     return Request(
-        predictions,
-        targets,
-        values["pred"],
-        values["target"],
-        options.reading_from(values),
-        values["reduction"],
-        values["metrics"],
-        values["ignore_index"],
-        values["nan_policy"],
-        values["nan_pred"],
+        prediction=predictions,
+        target=targets,
+        prediction_columns=values["pred"],
+        target_columns=values["target"],
+        reading=options.reading_from(values),
+        on=values["on"],
+        unmatched=values["unmatched"],
+        weight=values["weight"],
+        weight_file=values["weight_file"],
+        by=values["by"],
+        batching=Batching(values["batch_size"], values["shuffle"], values["drop_last"]),
+        axes=values["axis"],
+        reduction=options.reduction_from(values),
+        metrics=values["metrics"],
+        ignore=values["ignore_index"],
+        nan_policy=values["nan_policy"],
+        nan_pred=values["nan_pred"],
         gradient=bool(values["grad"] or values["grad_target"]),
         jobs=values["jobs"],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,7 +12,7 @@ import click
 
 from msecli.cli.grouped import GroupedOption
 from msecli.core.metrics import METRICS, PARAMETRIC
-from msecli.core.reduction import REDUCTIONS
+from msecli.core.reduction import REDUCTIONS, legacy_reduction
 from msecli.outputs import RENDERERS, TEXT_FORMATS, Style
 from msecli.sources import FORMATS
 from msecli.sources.base import Reading
@@ -69,6 +70,41 @@ pred = _option(
 target = _option(
     "Row", "-t", "--target", metavar="COLUMN", multiple=True, help="Target column; repeatable, in pairs with -p."
 )
+on = _option(
+    "Row", "--on", metavar="COLUMN", multiple=True, help="Pair rows by this key column of both files; repeatable."
+)
+unmatched = _option(
+    "Row",
+    "--unmatched",
+    type=click.Choice(["error", "skip"]),
+    default="error",
+    show_default=True,
+    help="What to do about rows whose key is not in the other file.",
+)
+weight = _option(
+    "Row",
+    "-w",
+    "--weight",
+    metavar="COLUMN",
+    help="Weights of the rows: a column of the target or the prediction file.",
+)
+weight_file = _option(
+    "Row", "--weight-file", metavar="FILE", help="Weights from a file: one for each row, or in the shape of the data."
+)
+by = _option(
+    "Row", "--by", metavar="COLUMN", multiple=True, help="Score the groups of rows with the same label; repeatable."
+)
+batch_size = _option(
+    "Row", "--batch-size", metavar="N", type=click.IntRange(min=1), help="Score mini-batches of N rows."
+)
+shuffle = _option(
+    "Row",
+    "--shuffle",
+    metavar="SEED",
+    type=click.IntRange(min=0),
+    help="Shuffle the rows before they are cut into batches.",
+)
+drop_last = _option("Row", "--drop-last", is_flag=True, help="Leave out a last batch that is not full.")
 ignore_index = _option(
     "Row",
     "--ignore-index",
@@ -102,6 +138,14 @@ reduction = _option(
     default="mean",
     show_default=True,
     help="How the losses of the elements become one number; batchmean divides by the rows.",
+)
+axis = _option(
+    "Loss",
+    "--axis",
+    metavar="N",
+    type=int,
+    multiple=True,
+    help="Reduce over this axis only, as in NumPy: 0 gives a loss for each column, 1 for each row; repeatable.",
 )
 metrics = _option(
     "Loss",
@@ -149,7 +193,27 @@ progress = _option(
     "Running", "--progress/--no-progress", default=True, help="Whether to show the progress of long runs on a terminal."
 )
 
+size_average = _option("Loss", "--size-average/--no-size-average", default=None, hidden=True)
+reduce = _option("Loss", "--reduce/--no-reduce", default=None, hidden=True)
+
 READING = (input_format, delimiter, header, decimal, na_values, encoding, comment)
+ROWS = (
+    pred,
+    target,
+    on,
+    unmatched,
+    weight,
+    weight_file,
+    by,
+    batch_size,
+    shuffle,
+    drop_last,
+    ignore_index,
+    nan_policy,
+    nan_pred,
+)
+LOSS = (reduction, axis, metrics, size_average, reduce)
+GRADIENT = (grad, grad_target)
 OUTPUT = (output, format, precision, overwrite)
 RUNNING = (jobs, progress)
 
@@ -183,3 +247,13 @@ def style_from(values: Mapping[str, Any], environment: Mapping[str, str]) -> Sty
     forced = bool(environment.get("FORCE_COLOR"))
     color = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
     return Style(values["precision"], shutil.get_terminal_size().columns, color, forced or sys.stdout.isatty())
+
+
+def reduction_from(values: Mapping[str, Any]) -> str:
+    """Return the reduction, which PyTorch's old flags overrule with a warning."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        legacy = legacy_reduction(values["size_average"], values["reduce"])
+    for warning in caught:
+        click.echo(f"Warning: {warning.message}", err=True)
+    return legacy or str(values["reduction"])

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from msecli.core.exact import BLOCK, FloatArray
+from msecli.core.exact import BLOCK, BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,21 @@ class Chunk:
         The number of the first row in the whole input, counted from 0.
     weight : ndarray of float64, shape (rows,) or (rows, ...), optional
         One weight per row, or one per element.
+    group : ndarray of int64, shape (rows,), optional
+        The number, below `groups`, of the group each row belongs to; without it all rows are group 0.
+    groups : int
+        The number of groups.
+    dropped : ndarray of bool, shape (rows,), optional
+        Rows that are not there: counted nowhere, used nowhere.
     """
 
     prediction: FloatArray
     target: FloatArray
     first_row: int = 0
     weight: FloatArray | None = None
+    group: IntArray | None = None
+    groups: int = 1
+    dropped: BoolArray | None = None
 
     @property
     def rows(self) -> int:
@@ -43,6 +52,9 @@ class Chunk:
             self.target[rows],
             self.first_row + start,
             None if self.weight is None else self.weight[rows],
+            None if self.group is None else self.group[rows],
+            self.groups,
+            None if self.dropped is None else self.dropped[rows],
         )
 
     def pieces(self) -> Iterator[Self]:

@@ -112,24 +112,42 @@ class ExactSum:
             rows = slice(start, start + BLOCK)
             self._add_block(values[rows], None if codes is None else codes[rows])
 
-    def merge(self, other: Self) -> None:
-        """Add the sums of `other`, slot by slot."""
+    def merge(self, other: Self, slots: IntArray | None = None) -> None:
+        """Add the sums of `other`.
+
+        Parameters
+        ----------
+        other : ExactSum
+        slots : ndarray of int64, shape (other.slots,), optional
+            Where each sum of `other` goes, every slot at most once; without it slot by slot.
+        """
+        here = np.arange(other.slots) if slots is None else slots
         for level, limb in other._limbs.items():
-            self._limb(level)[:] += limb
+            self._limb(level)[here] += limb[: other.slots]
         for slot, units in other._extra.items():
-            self._extra[slot] = self._extra.get(slot, 0) + units
+            self._add_units(int(here[slot]), units)
         with np.errstate(invalid="ignore"):
-            self._special += other._special
+            self._special[here] += other._special[: other.slots]
         self._count_additions(max(other._additions, 1))
+
+    def grow(self, slots: int) -> None:
+        """Keep at least this many sums; new ones begin at 0."""
+        self.slots = max(self.slots, slots)
+        if self.slots > self._special.size:
+            # Twice as many as asked for, so that growing one by one does not copy everything every time.
+            more = 2 * self.slots - self._special.size
+            self._special = np.concatenate([self._special, np.zeros(more)])
+            for level, limb in self._limbs.items():
+                self._limbs[level] = np.concatenate([limb, np.zeros(more, dtype=np.int64)])
 
     def totals(self) -> list[Total]:
         """Return the sum of every slot."""
         units: NDArray[np.object_] = np.zeros(self.slots, dtype=object)
         for level, limb in self._limbs.items():
-            units += limb.astype(object) << (WIDTH * level)
+            units += limb[: self.slots].astype(object) << (WIDTH * level)
         for slot, extra in self._extra.items():
             units[slot] += extra
-        return [Total(int(u), float(s)) for u, s in zip(units, self._special, strict=True)]
+        return [Total(int(u), s) for u, s in zip(units, self._special[: self.slots].tolist(), strict=True)]
 
     def total(self) -> Total:
         """Return the sum over all slots."""
@@ -160,7 +178,7 @@ class ExactSum:
         if codes is None:
             self._limb(level)[0] += int(math.ldexp(float(np.add.reduce(cut)), exponent))
         else:
-            sums = np.bincount(codes, weights=cut, minlength=self.slots)
+            sums = np.bincount(codes, weights=cut, minlength=self._special.size)
             self._limb(level)[:] += np.ldexp(sums, exponent).astype(np.int64)
 
     def _set_apart(
@@ -170,15 +188,18 @@ class ExactSum:
         slots = np.zeros(x.size, dtype=np.int64) if codes is None else codes
         for value, slot in zip(x[chosen].tolist(), slots[chosen].tolist(), strict=True):
             if math.isfinite(value):
-                self._extra[slot] = self._extra.get(slot, 0) + units_of(value)
+                self._add_units(slot, units_of(value))
             else:
                 self._special[slot] = float(self._special[slot]) + value
         rest = ~chosen
         return x[rest], None if codes is None else codes[rest]
 
+    def _add_units(self, slot: int, units: int) -> None:
+        self._extra[slot] = self._extra.get(slot, 0) + units
+
     def _limb(self, level: int) -> IntArray:
         if level not in self._limbs:
-            self._limbs[level] = np.zeros(self.slots, dtype=np.int64)
+            self._limbs[level] = np.zeros(self._special.size, dtype=np.int64)
         return self._limbs[level]
 
     def _count_additions(self, number: int) -> None:

@@ -50,9 +50,10 @@ def _r2(s: Summary) -> float:
     spread = sum((_squares_about_mean(column) for column in columns), Fraction(0))
     if spread == 0:
         return math.nan
-    from msecli.core.exact import ONE
+    from msecli.core.exact import ONE, ratio
 
-    return float(1 - Fraction(s.sums["squared_error"].units, ONE) / spread)
+    value = 1 - Fraction(s.sums["squared_error"].units, ONE) / spread
+    return ratio(value.numerator, value.denominator)
 
 
 def _squares_about_mean(s: Summary) -> Fraction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -58,3 +59,31 @@ def reduction_named(name: str) -> Reduction:
     if name not in REDUCTIONS:
         raise UsageError(f"unknown reduction {name!r}; choose from {', '.join(REDUCTIONS)}")
     return REDUCTIONS[name]
+
+
+def legacy_reduction(size_average: bool | None, reduce: bool | None) -> str | None:  # noqa: FBT001 - PyTorch's names
+    """Return the reduction that PyTorch's old flags mean, or None if neither is given.
+
+    Warns
+    -----
+    DeprecationWarning
+        If one is given.
+
+    References
+    ----------
+    ``torch.nn.MSELoss``: `reduce` False gives the loss of every element whatever `size_average` is; otherwise
+    `size_average` False sums, and True, its default, averages.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     legacy_reduction(False, None), legacy_reduction(True, False)
+    ('sum', 'none')
+    """
+    if size_average is None and reduce is None:
+        return None
+    name = "none" if reduce is False else "sum" if size_average is False else "mean"
+    warnings.warn(f"size_average and reduce are deprecated; use reduction={name!r}", DeprecationWarning, stacklevel=3)
+    return name

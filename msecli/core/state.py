@@ -5,7 +5,9 @@ States merge exactly, so it does not matter how the rows were cut into chunks or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -62,6 +64,7 @@ class Summary:
 
     sums: dict[str, Total]
     counts: dict[str, int]
+    rows: int
     rows_used: int
     largest: float
     weighted: bool
@@ -82,6 +85,19 @@ class Summary:
         return self.sums[f"plain_{term}" if self.weighted else term]
 
 
+def combined(parts: Sequence[Summary]) -> Summary:
+    """Return the summary of the elements of several columns together; a row counts once for each."""
+    first = parts[0]
+    return Summary(
+        {term: sum((part.sums[term] for part in parts), Total(0)) for term in first.sums},
+        {name: sum(part.counts[name] for part in parts) for name in first.counts},
+        first.rows,
+        max(part.rows_used for part in parts),
+        max(part.largest for part in parts),
+        first.weighted,
+    )
+
+
 class LossState:
     """Exact sums, counts and first offenders over any number of chunks.
 
@@ -100,56 +116,118 @@ class LossState:
     4.0
     """
 
-    def __init__(self, rules: Rules, *, weighted: bool = False) -> None:
+    def __init__(self, rules: Rules, *, weighted: bool = False, groups: int = 1) -> None:
         self.rules = rules
         self.weighted = weighted
-        self._counts: dict[str, IntArray] = {name: np.zeros(rules.columns, dtype=np.int64) for name in COUNTS}
-        self._sums = {term: ExactSum(rules.columns) for term in rules.terms}
-        self._largest = np.zeros(rules.columns)
-        self.rows_used = 0
+        self.groups = groups
+        self._counts = {name: self._zeros(groups) for name in COUNTS}
+        self._rows = np.zeros(groups, dtype=np.int64)
+        self._rows_used = np.zeros(groups, dtype=np.int64)
+        self._largest = np.zeros((groups, rules.columns))
+        self._sums = {term: ExactSum(groups * rules.columns) for term in rules.terms}
         self.first_row: dict[str, int] = {}
         """The first row of each kind of problem: nan_target, nan_prediction, weight."""
 
     @classmethod
     def of(cls, chunk: Chunk, rules: Rules) -> Self:
         """Return the state of one chunk."""
-        state = cls(rules, weighted=chunk.weight is not None)
+        state = cls(rules, weighted=chunk.weight is not None, groups=chunk.groups)
         for piece in chunk.pieces():
             state._take(piece)
         return state
 
-    def merge(self, other: Self) -> None:
-        """Take in what `other`, a state under the same rules, has seen."""
+    def merge(self, other: Self, groups: IntArray | None = None) -> None:
+        """Take in what `other`, a state under the same rules, has seen.
+
+        Parameters
+        ----------
+        other : LossState
+        groups : ndarray of int64, shape (other.groups,), optional
+            Which group here each group of `other` is; without it group by group.
+        """
+        here = np.arange(other.groups) if groups is None else groups
+        self.weighted = self.weighted or other.weighted
+        self._grow(int(here.max(initial=-1)) + 1)
         for name, counts in other._counts.items():
-            self._counts[name] += counts
+            self._counts[name][here] += counts[: other.groups]
+        self._rows[here] += other._rows[: other.groups]
+        self._rows_used[here] += other._rows_used[: other.groups]
+        self._largest[here] = np.maximum(self._largest[here], other._largest[: other.groups])
+        slots = (here[:, np.newaxis] * self.rules.columns + np.arange(self.rules.columns)).reshape(-1)
         for term, sums in other._sums.items():
-            self._sums[term].merge(sums)
-        np.maximum(self._largest, other._largest, out=self._largest)
-        self.rows_used += other.rows_used
+            self._sums[term].merge(sums, slots)
         for kind, row in other.first_row.items():
             self._note_row(kind, row)
 
     def summary(self) -> Summary:
         """Return the sums over all cells, with those of each column behind it where columns were kept apart."""
-        totals = {term: sums.totals() for term, sums in self._sums.items()}
-        cells = tuple(
-            Summary(
-                {term: values[cell] for term, values in totals.items()},
-                {name: int(counts[cell]) for name, counts in self._counts.items()},
-                int(self._counts["used"][cell]),
-                float(self._largest[cell]),
-                self.weighted,
-            )
-            for cell in range(self.rules.columns)
-        )
+        return self.pooled(range(self.groups))
+
+    def summaries(self) -> list[Summary]:
+        """Return the summary of every group."""
+        totals = self._totals()
+        return [self._summary([group], totals) for group in range(self.groups)]
+
+    def columns(self) -> list[Summary]:
+        """Return the summary of every column, over all groups."""
+        totals = self._totals()
+        return [self._cell(range(self.groups), column, totals) for column in range(self.rules.columns)]
+
+    def losses(self, *, mean: bool) -> list[float]:
+        """Return the mean or the sum of every group, nan where nothing is used; for very many groups."""
+        totals = self._totals()
+        used = self._counts["used"][: self.groups, 0].tolist()
+        if not mean:
+            divisors = [ONE] * self.groups
+        elif self.weighted:
+            divisors = [weight.units for weight in totals["weight"]]
+        else:
+            divisors = [count * ONE for count in used]
+        sums = zip(totals["squared_error"], divisors, used, strict=True)
+        return [total.over(divisor) if count and divisor else math.nan for total, divisor, count in sums]
+
+    def pooled(self, groups: Sequence[int]) -> Summary:
+        """Return the sums over some groups together."""
+        return self._summary(groups, self._totals())
+
+    def _totals(self) -> dict[str, list[Total]]:
+        return {term: sums.totals() for term, sums in self._sums.items()}
+
+    def _summary(self, groups: Sequence[int], totals: dict[str, list[Total]]) -> Summary:
+        width = self.rules.columns
+        columns = [self._cell(groups, column, totals) for column in range(width)]
+        whole = combined(columns) if width > 1 else columns[0]
+        return replace(whole, rows_used=int(self._rows_used[groups].sum()), columns=tuple(columns) if width > 1 else ())
+
+    def _cell(self, groups: Sequence[int], column: int, totals: dict[str, list[Total]]) -> Summary:
+        width = self.rules.columns
+        used = int(self._counts["used"][groups, column].sum())
         return Summary(
-            {term: sum(values, Total(0)) for term, values in totals.items()},
-            {name: int(counts.sum()) for name, counts in self._counts.items()},
-            self.rows_used,
-            float(self._largest.max()),
+            {
+                term: sum((values[group * width + column] for group in groups), Total(0))
+                for term, values in totals.items()
+            },
+            {name: int(counts[groups, column].sum()) for name, counts in self._counts.items()},
+            int(self._rows[groups].sum()),
+            used,
+            float(self._largest[groups, column].max(initial=0.0)),
             self.weighted,
-            cells,
         )
+
+    def _zeros(self, groups: int) -> IntArray:
+        return np.zeros((groups, self.rules.columns), dtype=np.int64)
+
+    def _grow(self, groups: int) -> None:
+        self.groups = max(self.groups, groups)
+        if self.groups > len(self._rows):
+            more = 2 * self.groups - len(self._rows)
+            self._counts = {name: np.concatenate([counts, self._zeros(more)]) for name, counts in self._counts.items()}
+            self._rows, self._rows_used = (
+                np.concatenate([rows, np.zeros(more, dtype=np.int64)]) for rows in (self._rows, self._rows_used)
+            )
+            self._largest = np.concatenate([self._largest, np.zeros((more, self.rules.columns))])
+        for sums in self._sums.values():
+            sums.grow(self.groups * self.rules.columns)
 
     def _take(self, piece: Chunk) -> None:
         residual, judgement = judge(piece, self.rules)
@@ -164,40 +242,50 @@ class LossState:
                 self._keep_largest(np.abs(elements.residual), elements.cell)
 
     def _count(self, piece: Chunk, judgement: Judgement) -> None:
-        shape = piece.prediction.shape
-        self._counts["total"] += piece.prediction.size // self.rules.columns
+        present = np.ones(piece.rows, dtype=np.int64)
+        if piece.dropped is not None:
+            present[piece.dropped] = 0
+        rows = _by_group(present, piece)
+        all_elements = np.outer(rows, np.full(self.rules.columns, self._item_size(piece) // self.rules.columns))
+        self._rows += rows
+        self._counts["total"] += all_elements
         for name, mask in judgement.masks.items():
-            self._counts[name] += np.count_nonzero(mask.reshape(-1, self.rules.columns), axis=0)
+            self._counts[name] += _by_group(self._per_row(mask, piece), piece)
             if name.startswith("nan") and mask.any():
                 self._note_row(name, piece.first_row + _first_row(mask))
         if judgement.used is None:
-            self._counts["used"] += piece.prediction.size // self.rules.columns
-            self.rows_used += shape[0]
+            self._counts["used"] += all_elements
+            self._rows_used += rows
         else:
-            self._counts["used"] += np.count_nonzero(judgement.used.reshape(-1, self.rules.columns), axis=0)
-            self.rows_used += int(np.count_nonzero(judgement.used.reshape(shape[0], -1).any(axis=1)))
+            used = self._per_row(judgement.used, piece)
+            self._counts["used"] += _by_group(used, piece)
+            some = np.any(used, axis=1)
+            self._rows_used += _by_group(some.astype(np.int64), piece)
+
+    def _per_row(self, mask: BoolArray, piece: Chunk) -> IntArray:
+        """Return how many elements are marked, by row and column."""
+        counts: IntArray = mask.reshape(piece.rows, self.rules.columns, -1).sum(axis=2, dtype=np.int64)
+        return counts
+
+    def _item_size(self, piece: Chunk) -> int:
+        return piece.prediction.size // piece.rows if piece.rows else 0
+
+    def _cells(self, piece: Chunk) -> IntArray | None:
+        """Return the cell of every element, in the shape of the prediction; None if there is only one."""
+        columns = self.rules.columns
+        if self.groups == 1 and columns == 1:
+            return None
+        group = np.zeros(piece.rows, dtype=np.int64) if piece.group is None else piece.group
+        by_row = group[:, np.newaxis] * columns + np.arange(columns)
+        return np.broadcast_to(by_row, (piece.rows, self._item_size(piece))).reshape(piece.prediction.shape)
 
     def _elements(self, piece: Chunk, residual: FloatArray, used: BoolArray | None) -> Elements:
-        cell = None
-        if self.rules.columns > 1:
-            cell = np.broadcast_to(
-                np.arange(self.rules.columns), (residual.size // self.rules.columns, self.rules.columns)
-            )
-            cell = cell.reshape(residual.shape)
-        weight = piece.element_weight()
+        arrays = (residual, piece.target, piece.element_weight(), self._cells(piece))
         if used is None:
-            return Elements(
-                residual.reshape(-1),
-                piece.target.reshape(-1),
-                None if weight is None else weight.reshape(-1),
-                None if cell is None else cell.reshape(-1),
-            )
-        return Elements(
-            residual[used],
-            piece.target[used],
-            None if weight is None else weight[used],
-            None if cell is None else cell[used],
-        )
+            flat = [None if array is None else array.reshape(-1) for array in arrays]
+        else:
+            flat = [None if array is None else array[used] for array in arrays]
+        return Elements(*flat)  # type: ignore[arg-type]
 
     def _check_weights(self, piece: Chunk, used: BoolArray | None) -> None:
         weight = piece.element_weight()
@@ -213,7 +301,7 @@ class LossState:
         if cell is None:
             self._largest[0] = np.maximum(self._largest[0], size.max())
         else:
-            np.maximum.at(self._largest, cell, size)
+            np.maximum.at(self._largest.reshape(-1), cell, size)
 
     def _note_row(self, kind: str, row: int) -> None:
         self.first_row[kind] = min(row, self.first_row.get(kind, row))
@@ -224,14 +312,17 @@ def judge(piece: Chunk, rules: Rules) -> tuple[FloatArray, Judgement]:
     with np.errstate(over="ignore", invalid="ignore"):
         out = scratch("residual", piece.prediction.shape, np.float64)
         residual = np.subtract(piece.prediction, piece.target, out=out)
-    if not residual.size or (not rules.ignore and np.isfinite(residual.max()) and np.isfinite(residual.min())):
+    whole = piece.dropped is None and not rules.ignore
+    if not residual.size or (whole and np.isfinite(residual.max()) and np.isfinite(residual.min())):
         return residual, Judgement(None, {})
+    there = _there(piece)
     ignored = np.zeros(residual.shape, dtype=bool)
     for value in rules.ignore:
         ignored |= np.isnan(piece.target) if np.isnan(value) else piece.target == value
-    nan_target = np.isnan(piece.target) & ~ignored
-    nan_prediction = np.isnan(piece.prediction) & ~ignored
-    unused = ignored.copy()
+    ignored &= there
+    unused = ignored | ~there
+    nan_target = np.isnan(piece.target) & ~unused
+    nan_prediction = np.isnan(piece.prediction) & ~unused
     if rules.nan_target != "propagate":
         unused |= nan_target
     if rules.nan_prediction != "propagate":
@@ -239,6 +330,24 @@ def judge(piece: Chunk, rules: Rules) -> tuple[FloatArray, Judgement]:
     infinite = (np.isinf(piece.prediction) | np.isinf(piece.target)) & ~unused
     masks = {"ignored": ignored, "nan_target": nan_target, "nan_prediction": nan_prediction, "infinite": infinite}
     return residual, Judgement(~unused if unused.any() else None, masks)
+
+
+def _there(piece: Chunk) -> BoolArray:
+    """Return which elements belong to rows that are not dropped."""
+    there = np.ones(piece.prediction.shape, dtype=bool)
+    if piece.dropped is not None:
+        there[piece.dropped] = False
+    return there
+
+
+def _by_group(per_row: IntArray, piece: Chunk) -> IntArray:
+    """Return the sums of rows of counts over the rows of each group."""
+    sums = np.zeros((piece.groups, *per_row.shape[1:]), dtype=np.int64)
+    if piece.group is None:
+        sums[0] = per_row.sum(axis=0)
+    else:
+        np.add.at(sums, piece.group, per_row)
+    return sums
 
 
 def _first_row(mask: BoolArray) -> int:

@@ -13,6 +13,7 @@ from msecli.errors import ReadWriteError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
 Document = Mapping[str, Any]
@@ -48,6 +49,7 @@ class Values:
         self.rows = 0
         self.divisor = 1.0
         self.sign = 1
+        self._keys: dict[str, list[pa.Array]] = {}
         self._origin: Values | None = None
         try:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the values
@@ -55,14 +57,28 @@ class Values:
             raise ReadWriteError(f"cannot make a temporary file: {error.strerror or error}") from error
         weakref.finalize(self, self._file.close)
 
+    @classmethod
+    def of(cls, array: NDArray[np.float64]) -> Self:
+        """Return the values of an array of one or more dimensions."""
+        values = cls(array.shape[1:], item_names(array.shape[1:], (), "loss"))
+        values.append(array)
+        return values
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of all values together."""
         return (self.rows, *self.item)
 
-    def append(self, block: NDArray[np.float64]) -> None:
-        """Add rows, shape (rows, ...)."""
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of the columns that say which row it is."""
+        return tuple(self._keys)
+
+    def append(self, block: NDArray[np.float64], keys: Mapping[str, pa.Array] | None = None) -> None:
+        """Add rows, shape (rows, ...), with the keys by which they were paired, if they were."""
         self.rows += block.shape[0]
+        for name, labels in (keys or {}).items():
+            self._keys.setdefault(name, []).append(labels)
         try:
             self._file.write(block.reshape(-1).data.cast("B"))
         except OSError as error:
@@ -73,7 +89,7 @@ class Values:
         other = copy.copy(self)
         other.sign = -self.sign
         # The file is closed when the values that made it are gone.
-        other._origin = self
+        other._origin = self  # noqa: SLF001 - of this very class
         return other
 
     def blocks(self) -> Iterator[NDArray[np.float64]]:
@@ -90,11 +106,27 @@ class Values:
             # 0 - x rather than -x, so that the negative of 0 is 0.
             yield block if self.sign == 1 else 0.0 - block
 
+    def keyed_blocks(self) -> Iterator[tuple[list[pa.Array], NDArray[np.float64]]]:
+        """Yield all values as rows of columns, each with the columns of its keys."""
+        chunked = [_chunked(arrays) for arrays in self._keys.values()]
+        start = 0
+        for block in self.blocks():
+            rows = len(block)
+            keys = [column.slice(start, rows).combine_chunks() for column in chunked]
+            yield keys, block.reshape(rows, -1)
+            start += rows
+
     def array(self) -> NDArray[np.float64]:
         """Return all values in one array."""
         import numpy as np
 
         return np.concatenate([np.empty((0, *self.item)), *self.blocks()])
+
+
+def _chunked(arrays: list[pa.Array]) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    return pa.chunked_array(arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +155,45 @@ def item_names(item: tuple[int, ...], columns: tuple[str, ...], single: str) -> 
     return tuple("_".join(map(str, index)) for index in product(*map(range, item)))
 
 
+ENTRY_KINDS = {"groups": "group", "columns": "column", "batches": "batch"}
+"""The lists of entries that a document may hold, and what each entry is."""
+
+
 def flat_records(document: Document) -> list[dict[str, Any]]:
-    """Return the result as flat rows for tabular formats."""
-    return [
-        {
-            "loss": document["loss"],
-            "status": document["status"],
-            **document["metrics"],
-            "reduction": document["reduction"],
-            "denominator": document["denominator"],
-            "rows_used": document["rows"]["used"],
-            "elements_used": document["elements"]["used"],
-            "signature": document["signature"],
-        }
-    ]
+    """Return the result as flat rows for tabular formats.
+
+    With entries there is one row for each, then one for all rows pooled and one for the plain mean of the entries;
+    `scope` tells which is which.
+    """
+    entries = [(kind, entry) for list_name, kind in ENTRY_KINDS.items() for entry in document.get(list_name, ())]
+    if not entries:
+        return [_flat({}, document, document)]
+    blank = dict.fromkeys(name for kind, entry in entries for name in entry_label(kind, entry))
+    records = [_flat({"scope": kind, **blank, **entry_label(kind, entry)}, entry, document) for kind, entry in entries]
+    pooled = _flat({"scope": "pooled", **blank}, document, document)
+    macro = dict.fromkeys(pooled) | {"scope": "macro", "status": "ok", **document.get("macro", {})}
+    return [*records, pooled, macro]
+
+
+def entry_label(kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the labels of an entry by their names."""
+    return dict(entry["group"]) if kind == "group" else {kind: entry[kind]}
+
+
+def _flat(labels: Mapping[str, Any], scored: Mapping[str, Any], document: Document) -> dict[str, Any]:
+    batches = {"running_mean": scored.get("running_mean")} if "batches" in document else {}
+    return {
+        **labels,
+        "loss": scored["loss"],
+        "status": scored["status"],
+        **scored["metrics"],
+        **batches,
+        "reduction": document["reduction"],
+        "denominator": scored["denominator"],
+        "rows_used": scored["rows"]["used"],
+        "elements_used": scored["elements"]["used"],
+        "signature": document["signature"],
+    }
 
 
 def number_text(value: Any, status: str = "nan") -> str:

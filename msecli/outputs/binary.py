@@ -37,10 +37,14 @@ def write_parquet_values(stream: BinaryIO, document: Document | None, values: Va
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    names = values.names
-    schema = pa.schema([(name, pa.float64()) for name in names])
-    with pq.ParquetWriter(stream, schema, write_page_checksum=True) as writer:
-        for block in values.blocks():
-            rows = block.reshape(-1, len(names))
-            columns = [pa.array(rows[:, number], from_pandas=True) for number in range(len(names))]
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+    names = [*values.keys, *values.names]
+    writer: pq.ParquetWriter | None = None
+    try:
+        for keys, block in values.keyed_blocks():
+            columns = [*keys, *(pa.array(column, from_pandas=True) for column in block.T)]
+            batch = pa.RecordBatch.from_arrays(columns, names)
+            writer = writer or pq.ParquetWriter(stream, batch.schema, write_page_checksum=True)
+            writer.write_batch(batch)
+    finally:
+        if writer is not None:
+            writer.close()

@@ -11,6 +11,7 @@ from msecli.outputs.base import Document, Style, Values, flat_records, number_te
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
 
@@ -33,17 +34,20 @@ def values_writer(delimiter: str) -> Callable[[BinaryIO, Document | None, Values
     """Return the function that writes values with a delimiter: a header, and a line per row."""
 
     def write_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:
-        names = values.names
-        blocks = (block.reshape(-1, len(names)) for block in values.blocks())
-        write_columns(stream, blocks, names, delimiter, header=True)
+        write_columns(stream, values.keyed_blocks(), (*values.keys, *values.names), delimiter, header=True)
 
     return write_values
 
 
 def write_columns(
-    stream: BinaryIO, blocks: Iterable[NDArray[np.float64]], names: tuple[str, ...], delimiter: str, *, header: bool
+    stream: BinaryIO,
+    blocks: Iterable[tuple[list[pa.Array], NDArray[np.float64]]],
+    names: tuple[str, ...],
+    delimiter: str,
+    *,
+    header: bool,
 ) -> None:
-    """Write rows of numbers; NaN is an empty cell under a header, and the word nan without one."""
+    """Write rows of keys and numbers; NaN is an empty cell under a header, and the word nan without one."""
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 
@@ -52,8 +56,8 @@ def write_columns(
         csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(names)
         stream.write(text.getvalue().encode())
     options = pa_csv.WriteOptions(include_header=False, delimiter=delimiter)
-    for block in blocks:
-        columns = [pa.array(block[:, number], from_pandas=header) for number in range(len(names))]
+    for keys, block in blocks:
+        columns = [*keys, *(pa.array(column, from_pandas=header) for column in block.T)]
         table = pa.Table.from_arrays(columns, [str(number) for number in range(len(names))])
         buffer = pa.BufferOutputStream()
         pa_csv.write_csv(table, buffer, options)

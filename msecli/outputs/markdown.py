@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import repeat
 from typing import BinaryIO
 
 from msecli.outputs.base import Document, Style, Values, flat_records, number_text
@@ -20,10 +21,11 @@ def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
 
 def write_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:
     """Write a table with a row per row of values."""
-    _write_header(stream, values.names)
-    for block in values.blocks():
-        for row in block.reshape(-1, len(values.names)).tolist():
-            _write_row(stream, map(number_text, row))
+    _write_header(stream, (*values.keys, *values.names))
+    for keys, block in values.keyed_blocks():
+        labels = zip(*(column.to_pylist() for column in keys), strict=True) if keys else repeat(())
+        for label, row in zip(labels, block.tolist(), strict=False):
+            _write_row(stream, map(number_text, (*label, *row)))
 
 
 def _write_header(stream: BinaryIO, names: Iterable[str]) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from msecli.outputs.base import Document, Style, Values, number_text
+from msecli.outputs.base import ENTRY_KINDS, Document, Style, Values, entry_label, number_text
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 VALUES_SHOWN = 20
+ENTRIES_SHOWN = 200
 
 ROW_WORDS = {
     "prediction": "in the prediction file",
@@ -34,14 +36,36 @@ ELEMENT_WORDS = {
 
 def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
     """Write the loss and the metrics, rounded, above the ledger and the signature."""
-    _print(stream, style, _losses(document, style), _ledger(document), document["signature"])
+    entries = [
+        _entries(document, kind, document[name], style) for name, kind in ENTRY_KINDS.items() if name in document
+    ]
+    _print(stream, style, *entries, _losses(document, style), _ledger(document), document["signature"])
+
+
+def _entries(document: Document, kind: str, entries: Sequence[Document], style: Style) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in entry_label(kind, entries[0]):
+        table.add_column(name, overflow="fold")
+    running = ["running mean"] if kind == "batch" else []
+    for name in ("loss", *document["metrics"], *running, "used"):
+        table.add_column(name, justify="right", overflow="fold")
+    for entry in entries[:ENTRIES_SHOWN]:
+        labels = ["" if label is None else str(label) for label in entry_label(kind, entry).values()]
+        numbers = [entry["loss"], *entry["metrics"].values(), *([entry["running_mean"]] if running else [])]
+        texts = [rounded(number, style, entry["status"]) for number in numbers]
+        table.add_row(*labels, *texts, f"{entry['elements']['used']:,}")
+    if len(entries) > ENTRIES_SHOWN:
+        table.add_row(f"… {len(entries) - ENTRIES_SHOWN:,} more: use a pipe, --format or -o FILE")
+    return table
 
 
 def write_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:
     """Write the first values, and how to get the others."""
     from rich.table import Table
 
-    table = Table("row", *values.names, title="loss of every element")
+    table = Table("row", *values.names, title="losses")
     rows = chain.from_iterable(block.reshape(-1, len(values.names)).tolist() for block in values.blocks())
     for number, row in enumerate(islice(rows, VALUES_SHOWN), start=1):
         table.add_row(str(number), *(rounded(value, style) for value in row))
@@ -68,9 +92,13 @@ def _losses(document: Document, style: Style) -> Table:
     name = document["denominator_name"]
     divided = "" if denominator is None else f"÷ {denominator:,} {'(sum of weights)' if name == 'weights' else name}"
     loss = rounded(document["loss"], style, document["status"])
-    table.add_row("loss", Text(loss, style="bold green"), f"mse, {document['reduction']} {divided}".rstrip())
+    macro = document.get("macro", {})
+    pooled = "pooled " if macro else ""
+    table.add_row(f"{pooled}loss", Text(loss, style="bold green"), f"mse, {document['reduction']} {divided}".rstrip())
     for metric, value in document["metrics"].items():
-        table.add_row(metric, rounded(value, style))
+        table.add_row(f"{pooled}{metric}", rounded(value, style))
+    for metric, value in macro.items():
+        table.add_row(f"macro {metric}", rounded(value, style), "plain mean of the entries" if metric == "loss" else "")
     return table
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from msecli.errors import DataError
-from msecli.sources.base import INDEX_NAMES, Column, Note, Selection, Source
+from msecli.sources.base import INDEX_NAMES, Column, Note, Source
 
 PREDICTION_NAMES = frozenset(
     ("pred", "preds", "prediction", "predictions", "predicted", "y_pred", "ypred", "yhat", "y_hat", "forecast")
@@ -228,8 +228,22 @@ def _quoted(name: str) -> str:
     return f'"{name}"' if not name or " " in name else name
 
 
-def selections(choice: Choice, *, two_files: bool) -> tuple[Selection, ...]:
-    """Return what to read of each file."""
-    if two_files:
-        return Selection(choice.prediction, choice.index), Selection(choice.target, choice.index)
-    return (Selection(tuple(dict.fromkeys([*choice.prediction, *choice.target]))),)
+def locate(sources: Sequence[Source], name: str, option: str) -> list[tuple[int, str]]:
+    """Return which of the files have a column of this name, as (number of the file, its name there).
+
+    Raises
+    ------
+    DataError
+        If none has it, or one has it twice.
+    """
+    found: list[tuple[int, str]] = []
+    for number, source in enumerate(sources):
+        names = [column.name for column in source.columns or ()]
+        match = name if name in names else next((other for other in names if other.strip() == name.strip()), None)
+        if match is not None:
+            _check_unique(source, (match,))
+            found.append((number, match))
+    if not found:
+        listed = "".join(f"\n  {source.path}: {_listed(source.columns or ())}" for source in dict.fromkeys(sources))
+        raise DataError(f"{option}: no file has a column {name!r}{listed}")
+    return found

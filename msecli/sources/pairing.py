@@ -1,120 +1,104 @@
-"""Two files, or two groups of columns of one, to aligned chunks of rows."""
+"""Blocks of one to three files to aligned rows, by position."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from msecli.core.check import same_item_shape
-from msecli.core.chunk import Chunk
-from msecli.core.exact import FloatArray
 from msecli.errors import DataError
-from msecli.sources.base import ARRAY, Block
+from msecli.sources.base import Block
+from msecli.sources.labels import first_difference
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-
-@dataclass(slots=True)
-class Side:
-    """One side of a pairing: how errors name the file, the columns to take, and the rows seen so far."""
-
-    path: str
-    columns: tuple[str, ...]
-    rows: int = 0
+PAIR_BY_KEY = "; to pair rows by it, run: msecli compute {prediction} {target} --on {name}"
 
 
-def pair_columns(blocks: Iterator[Block], prediction: Side, target: Side) -> Iterator[Chunk]:
-    """Pair columns of the same file."""
-    for block in blocks:
-        yield Chunk(_values(block, prediction.columns), _values(block, target.columns), prediction.rows)
-        prediction.rows += block.rows
-        target.rows += block.rows
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """The same rows of every file: the number of the first one, and a block of each file."""
+
+    first_row: int
+    blocks: tuple[Block, ...]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.blocks[0].rows
 
 
-def pair_positions(
-    prediction_blocks: Iterator[Block], target_blocks: Iterator[Block], prediction: Side, target: Side
-) -> Iterator[Chunk]:
-    """Pair the rows of two files by their positions.
+class Stream:
+    """The blocks of one file, with a count of the rows that have passed."""
+
+    def __init__(self, path: str, blocks: Iterator[Block]) -> None:
+        self.path = path
+        self.rows = 0
+        self._blocks = blocks
+
+    def next(self) -> Block | None:
+        """Return the next block, or None after the last one."""
+        block = next(self._blocks, None)
+        if block is not None:
+            self.rows += block.rows
+        return block
+
+    def exhaust(self) -> None:
+        """Read on to the end, for the number of rows."""
+        while self.next() is not None:
+            pass
+
+
+def align_positions(streams: Sequence[Stream], index: Sequence[str] = ()) -> Iterator[Aligned]:
+    """Yield the rows of all streams side by side.
+
+    Parameters
+    ----------
+    streams : sequence of Stream
+    index : sequence of str
+        Labels of the first two streams that must agree row by row.
 
     Raises
     ------
     DataError
-        If the files do not have the same number of rows, or carry a common index that disagrees.
+        If the streams do not have the same number of rows, or an index disagrees.
     """
-    left: Block | None = None
-    right: Block | None = None
+    held: list[Block | None] = [None] * len(streams)
     first_row = 0
+    paths = [stream.path for stream in streams]
     while True:
-        left = left or _next(prediction_blocks, prediction)
-        right = right or _next(target_blocks, target)
-        if left is None or right is None:
+        held = [block or stream.next() for block, stream in zip(held, streams, strict=True)]
+        blocks = [block for block in held if block is not None]
+        if len(blocks) < len(streams):
             break
-        rows = min(left.rows, right.rows)
-        chunk = _chunk(left, right, rows, first_row, (prediction, target))
-        left = _rest(left, rows)
-        right = _rest(right, rows)
+        rows = min(block.rows for block in blocks)
+        aligned = Aligned(first_row, tuple(block.slice(0, rows) for block in blocks))
+        check_labels(aligned, paths, index, advice=PAIR_BY_KEY)
+        yield aligned
+        held = [block.slice(rows, block.rows) if block.rows > rows else None for block in blocks]
         first_row += rows
-        yield chunk
-    _exhaust(prediction_blocks, prediction)
-    _exhaust(target_blocks, target)
-    check_row_counts(prediction, target, prediction.rows, target.rows)
+    for stream in streams:
+        stream.exhaust()
+    check_row_counts([(stream.path, stream.rows) for stream in streams])
 
 
-def check_row_counts(prediction: Side, target: Side, prediction_rows: int, target_rows: int) -> None:
-    """Refuse files of different lengths."""
-    if prediction_rows != target_rows:
+def check_row_counts(counts: Sequence[tuple[str, int]]) -> None:
+    """Refuse files, given as (path, rows), of different lengths."""
+    if len({rows for _, rows in counts}) > 1:
+        listed = ", ".join(f"{path} has {rows}" for path, rows in counts)
         raise DataError(
-            f"the files have different numbers of rows: {prediction.path} has {prediction_rows}, "
-            f"{target.path} has {target_rows}; rows are paired by position, or by a key: --on COLUMN"
+            f"the files have different numbers of rows: {listed}; rows are paired by position, or by a key: --on COLUMN"
         )
 
 
-def _next(blocks: Iterator[Block], side: Side) -> Block | None:
-    block = next(blocks, None)
-    if block is not None:
-        side.rows += block.rows
-    return block
+def check_labels(aligned: Aligned, paths: Sequence[str], names: Sequence[str], *, advice: str = "") -> None:
+    """Refuse rows whose labels of these names differ between the first two files.
 
-
-def _exhaust(blocks: Iterator[Block], side: Side) -> None:
-    while _next(blocks, side) is not None:
-        pass
-
-
-def _rest(block: Block, taken: int) -> Block | None:
-    return block.slice(taken, block.rows) if taken < block.rows else None
-
-
-def _chunk(left: Block, right: Block, rows: int, first_row: int, sides: tuple[Side, Side]) -> Chunk:
-    left, right = left.slice(0, rows), right.slice(0, rows)
-    for name, labels in left.labels.items():
-        _check_index(name, labels, right.labels[name], first_row, sides)
-    prediction, target = _values(left, sides[0].columns), _values(right, sides[1].columns)
-    if prediction.shape != target.shape and same_item_shape(prediction.shape[1:], target.shape[1:]):
-        target = target.reshape(prediction.shape)
-    return Chunk(prediction, target, first_row)
-
-
-def _values(block: Block, columns: tuple[str, ...]) -> FloatArray:
-    names = columns or (ARRAY,)
-    if len(names) == 1:
-        return block.numbers[names[0]]
-    return np.stack([block.numbers[name] for name in names], axis=1)
-
-
-def _check_index(name: str, left: pa.Array, right: pa.Array, first_row: int, sides: tuple[Side, Side]) -> None:
-    if left.type != right.type:
-        left, right = left.cast("string"), right.cast("string")
-    if left.equals(right):
-        return
-    pairs = zip(left.to_pylist(), right.to_pylist(), strict=True)
-    row, (ours, theirs) = next((row, pair) for row, pair in enumerate(pairs) if pair[0] != pair[1])
-    raise DataError(
-        f"both files carry the index {name!r}, and it disagrees at row {first_row + row + 1}: "
-        f"{ours!r} in {sides[0].path}, {theirs!r} in {sides[1].path}; "
-        f"to pair rows by it, run: msecli compute {sides[0].path} {sides[1].path} --on {name or repr(name)}"
-    )
+    `advice` ends the message; it may hold {prediction}, {target} and {name}.
+    """
+    for name in names:
+        difference = first_difference(aligned.blocks[0].labels[name], aligned.blocks[1].labels[name])
+        if difference is not None:
+            row, ours, theirs = difference
+            hint = advice.format(prediction=paths[0], target=paths[1], name=name or repr(name))
+            raise DataError(
+                f"both files carry the column {name!r}, and it disagrees at row {aligned.first_row + row + 1}: "
+                f"{ours!r} in {paths[0]}, {theirs!r} in {paths[1]}{hint}"
+            )

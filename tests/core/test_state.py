@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msecli.core.chunk import Chunk
-from msecli.core.exact import BLOCK, ONE, Total
+from msecli.core.exact import BLOCK, ONE, IntArray, Total
 from msecli.core.metrics import METRICS, metric_named, needed_terms
 from msecli.core.reduction import REDUCTIONS, reduction_named
 from msecli.core.state import LossState, Policy, Rules, Summary
@@ -49,11 +50,18 @@ def random_chunk(seed: int, shape: tuple[int, ...], *, weights: str = "no", hole
     return Chunk(prediction, target, weight=weight)
 
 
+CHUNKS = st.builds(
+    random_chunk,
+    st.integers(0, 2**32),
+    st.sampled_from([(1,), (57,), (300,), (40, 1), (40, 3), (11, 2, 3)]),
+    weights=st.sampled_from(["no", "row", "element"]),
+    holes=st.booleans(),
+)
+
+
 def state_of_parts(chunk: Chunk, cuts: list[int], rules: Rules, random: Random) -> LossState:
     borders = [0, *sorted(cut % (chunk.rows + 1) for cut in cuts), chunk.rows]
-    parts = [
-        LossState.of(chunk.slice(start, stop), rules) for start, stop in zip(borders, borders[1:], strict=False)
-    ]
+    parts = [LossState.of(chunk.slice(start, stop), rules) for start, stop in pairwise(borders)]
     while len(parts) > 1:
         part = parts.pop(random.randrange(len(parts)))
         parts[random.randrange(len(parts))].merge(part)
@@ -88,24 +96,20 @@ def test_the_weighted_mean_is_the_rounded_quotient_of_the_fractions(rows: list[t
 
 @settings(deadline=None, max_examples=150)
 @given(
-    st.integers(0, 2**32),
-    st.sampled_from([(1,), (57,), (300,), (40, 1), (40, 3), (11, 2, 3)]),
-    st.sampled_from(["no", "row", "element"]),
+    CHUNKS,
     st.booleans(),
-    st.booleans(),
+    st.sampled_from([(), (-100.0,)]),
     st.lists(st.integers(0, 300), max_size=8),
     st.randoms(use_true_random=False),
 )
 def test_chunks_in_any_split_and_order_equal_the_whole(
-    seed: int, shape: tuple[int, ...], weights: str, holes: bool, by_column: bool, cuts: list[int], random: Random
+    chunk: Chunk, by_column: bool, ignore: tuple[float, ...], cuts: list[int], random: Random
 ) -> None:
-    chunk = random_chunk(seed, shape, weights=weights, holes=holes)
-    columns = math.prod(shape[1:]) if by_column else 1
-    rule = rules(weighted=weights != "no", columns=columns, ignore=(-100.0,) if holes else ())
+    columns = math.prod(chunk.prediction.shape[1:]) if by_column else 1
+    rule = rules(weighted=chunk.weight is not None, columns=columns, ignore=ignore)
     whole, parts = LossState.of(chunk, rule), state_of_parts(chunk, cuts, rule, random)
     assert parts.summary() == whole.summary()
     assert parts.first_row == whole.first_row
-    assert parts.rows_used == whole.rows_used
 
 
 @settings(deadline=None, max_examples=20)
@@ -303,3 +307,63 @@ def test_policies_of_the_two_sides_are_independent() -> None:
     both = LossState.of(chunk, Rules(nan_target="omit", nan_prediction="propagate")).summary()
     assert both.used == 2
     assert math.isnan(mean(both))
+
+
+def in_groups(chunk: Chunk, seed: int, groups: int) -> tuple[Chunk, IntArray]:
+    codes = np.random.default_rng(seed).integers(0, groups, chunk.rows)
+    return Chunk(chunk.prediction, chunk.target, chunk.first_row, chunk.weight, codes, groups), codes
+
+
+@settings(deadline=None)
+@given(CHUNKS, st.integers(0, 2**32), st.booleans())
+def test_each_group_has_the_summary_of_its_own_rows(chunk: Chunk, seed: int, by_column: bool) -> None:
+    grouped, codes = in_groups(chunk, seed, 4)
+    columns = math.prod(chunk.prediction.shape[1:]) if by_column else 1
+    rule = rules(weighted=chunk.weight is not None, columns=columns)
+    summaries = LossState.of(grouped, rule).summaries()
+    for group, summary in enumerate(summaries):
+        rows = codes == group
+        weight = None if chunk.weight is None else chunk.weight[rows]
+        alone = LossState.of(Chunk(chunk.prediction[rows], chunk.target[rows], weight=weight), rule).summary()
+        assert summary == alone or not rows.any()
+    assert sum(summary.rows for summary in summaries) == chunk.rows
+
+
+@settings(deadline=None)
+@given(CHUNKS, st.integers(0, 2**32), st.booleans())
+def test_all_groups_together_are_the_whole(chunk: Chunk, seed: int, by_column: bool) -> None:
+    columns = math.prod(chunk.prediction.shape[1:]) if by_column else 1
+    rule = rules(weighted=chunk.weight is not None, columns=columns)
+    state, whole = LossState.of(in_groups(chunk, seed, 5)[0], rule), LossState.of(chunk, rule)
+    assert state.summary() == state.pooled(range(5)) == whole.summary()
+    assert state.first_row == whole.first_row
+
+
+@settings(deadline=None)
+@given(
+    CHUNKS, st.integers(0, 2**32), st.lists(st.integers(0, 300), max_size=8), st.randoms(use_true_random=False)
+)  # fmt: skip
+def test_groups_numbered_as_they_are_met_merge_to_those_of_the_whole(
+    chunk: Chunk, seed: int, cuts: list[int], random: Random
+) -> None:
+    grouped, codes = in_groups(chunk, seed, 6)
+    rule = rules(weighted=chunk.weight is not None)
+    borders = [0, *sorted(cut % (chunk.rows + 1) for cut in cuts), chunk.rows]
+    parts = list(pairwise(borders))
+    random.shuffle(parts)
+    merged, number = LossState(rule, groups=0), dict[int, int]()
+    for start, stop in parts:
+        labels, local = np.unique(codes[start:stop], return_inverse=True)
+        here = np.array([number.setdefault(label, len(number)) for label in labels.tolist()], dtype=np.int64)
+        rows = grouped.slice(start, stop)
+        part = Chunk(rows.prediction, rows.target, rows.first_row, rows.weight, local, len(labels))
+        merged.merge(LossState.of(part, rule), here)
+    expected, found = LossState.of(grouped, rule).summaries(), merged.summaries()
+    assert [found[number[label]] for label in sorted(number)] == [expected[label] for label in sorted(number)]
+
+
+def test_a_propagated_nan_is_the_largest_residual_in_whichever_column_it_is() -> None:
+    for prediction in ([[1.0, NAN], [2.0, 3.0]], [[NAN, 1.0], [2.0, 3.0]]):
+        chunk = Chunk(np.array(prediction), np.zeros((2, 2)))
+        assert math.isnan(LossState.of(chunk, rules(weighted=False, columns=2, policy="propagate")).summary().largest)
+        assert math.isnan(LossState.of(chunk, rules(weighted=False, policy="propagate")).summary().largest)

@@ -13,16 +13,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msecli.engines.local import LANES_PER_JOB, RESULTS_PER_LANE, LocalEngine, available_cores
+from msecli.engines.local import LocalEngine, available_cores
 
 T = TypeVar("T")
 JOBS = pytest.mark.parametrize("jobs", [1, 2, 4])
 PATIENCE = 60
 """Seconds after which something that should have ended is called a deadlock."""
+TASKS_AHEAD = 2
+"""Bound of the tasks drawn ahead, for each job."""
+RESULTS_AHEAD = 8
+"""Bound of the results of one task made ahead."""
 
 
 class Broken(Exception):  # noqa: N818 - not an error of the project
-    pass
+    """What a task or its consumer raises here."""
 
 
 def finish(work: Callable[[], T]) -> T:
@@ -123,18 +127,17 @@ def test_as_many_tasks_as_jobs_run_at_the_same_time() -> None:
 
 @pytest.mark.parametrize(("jobs", "in_main"), [(1, True), (2, False)])
 def test_one_job_needs_no_thread(jobs: int, in_main: bool) -> None:
+    def where() -> Iterator[Thread]:
+        yield current_thread()
+
     with LocalEngine(jobs) as engine:
-        threads = list(engine.run([lambda: iter([current_thread()]), lambda: map(lambda _: current_thread(), [0])]))
-    assert threads[0] is main_thread()  # the iterator is made from what the task holds before it runs
-    assert (threads[1] is main_thread()) == in_main
+        assert [thread is main_thread() for thread in engine.run([where] * 3)] == [in_main] * 3
 
 
 @JOBS
 @pytest.mark.parametrize("error", [Broken("spoiled"), KeyboardInterrupt()], ids=["error", "interrupt"])
 @pytest.mark.parametrize("results", [0, 1, 7])
-def test_an_error_in_a_task_surfaces_after_the_results_before_it(
-    jobs: int, error: BaseException, results: int
-) -> None:
+def test_an_error_in_a_task_surfaces_after_the_results_before_it(jobs: int, error: BaseException, results: int) -> None:
     seen: list[object] = []
 
     def work() -> None:
@@ -145,13 +148,9 @@ def test_an_error_in_a_task_surfaces_after_the_results_before_it(
             seen.extend(engine.run(tasks))
 
     with pytest.raises(type(error)) as caught:
-        finish_collecting(seen, work)
+        finish(work)
     assert caught.value is error
     assert seen == [(0, 0), (0, 1), (0, 2), *range(results)]
-
-
-def finish_collecting(seen: list[object], work: Callable[[], None]) -> None:
-    finish(work)
 
 
 @JOBS
@@ -227,7 +226,7 @@ def test_tasks_beyond_the_window_are_not_drawn(jobs: int) -> None:
             return list(islice(stream, 3))
 
     assert finish(work) == [(0, 0), (1, 0), (2, 0)]
-    assert 3 <= len(drawn) <= 3 + jobs * LANES_PER_JOB
+    assert 3 <= len(drawn) <= 3 + jobs * TASKS_AHEAD
 
 
 @JOBS
@@ -252,7 +251,7 @@ def test_a_task_does_not_run_far_ahead_of_its_consumer(jobs: int) -> None:
             return list(islice(engine.run([endless] * 2), 20))
 
     assert finish(work) == list(range(20))
-    assert len(made) <= 20 + 2 * RESULTS_PER_LANE
+    assert len(made) <= 20 + 2 * RESULTS_AHEAD
 
 
 @JOBS
@@ -268,7 +267,7 @@ def test_leaving_early_ends_the_engine(jobs: int, results: int) -> None:
         return True
 
     assert finish(work)
-    assert len(drawn) <= jobs * LANES_PER_JOB
+    assert len(drawn) <= jobs * TASKS_AHEAD
 
 
 @JOBS

@@ -1,0 +1,84 @@
+"""States kept apart for the groups of rows, under names that are given as the rows come."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from msecli.core.chunk import Chunk
+from msecli.core.exact import BoolArray, IntArray
+from msecli.core.state import LossState, Rules, Summary
+
+
+class Partition:
+    """A division of all rows into groups, each with a key.
+
+    Parameters
+    ----------
+    rules : Rules
+    weighted : bool
+        Whether the chunks carry weights.
+    """
+
+    def __init__(self, rules: Rules, *, weighted: bool) -> None:
+        self.state = LossState(rules, weighted=weighted, groups=0)
+        self.keys: dict[Hashable, int] = {}
+
+    def merge(self, other: LossState, keys: Sequence[Hashable]) -> None:
+        """Take in a state whose groups have these keys."""
+        known = self.keys
+        groups = np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
+        self.state.merge(other, groups)
+
+    def summaries(self) -> dict[Hashable, Summary]:
+        """Return the summary of every group, by key, in the order in which the keys came."""
+        return dict(zip(self.keys, self.state.summaries(), strict=True))
+
+
+def state_of_groups(chunk: Chunk, group: IntArray, groups: int, rules: Rules) -> LossState:
+    """Return the state of a chunk with its rows in these groups."""
+    return LossState.of(replace(chunk, group=group, groups=groups), rules)
+
+
+class Batches:
+    """Mini-batches of rows in their order, or in that of a seeded permutation.
+
+    Parameters
+    ----------
+    size : int
+        Rows in a batch; the last one may have fewer.
+    rows : int, optional
+        The number of all rows; needed to shuffle them and to drop the last batch.
+    seed : int, optional
+        Shuffle the rows by the permutation that ``numpy.random.default_rng(seed)`` gives of them.
+    drop_last : bool
+        Leave out the rows of a last batch that is not full.
+    """
+
+    def __init__(self, size: int, rows: int | None = None, *, seed: int | None = None, drop_last: bool = False) -> None:
+        self._size = size
+        self._position: IntArray | None = None
+        self.full_rows = None if rows is None or not drop_last else rows - rows % size
+        if seed is not None and rows is not None:
+            order = np.random.default_rng(seed).permutation(rows)
+            self._position = np.empty(rows, dtype=np.int64)
+            self._position[order] = np.arange(rows)
+
+    def of(self, first_row: int, rows: int) -> tuple[IntArray, IntArray]:
+        """Return the batch of each of these rows, numbered from 0 in the second array of the batches' numbers."""
+        numbers, codes = np.unique(self._positions(first_row, rows) // self._size, return_inverse=True)
+        return codes, numbers
+
+    def dropped(self, first_row: int, rows: int) -> BoolArray | None:
+        """Return which of these rows belong to a last batch that is to be left out, None if none does."""
+        if self.full_rows is None:
+            return None
+        dropped: BoolArray = self._positions(first_row, rows) >= self.full_rows
+        return dropped if dropped.any() else None
+
+    def _positions(self, first_row: int, rows: int) -> IntArray:
+        if self._position is None:
+            return np.arange(first_row, first_row + rows)
+        return self._position[first_row : first_row + rows]

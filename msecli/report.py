@@ -1,0 +1,222 @@
+"""Exact sums and counts to the frozen result: losses, metrics, the ledger, the signature."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msecli._version import __version__
+from msecli.core.exact import ONE, Total, ratio
+from msecli.core.metrics import Metric
+from msecli.core.reduction import Reduction
+from msecli.core.state import Summary
+from msecli.request import Request
+from msecli.result import Elements, Entry, Input, Result, Rows, Score, Warned, status
+from msecli.sources.base import Note, Source
+from msecli.sources.keys import Matched
+from msecli.sources.labels import shown_keys, sort_key
+from msecli.sources.pairing import Stream
+from msecli.sources.roles import PREDICTION, Roles
+
+EMPTY = "empty"
+"""The status of an entry without used elements."""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Where the counts of rows come from."""
+
+    streams: Sequence[Stream] = ()
+    matched: Matched | None = None
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that a result is made from, besides the summary of all rows."""
+
+    request: Request
+    reduction: Reduction
+    metrics: tuple[Metric, ...]
+    sources: tuple[Source, ...]
+    roles: Roles
+    ledger: Ledger
+    notes: tuple[Note, ...]
+    columns: Sequence[Summary] | None = None
+    groups: Mapping[Hashable, Summary] | None = None
+    batches: Mapping[Hashable, Summary] | None = None
+
+
+def make_result(report: Report, summary: Summary) -> Result:
+    """Return the result of a scoring whose rows all together have this summary."""
+    groups, columns, batches = _groups(report), _columns(report), _batches(report)
+    return Result(
+        score=_score(report, summary, _rows(report, summary)),
+        reduction=report.reduction.name,
+        denominator_name=_denominator_name(report),
+        inputs=_inputs(report),
+        settings=_settings(report),
+        signature=_signature(report, summary),
+        version=__version__,
+        warnings=tuple(Warned(note.code, note.where, note.meaning, note.count) for note in report.notes),
+        groups=groups,
+        columns=columns,
+        batches=batches,
+        macro=_macro(groups or columns or batches),
+    )
+
+
+def _score(report: Report, summary: Summary, rows: Rows) -> Score:
+    reduction, elements = report.reduction, Elements(**summary.counts)
+    divisor = reduction.divisor(summary)
+    denominator = _number(divisor) if reduction.unit else None
+    if summary.used == 0 or divisor == 0:
+        return Score(None, EMPTY, {metric.name: math.nan for metric in report.metrics}, denominator, rows, elements)
+    loss = None if reduction.name == "none" else summary.sums["squared_error"].over(divisor)
+    metrics = {metric.name: metric.value(summary) for metric in report.metrics}
+    return Score(loss, status(loss), metrics, denominator, rows, elements)
+
+
+def _number(units: int) -> float:
+    """Return a number given in units of 2**-1074, as an int where it is one."""
+    return units // ONE if units % ONE == 0 else ratio(units, ONE)
+
+
+def _denominator_name(report: Report) -> str | None:
+    weighted = report.request.weighted and report.reduction.name == "mean"
+    return "weights" if weighted else report.reduction.unit
+
+
+def _rows(report: Report, summary: Summary) -> Rows:
+    ledger = report.ledger
+    prediction, target = ledger.streams[PREDICTION].rows, ledger.streams[report.roles.target_file].rows
+    if ledger.matched is None:
+        return Rows(prediction, target, prediction, 0, 0, ledger.dropped, summary.rows_used)
+    matched = ledger.matched
+    return Rows(
+        prediction,
+        target,
+        matched.rows,
+        matched.unmatched_prediction,
+        matched.unmatched_target,
+        ledger.dropped,
+        summary.rows_used,
+    )
+
+
+def _entry(report: Report, kind: str, label: Any, summary: Summary, running_mean: float | None = None) -> Entry:
+    rows = Rows(summary.rows, summary.rows, summary.rows, 0, 0, 0, summary.rows_used)
+    return Entry(kind, label, _score(report, summary, rows), running_mean)
+
+
+def _groups(report: Report) -> tuple[Entry, ...]:
+    if report.groups is None:
+        return ()
+    keys: list[Any] = list(report.groups)
+    names = [name for _, name in report.roles.by]
+    shown = sorted(zip(shown_keys(keys), keys, strict=True), key=lambda pair: sort_key(pair[0]))
+    return tuple(
+        _entry(report, "group", dict(zip(names, labels, strict=True)), report.groups[key])
+        for labels, key in shown
+        if report.groups[key].rows
+    )
+
+
+def _columns(report: Report) -> tuple[Entry, ...]:
+    if report.columns is None:
+        return ()
+    names = report.roles.prediction or tuple(map(str, range(len(report.columns))))
+    return tuple(_entry(report, "column", name, column) for name, column in zip(names, report.columns, strict=True))
+
+
+def _batches(report: Report) -> tuple[Entry, ...]:
+    if report.batches is None:
+        return ()
+    entries = []
+    total, divisor = Total(0), 0
+    numbers: list[Any] = [number for number, summary in report.batches.items() if summary.rows]
+    for number in sorted(numbers):
+        summary = report.batches[number]
+        total += summary.sums["squared_error"]
+        divisor += summary.divisor
+        running = total.over(divisor) if divisor else None
+        entries.append(_entry(report, "batch", number, summary, running))
+    return tuple(entries)
+
+
+def _macro(entries: Iterable[Entry]) -> dict[str, float]:
+    """Return the plain means over the entries that have a loss."""
+    scores = [entry.score for entry in entries if entry.score.loss is not None]
+    if not scores:
+        return {}
+    columns = {"loss": [score.loss for score in scores if score.loss is not None]}
+    columns |= {name: [score.metrics[name] for score in scores] for name in scores[0].metrics}
+    return {name: _mean(values) for name, values in columns.items()}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else sum(values) / len(values)
+
+
+def _inputs(report: Report) -> tuple[Input, ...]:
+    roles = report.roles
+    parts = [("prediction", PREDICTION, roles.prediction), ("target", roles.target_file, roles.target)]
+    if roles.weight is not None:
+        parts.append(("weight", roles.weight[0], (roles.weight[1],) if roles.weight[1] else ()))
+    return tuple(
+        Input(role, report.sources[file].path, report.sources[file].format, columns) for role, file, columns in parts
+    )
+
+
+def _pairing(request: Request) -> str:
+    return f"key({','.join(request.on)})" if request.on else "position"
+
+
+def _weights(request: Request) -> str:
+    return request.weight or ("file" if request.weight_file else "none")
+
+
+def _settings(report: Report) -> dict[str, Any]:
+    request = report.request
+    return {
+        "reduction": request.reduction,
+        "metrics": list(dict.fromkeys(request.metrics)),
+        "weights": _weights(request),
+        "nan_policy": request.nan_policy,
+        "nan_pred": request.nan_pred,
+        "ignore_index": ["nan" if math.isnan(value) else value for value in request.ignore],
+        "pairing": _pairing(request),
+        "unmatched": request.unmatched,
+        "by": list(request.by),
+        "axis": list(request.axes),
+        "batch_size": request.batching.size,
+        "shuffle": request.batching.seed,
+        "drop_last": request.batching.drop_last,
+    }
+
+
+def _signature(report: Report, summary: Summary) -> str:
+    """Return one line of all that makes two losses comparable."""
+    request, batching = report.request, report.request.batching
+    optional = {
+        "ignore": ",".join(map(repr, request.ignore)),
+        "by": ",".join(request.by),
+        "axis": ",".join(map(str, request.axes)),
+        "batch": "" if batching.size is None else str(batching.size),
+        "shuffle": "" if batching.seed is None else str(batching.seed),
+        "drop_last": "yes" if batching.drop_last else "",
+    }
+    fields = {
+        "reduction": request.reduction,
+        "weights": _weights(request),
+        "nan": request.nan_policy,
+        "nan_pred": request.nan_pred,
+        "pairing": _pairing(request),
+        **{name: text for name, text in optional.items() if text},
+        "used": f"{summary.used}/{summary.counts['total']}",
+        "acc": "exact",
+        "msecli": __version__,
+    }
+    return "|".join(["mse", *(f"{name}:{text}" for name, text in fields.items())])

@@ -1,0 +1,73 @@
+"""Columns that are only compared: keys, groups and row indexes, as Arrow arrays of integers or text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from msecli.core.exact import BoolArray, IntArray
+
+GroupKey = tuple[str | None, ...]
+"""The labels of a group, one for each column, as text; None where missing."""
+
+
+def first_difference(left: pa.Array, right: pa.Array) -> tuple[int, Any, Any] | None:
+    """Return the first row at which two columns differ, with both labels, or None if they agree."""
+    if left.type != right.type:
+        left, right = left.cast(pa.string()), right.cast(pa.string())
+    if left.equals(right):
+        return None
+    pairs = enumerate(zip(left.to_pylist(), right.to_pylist(), strict=True))
+    return next((row, ours, theirs) for row, (ours, theirs) in pairs if ours != theirs)
+
+
+def codes_of(column: pa.Array) -> tuple[IntArray, pa.Array]:
+    """Return a number for every label, and the label of every number; missing is a label like any other."""
+    encoded = column.dictionary_encode(null_encoding="encode")
+    return np.from_dlpack(encoded.indices).astype(np.int64), encoded.dictionary
+
+
+def group_codes(columns: Sequence[pa.Array]) -> tuple[IntArray, list[GroupKey]]:
+    """Return the group of every row, numbered from 0, and the key of every group."""
+    codes, dictionary = codes_of(columns[0])
+    keys: list[GroupKey] = [(label,) for label in _texts(dictionary)]
+    for column in columns[1:]:
+        more, dictionary = codes_of(column)
+        labels = _texts(dictionary)
+        pairs, codes = np.unique(codes * len(labels) + more, return_inverse=True)
+        keys = [(*keys[pair // len(labels)], labels[pair % len(labels)]) for pair in pairs.tolist()]
+    return codes, keys
+
+
+def _texts(dictionary: pa.Array) -> list[str | None]:
+    return [None if label is None else str(label) for label in dictionary.to_pylist()]
+
+
+def missing(column: pa.Array) -> BoolArray:
+    """Return which labels are missing."""
+    from msecli.sources.arrow import validity
+
+    return ~validity(column)
+
+
+def shown_keys(keys: Sequence[GroupKey]) -> list[tuple[Any, ...]]:
+    """Return keys as they are shown: a column whose labels are all whole numbers becomes one of numbers."""
+    columns = list(zip(*keys, strict=True))
+    shown = [_numbers(column) if all(_is_whole(label) for label in column) else column for column in columns]
+    return list(zip(*shown, strict=True))
+
+
+def _is_whole(label: str | None) -> bool:
+    return label is None or (label.lstrip("-").isdecimal() and str(int(label)) == label)
+
+
+def _numbers(column: Sequence[str | None]) -> list[int | None]:
+    return [None if label is None else int(label) for label in column]
+
+
+def sort_key(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Order keys by their labels, missing ones last."""
+    return tuple((label is None, "" if label is None else label) for label in key)
