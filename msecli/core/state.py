@@ -93,7 +93,8 @@ def combined(parts: Sequence[Summary]) -> Summary:
         {name: sum(part.counts[name] for part in parts) for name in first.counts},
         first.rows,
         max(part.rows_used for part in parts),
-        max(part.largest for part in parts),
+        # Python's max would lose a NaN.
+        float(np.max([part.largest for part in parts])),
         first.weighted,
     )
 

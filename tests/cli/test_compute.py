@@ -255,7 +255,8 @@ def test_the_json_document_has_the_promised_shape(run: Run, sample_data: Path) -
         ],
         "settings": {
             "reduction": "mean", "metrics": ["rmse"], "nan_policy": "raise", "nan_pred": "raise",
-            "ignore_index": [], "pairing": "position",
+            "ignore_index": [], "weights": "none", "pairing": "position", "unmatched": "error", "by": [], "axis": [],
+            "batch_size": None, "shuffle": None, "drop_last": False,
         },
         "signature": "mse|reduction:mean|weights:none|nan:raise|nan_pred:raise|pairing:position|used:442/442|acc:exact"
         "|msecli:0.1.0",
