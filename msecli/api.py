@@ -6,11 +6,13 @@ from dataclasses import replace
 from os import PathLike, fspath
 
 from msecli.core.reduction import legacy_reduction
+from msecli.core.state import Policy
 from msecli.functional import mse_loss, mse_loss_grad
+from msecli.jobs.norms import NormRequest, NormResult, check_order, norms
+from msecli.jobs.request import Batching, ModelFiles, PenaltyRequest, Request, check_request
+from msecli.jobs.scoring import Progress, Scored, run
 from msecli.outputs.files import Staging, check_outputs
-from msecli.request import Batching, Policy, Request
 from msecli.result import Result
-from msecli.scoring import Progress, Scored, run
 from msecli.sources.base import Reading
 
 PathName = str | PathLike[str]
@@ -137,16 +139,23 @@ def _tuple(names: Names) -> tuple[str, ...]:
 
 __all__ = [
     "Batching",
+    "ModelFiles",
+    "NormRequest",
+    "NormResult",
+    "PenaltyRequest",
     "Progress",
     "Reading",
     "Request",
     "Result",
     "Scored",
     "Staging",
+    "check_order",
     "check_outputs",
+    "check_request",
     "legacy_reduction",
     "mse_loss",
     "mse_loss_grad",
+    "norms",
     "run",
     "score",
 ]

@@ -14,10 +14,9 @@ from msecli.core.elementwise import element_gradient, element_losses
 from msecli.core.exact import FloatArray
 from msecli.core.metrics import needed_terms
 from msecli.core.reduction import reduction_named
-from msecli.core.state import LossState, Policy, Rules, Summary
+from msecli.core.state import LossState, Policy, Rules, Summary, check_policies
 from msecli.core.verdict import Where, check_usable
 from msecli.errors import DataError, UsageError
-from msecli.request import check_policies
 
 
 @overload

@@ -108,17 +108,22 @@ class Entry:
     score : Score
     running_mean : float or None
         For batches: the loss over all rows up to this batch.
+    gradient_norm : float or None
+        The Euclidean norm of the gradient with respect to a model's parameters, where it was asked for.
     """
 
     kind: str
     label: Any
     score: Score
     running_mean: float | None = None
+    gradient_norm: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry in the shape of the JSON output."""
-        running = {"running_mean": finite(self.running_mean)} if self.kind == "batch" else {}
-        return {self.kind: self.label, **self.score.to_dict(), **running}
+        more = {"running_mean": finite(self.running_mean)} if self.kind == "batch" else {}
+        if self.gradient_norm is not None:
+            more["gradient_norm"] = finite(self.gradient_norm)
+        return {self.kind: self.label, **self.score.to_dict(), **more}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,12 @@ class Result:
         Where they were asked for.
     macro : mapping of str to float
         The plain means of the entries' losses and metrics; empty without entries.
+    penalties : mapping of str to float
+        "l1" and "l2", where there are parameters; else empty.
+    objective : float or None
+        The loss plus the penalties.
+    gradient_norm : float or None
+        The Euclidean norm of the gradient with respect to a model's parameters, where it was asked for.
     values : ndarray or None
         The loss of every element, or those along the axes that are left.
     """
@@ -159,6 +170,9 @@ class Result:
     columns: tuple[Entry, ...] = ()
     batches: tuple[Entry, ...] = ()
     macro: Mapping[str, float] = field(default_factory=dict)
+    penalties: Mapping[str, float] = field(default_factory=dict)
+    objective: float | None = None
+    gradient_norm: float | None = None
     values: NDArray[np.float64] | None = field(default=None, compare=False)
 
     @property
@@ -210,6 +224,10 @@ class Result:
                 document[name] = [entry.to_dict() for entry in entries]
         if self.macro:
             document["macro"] = {name: finite(value) for name, value in self.macro.items()}
+        if self.penalties:
+            document |= {"penalties": dict(self.penalties), "objective": finite(self.objective)}
+        if self.gradient_norm is not None:
+            document["gradient_norm"] = finite(self.gradient_norm)
         document |= {
             "inputs": [asdict(item) | {"columns": list(item.columns)} for item in self.inputs],
             "settings": dict(self.settings),

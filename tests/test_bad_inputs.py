@@ -155,6 +155,7 @@ FILES = [
     Case("10 unclosed quote in the first row", {"x.csv": 'yhat,y,n\n1,2,"a\n3,5,b\n'}, ("x.csv",), DATA, ("x.csv, line 2", "quote", "never closed")),
     Case("10 unclosed quote in the only column", {"p.csv": 'yhat\n1\n"2\n3\n', "t.csv": T3}, TWO, DATA, ("p.csv, line 3", "quote", "never closed")),
     Case("10 unclosed quote among quoted cells", {"x.csv": 'yhat,y,n\n1,2,"a"\n3,5,"b""\n4,9,c\n'}, ("x.csv",), DATA, ("x.csv, line 3", "quote", "never closed")),
+    Case("10 unclosed quote before a doubled one on another line", {"x.csv": 'yhat,y,n\n1,2,a\n1,2,"a\nb""c\n3,4,d\n'}, ("x.csv",), DATA, ("x.csv, line 3", "quote", "never closed")),
     Case("10 unclosed quote before another quoted cell", {"x.csv": 'yhat,y,n\n1,2,"a"\n3,5,"b\n4,9,"c"\n5,5,d\n'}, ("x.csv",), DATA, ("x.csv, line 3", "quote")),
     Case("10 unclosed quote in the header", {"x.csv": 'yhat,y,"n\n1,2,a\n3,5,b\n'}, ("x.csv", "-p", "yhat", "-t", "y"), DATA, ("x.csv, line 1", "quote")),
     Case("10 unclosed quote in the header of a large file", {"x.csv": 'yhat,y,"n\n' + "1,2,ab\n" * 30_000}, ("x.csv", "-p", "yhat", "-t", "y"), DATA, ("x.csv, line 1", "quote")),

@@ -20,7 +20,8 @@ ALLOWED = {
     "outputs": {"errors"},
     "arrays": {"core", "errors", "sources"},
     "functional": {"arrays", "core", "errors"},
-    "api": {"_version", "core", "engines", "errors", "functional", "outputs", "result", "sources"},
+    "jobs": {"_version", "core", "engines", "errors", "outputs", "result", "sources"},
+    "api": {"core", "errors", "functional", "jobs", "outputs", "result", "sources"},
     # The command line lists the members of the tables in its help, and otherwise calls the API.
     "cli": {"_version", "api", "core.metrics", "core.reduction", "errors", "outputs", "sources", "sources.base"},
 }

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from msecli.cli import options
-from msecli.cli.deliver import deliver, outputs_from
+from msecli.cli.deliver import score_and_deliver
 from msecli.cli.grouped import GroupedCommand
-from msecli.cli.progress import ProgressBar
-
-if TYPE_CHECKING:
-    from msecli.api import Request
 
 EXAMPLES = """\b
 Examples:
@@ -32,9 +27,12 @@ Examples:
 @click.argument("targets", required=False)
 @options.all_of(
     *options.READING,
+    options.pred,
     *options.ROWS,
     *options.LOSS,
+    *options.PENALTY,
     *options.GRADIENT,
+    options.grad_params,
     *options.OUTPUT,
     *options.RUNNING,
 )
@@ -44,37 +42,4 @@ def compute(predictions: str, targets: str | None, **values: Any) -> None:
     Both are CSV, TSV, Parquet or NPY files, in any mixture; "-" is standard input. With one file, both columns
     are in it. Columns with usual names (pred, y_pred, yhat, …; target, y_true, y, …) are found without -p and -t.
     """
-    outputs = outputs_from(values)
-    request = _request(predictions, targets, values)
-    from msecli import api
-
-    api.check_outputs(outputs, request.inputs, overwrite=values["overwrite"])
-    with ProgressBar(wanted=values["progress"]) as progress:
-        scored = api.run(request, progress)
-    deliver(scored, values, options.style_from(values, os.environ))
-
-
-def _request(predictions: str, targets: str | None, values: dict[str, Any]) -> Request:
-    from msecli.api import Batching, Request
-
-    return Request(
-        prediction=predictions,
-        target=targets,
-        prediction_columns=values["pred"],
-        target_columns=values["target"],
-        reading=options.reading_from(values),
-        on=values["on"],
-        unmatched=values["unmatched"],
-        weight=values["weight"],
-        weight_file=values["weight_file"],
-        by=values["by"],
-        batching=Batching(values["batch_size"], values["shuffle"], values["drop_last"]),
-        axes=values["axis"],
-        reduction=options.reduction_from(values),
-        metrics=values["metrics"],
-        ignore=values["ignore_index"],
-        nan_policy=values["nan_policy"],
-        nan_pred=values["nan_pred"],
-        gradient=bool(values["grad"] or values["grad_target"]),
-        jobs=values["jobs"],
-    )
+    score_and_deliver(options.request_from(values, predictions, targets, prediction_columns=values["pred"]), values)

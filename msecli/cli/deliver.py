@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from msecli.outputs import RENDERERS, Renderer, Style, Values, renderer_for
+from msecli.cli.options import style_from
+from msecli.cli.progress import ProgressBar
+from msecli.errors import UsageError
+from msecli.outputs import RENDERERS, Renderer, Style, renderer_for
 
 if TYPE_CHECKING:
-    from msecli.api import Scored
+    from msecli.api import Request, Scored
 
-OUTPUT_OPTIONS = {"output": "-o", "grad": "--grad", "grad_target": "--grad-target"}
+VALUE_OPTIONS = {
+    "grad": "--grad",
+    "grad_target": "--grad-target",
+    "grad_coef": "--grad-coef",
+    "grad_intercept": "--grad-intercept",
+    "predictions": "--predictions",
+}
+"""The parameters that name files of values, as `Scored.values` names them, and the options as they are typed."""
 
 
 def outputs_from(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the output files as (option, path), their suffixes checked."""
-    outputs = [(option, values[name]) for name, option in OUTPUT_OPTIONS.items() if values.get(name)]
+    options = {"output": "-o", **VALUE_OPTIONS}
+    outputs = [(option, values[name]) for name, option in options.items() if values.get(name)]
+    outputs += [("--grad-params", path) for path in values.get("grad_params", ())]
+    wanted = len(values.get("params", ()))
+    if len(values.get("grad_params", ())) not in (0, wanted):
+        raise UsageError(f"--grad-params: one for each --params is wanted, {wanted} in all")
     for option, path in outputs:
         renderer_for(path, option)
     return outputs
+
+
+def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
+    """Score as requested, and write the result to where the options say."""
+    outputs = outputs_from(values)
+    from msecli import api
+
+    api.check_request(request)
+    api.check_outputs(outputs, request.files, overwrite=values["overwrite"])
+    with ProgressBar(wanted=values["progress"]) as progress:
+        scored = api.run(request, progress)
+    deliver(scored, values, style_from(values, os.environ))
 
 
 def deliver(scored: Scored, values: Mapping[str, Any], style: Style) -> None:
@@ -31,25 +59,38 @@ def deliver(scored: Scored, values: Mapping[str, Any], style: Style) -> None:
     for warning in scored.result.warnings:
         click.echo(f"Warning: {warning.where}: {warning.meaning} ({warning.count})", err=True)
     with Staging() as staging:
-        for option, path, gradient in _gradients(scored, values):
+        for name, path in _value_files(values):
             with staging.open(path) as stream:
-                renderer_for(path, option).values(stream, None, gradient, style)
+                renderer_for(path, name).values(stream, None, scored.values[name], style)
         if values["output"]:
             with staging.open(values["output"]) as stream:
                 _write(stream, renderer_for(values["output"], "-o"), scored, style)
     if not values["output"]:
-        default = "table" if sys.stdout.isatty() else "plain"
-        _write(sys.stdout.buffer, RENDERERS[values["format"] or default], scored, style)
+        _write(sys.stdout.buffer, _renderer(values), scored, style)
         sys.stdout.buffer.flush()
 
 
-def _gradients(scored: Scored, values: Mapping[str, Any]) -> Iterator[tuple[str, str, Values]]:
-    if scored.gradient is None:
+def write_document(document: Mapping[str, Any], values: Mapping[str, Any], style: Style) -> None:
+    """Write a document that has no values of elements to the output file, or to standard output."""
+    from msecli.api import Staging
+
+    if values["output"]:
+        with Staging() as staging, staging.open(values["output"]) as stream:
+            renderer_for(values["output"], "-o").result(stream, document, style)
         return
-    if values["grad"]:
-        yield "--grad", values["grad"], scored.gradient
-    if values["grad_target"]:
-        yield "--grad-target", values["grad_target"], scored.gradient.negated()
+    _renderer(values).result(sys.stdout.buffer, document, style)
+    sys.stdout.buffer.flush()
+
+
+def _renderer(values: Mapping[str, Any]) -> Renderer:
+    """Return the format for standard output."""
+    return RENDERERS[values["format"] or ("table" if sys.stdout.isatty() else "plain")]
+
+
+def _value_files(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the files of values, each with the name of what goes into it."""
+    yield from ((name, values[name]) for name in VALUE_OPTIONS if values.get(name))
+    yield from ((f"grad_params {number}", path) for number, path in enumerate(values.get("grad_params", ())))
 
 
 def _write(stream: BinaryIO, renderer: Renderer, scored: Scored, style: Style) -> None:

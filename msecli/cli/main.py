@@ -15,6 +15,8 @@ import click
 
 from msecli._version import __version__
 from msecli.cli.compute import compute
+from msecli.cli.linear import linear
+from msecli.cli.norm import norm
 from msecli.errors import EXIT_BUG, EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, EXIT_READ_WRITE, MsecliError
 
 EXIT_TERMINATED = 143
@@ -28,7 +30,8 @@ def cli() -> None:
     """Score prediction files against target files: exact, with every row accounted for."""
 
 
-cli.add_command(compute)
+for command in (compute, linear, norm):
+    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "msecli") -> NoReturn:

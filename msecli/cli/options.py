@@ -20,6 +20,8 @@ from msecli.sources.base import Reading
 if TYPE_CHECKING:
     from click.decorators import FC
 
+    from msecli.api import Request
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 POLICIES = ("raise", "omit", "propagate")
@@ -193,12 +195,86 @@ progress = _option(
     "Running", "--progress/--no-progress", default=True, help="Whether to show the progress of long runs on a terminal."
 )
 
+l1 = _option(
+    "Penalty",
+    "--l1",
+    metavar="FACTOR",
+    type=float,
+    default=0.0,
+    help="Add FACTOR times the sum of the parameters' absolute values.",
+)
+l2 = _option(
+    "Penalty",
+    "--l2",
+    metavar="FACTOR",
+    type=float,
+    default=0.0,
+    help="Add FACTOR times the sum of the parameters' squares.",
+)
+params = _option("Penalty", "--params", metavar="FILE", multiple=True, help="Parameters to penalize; repeatable.")
+regularize_intercept = _option("Penalty", "--regularize-intercept", is_flag=True, help="Penalize the intercept, too.")
+grad_params = _option(
+    "Gradient",
+    "--grad-params",
+    metavar="FILE",
+    multiple=True,
+    help="Write the gradient of the penalties; repeatable, one for each --params.",
+)
+
+
+def _orders(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[float, ...]:
+    """`--ord 1,2 --ord inf` is 1, 2 and infinity."""
+    try:
+        return tuple(float(name) for name in _split(context, parameter, value))
+    except ValueError as error:
+        raise click.BadParameter("an order is a number of at least 1, or inf") from error
+
+
+orders = _option(
+    "Norm",
+    "--ord",
+    metavar="ORDERS",
+    multiple=True,
+    callback=_orders,
+    help="1, 2, inf or any number P of at least 1; several with commas. [default: 2]",
+)
+column = _option(
+    "Norm",
+    "-c",
+    "--column",
+    metavar="COLUMN",
+    multiple=True,
+    help="Column to take; repeatable. [default: all numeric ones]",
+)
+
+inputs = _option(
+    "Model",
+    "-x",
+    "--inputs",
+    metavar="COLUMN",
+    multiple=True,
+    help="Input column; repeatable, in the order of the coefficients.",
+)
+coef = _option(
+    "Model", "--coef", metavar="FILE", required=True, help="Coefficients, shape (outputs, inputs) or (inputs,)."
+)
+intercept = _option("Model", "--intercept", metavar="FILE", help="Intercept, shape (outputs,).")
+predictions = _option("Model", "--predictions", metavar="FILE", help="Write the predictions.")
+grad_coef = _option(
+    "Gradient", "--grad-coef", metavar="FILE", help="Write the gradient with respect to the coefficients."
+)
+grad_intercept = _option(
+    "Gradient", "--grad-intercept", metavar="FILE", help="Write the gradient with respect to the intercept."
+)
+grad_norm = _option(
+    "Gradient", "--grad-norm", is_flag=True, help="Give the norm of the parameters' gradient, also for each batch."
+)
+
 size_average = _option("Loss", "--size-average/--no-size-average", default=None, hidden=True)
 reduce = _option("Loss", "--reduce/--no-reduce", default=None, hidden=True)
 
 READING = (input_format, delimiter, header, decimal, na_values, encoding, comment)
 ROWS = (
-    pred,
     target,
     on,
     unmatched,
@@ -214,6 +290,7 @@ ROWS = (
 )
 LOSS = (reduction, axis, metrics, size_average, reduce)
 GRADIENT = (grad, grad_target)
+PENALTY = (l1, l2, params)
 OUTPUT = (output, format, precision, overwrite)
 RUNNING = (jobs, progress)
 
@@ -239,6 +316,34 @@ def reading_from(values: Mapping[str, Any]) -> Reading:
         values["na_values"],
         values["encoding"],
         values["comment"],
+    )
+
+
+def request_from(values: Mapping[str, Any], prediction: str, target: str | None, **more: Any) -> Request:
+    """Return the request that the options shared by the commands make, with what one command adds to it."""
+    from msecli.api import Batching, PenaltyRequest, Request
+
+    return Request(
+        prediction=prediction,
+        target=target,
+        target_columns=values["target"],
+        reading=reading_from(values),
+        on=values["on"],
+        unmatched=values["unmatched"],
+        weight=values["weight"],
+        weight_file=values["weight_file"],
+        by=values["by"],
+        batching=Batching(values["batch_size"], values["shuffle"], values["drop_last"]),
+        axes=values["axis"],
+        reduction=reduction_from(values),
+        metrics=values["metrics"],
+        ignore=values["ignore_index"],
+        nan_policy=values["nan_policy"],
+        nan_pred=values["nan_pred"],
+        gradient=bool(values["grad"] or values["grad_target"]),
+        penalty=PenaltyRequest(values["l1"], values["l2"], values["params"]),
+        jobs=values["jobs"],
+        **more,
     )
 
 

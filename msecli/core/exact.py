@@ -99,18 +99,20 @@ class ExactSum:
         self._extra: dict[int, int] = {}
         self._special = np.zeros(slots)
 
-    def add(self, values: FloatArray, codes: IntArray | None = None) -> None:
+    def add(self, values: FloatArray, codes: IntArray | None = None, *, slot: int = 0) -> None:
         """Add 1-D values; `values` is used as scratch space and holds nothing of use afterwards.
 
         Parameters
         ----------
         values : ndarray of float64, shape (n,)
         codes : ndarray of int64, shape (n,), optional
-            The slot of each value; without it all go to slot 0.
+            The slot of each value; without it all go to one.
+        slot : int
+            The slot of all values, where there are no codes.
         """
         for start in range(0, values.size, BLOCK):
             rows = slice(start, start + BLOCK)
-            self._add_block(values[rows], None if codes is None else codes[rows])
+            self._add_block(values[rows], None if codes is None else codes[rows], slot)
 
     def merge(self, other: Self, slots: IntArray | None = None) -> None:
         """Add the sums of `other`.
@@ -153,10 +155,10 @@ class ExactSum:
         """Return the sum over all slots."""
         return sum(self.totals(), Total(0))
 
-    def _add_block(self, x: FloatArray, codes: IntArray | None) -> None:
+    def _add_block(self, x: FloatArray, codes: IntArray | None, only: int) -> None:
         largest = max(float(x.max()), -float(x.min()))
         if not largest < LARGEST:
-            x, codes = self._set_apart(x, codes, ~(np.abs(x) < LARGEST))
+            x, codes = self._set_apart(x, codes, only, ~(np.abs(x) < LARGEST))
             largest = float(np.abs(x).max(initial=0.0))
         if largest == 0:
             return
@@ -165,27 +167,27 @@ class ExactSum:
             anchor = math.ldexp(1.5, UNIT_EXPONENT + WIDTH * level + 52)
             cut = np.add(x, anchor, out=scratch("cut", x.size, np.float64))
             cut -= anchor
-            self._add_cut(level, cut, codes)
+            self._add_cut(level, cut, codes, only)
             x -= cut
             x, codes = _leftovers(x, codes)
             level -= 1
         if x.size:
-            self._set_apart(x, codes, np.ones(x.size, dtype=bool))
+            self._set_apart(x, codes, only, np.ones(x.size, dtype=bool))
         self._count_additions(1)
 
-    def _add_cut(self, level: int, cut: FloatArray, codes: IntArray | None) -> None:
+    def _add_cut(self, level: int, cut: FloatArray, codes: IntArray | None, only: int) -> None:
         exponent = -(UNIT_EXPONENT + WIDTH * level)
         if codes is None:
-            self._limb(level)[0] += int(math.ldexp(float(np.add.reduce(cut)), exponent))
+            self._limb(level)[only] += int(math.ldexp(float(np.add.reduce(cut)), exponent))
         else:
             sums = np.bincount(codes, weights=cut, minlength=self._special.size)
             self._limb(level)[:] += np.ldexp(sums, exponent).astype(np.int64)
 
     def _set_apart(
-        self, x: FloatArray, codes: IntArray | None, chosen: BoolArray
+        self, x: FloatArray, codes: IntArray | None, only: int, chosen: BoolArray
     ) -> tuple[FloatArray, IntArray | None]:
         """Add the chosen values one by one as Python integers, and return the others."""
-        slots = np.zeros(x.size, dtype=np.int64) if codes is None else codes
+        slots = np.full(x.size, only) if codes is None else codes
         for value, slot in zip(x[chosen].tolist(), slots[chosen].tolist(), strict=True):
             if math.isfinite(value):
                 self._add_units(slot, units_of(value))

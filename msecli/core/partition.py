@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from msecli.core.chunk import Chunk
 from msecli.core.exact import BoolArray, IntArray
+from msecli.core.linear import LinearModel, ParameterSums
 from msecli.core.state import LossState, Rules, Summary
 
 
@@ -20,26 +19,26 @@ class Partition:
     rules : Rules
     weighted : bool
         Whether the chunks carry weights.
+    model : LinearModel, optional
+        Keep the derivatives with respect to its parameters, too.
     """
 
-    def __init__(self, rules: Rules, *, weighted: bool) -> None:
+    def __init__(self, rules: Rules, *, weighted: bool, model: LinearModel | None = None) -> None:
         self.state = LossState(rules, weighted=weighted, groups=0)
+        self.parameters = None if model is None else ParameterSums(model, groups=0)
         self.keys: dict[Hashable, int] = {}
 
-    def merge(self, other: LossState, keys: Sequence[Hashable]) -> None:
-        """Take in a state whose groups have these keys."""
+    def merge(self, state: LossState, keys: Sequence[Hashable], parameters: ParameterSums | None = None) -> None:
+        """Take in a state, and sums of derivatives, whose groups have these keys."""
         known = self.keys
         groups = np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
-        self.state.merge(other, groups)
+        self.state.merge(state, groups)
+        if self.parameters is not None and parameters is not None:
+            self.parameters.merge(parameters, groups)
 
     def summaries(self) -> dict[Hashable, Summary]:
         """Return the summary of every group, by key, in the order in which the keys came."""
         return dict(zip(self.keys, self.state.summaries(), strict=True))
-
-
-def state_of_groups(chunk: Chunk, group: IntArray, groups: int, rules: Rules) -> LossState:
-    """Return the state of a chunk with its rows in these groups."""
-    return LossState.of(replace(chunk, group=group, groups=groups), rules)
 
 
 class Batches:

@@ -16,8 +16,10 @@ from msecli.core.chunk import Chunk
 from msecli.core.exact import ONE, BoolArray, ExactSum, FloatArray, IntArray, Total
 from msecli.core.terms import Elements, addends
 from msecli.core.workspace import scratch
+from msecli.errors import UsageError
 
 Policy = Literal["raise", "omit", "propagate"]
+POLICIES = ("raise", "omit", "propagate")
 
 COUNTS = ("total", "used", "ignored", "nan_target", "nan_prediction", "infinite")
 """What the ledger counts, in elements."""
@@ -353,3 +355,10 @@ def _by_group(per_row: IntArray, piece: Chunk) -> IntArray:
 
 def _first_row(mask: BoolArray) -> int:
     return int(np.argmax(mask.reshape(mask.shape[0], -1).any(axis=1)))
+
+
+def check_policies(nan_policy: str, nan_pred: str) -> None:
+    """Refuse unknown policies for missing elements."""
+    for name, policy in (("nan_policy", nan_policy), ("nan_pred", nan_pred)):
+        if policy not in POLICIES:
+            raise UsageError(f"{name}: {policy!r} is not one of {', '.join(POLICIES)}")

@@ -58,9 +58,9 @@ class Values:
         weakref.finalize(self, self._file.close)
 
     @classmethod
-    def of(cls, array: NDArray[np.float64]) -> Self:
-        """Return the values of an array of one or more dimensions."""
-        values = cls(array.shape[1:], item_names(array.shape[1:], (), "loss"))
+    def of(cls, array: NDArray[np.float64], single: str, columns: tuple[str, ...] = ()) -> Self:
+        """Return the values of an array of one or more dimensions, with names as `item_names` gives them."""
+        values = cls(array.shape[1:], item_names(array.shape[1:], columns, single))
         values.append(array)
         return values
 
@@ -165,14 +165,17 @@ def flat_records(document: Document) -> list[dict[str, Any]]:
     With entries there is one row for each, then one for all rows pooled and one for the plain mean of the entries;
     `scope` tells which is which.
     """
-    entries = [(kind, entry) for list_name, kind in ENTRY_KINDS.items() for entry in document.get(list_name, ())]
+    if "norms" in document:
+        return [{"order": order, "norm": value} for order, value in document["norms"].items()]
+    entries = [(kind, entry) for name, kind in ENTRY_KINDS.items() for entry in document.get(name, ())]
     if not entries:
-        return [_flat({}, document, document)]
-    blank = dict.fromkeys(name for kind, entry in entries for name in entry_label(kind, entry))
-    records = [_flat({"scope": kind, **blank, **entry_label(kind, entry)}, entry, document) for kind, entry in entries]
-    pooled = _flat({"scope": "pooled", **blank}, document, document)
-    macro = dict.fromkeys(pooled) | {"scope": "macro", "status": "ok", **document.get("macro", {})}
-    return [*records, pooled, macro]
+        return [_flat(document, document)]
+    records = [{"scope": kind, **entry_label(kind, entry), **_flat(entry, document)} for kind, entry in entries]
+    records.append({"scope": "pooled", **_flat(document, document)})
+    records.append({"scope": "macro", "status": "ok", **document.get("macro", {})})
+    labels = dict.fromkeys(["scope", *(name for kind, entry in entries for name in entry_label(kind, entry))])
+    columns = labels | dict.fromkeys(name for record in records for name in record)
+    return [columns | record for record in records]
 
 
 def entry_label(kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,14 +183,21 @@ def entry_label(kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     return dict(entry["group"]) if kind == "group" else {kind: entry[kind]}
 
 
-def _flat(labels: Mapping[str, Any], scored: Mapping[str, Any], document: Document) -> dict[str, Any]:
-    batches = {"running_mean": scored.get("running_mean")} if "batches" in document else {}
+def numbers_of(scored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all that a document, or one of its entries, says in numbers: the loss, the metrics, and what is more."""
+    if "norms" in scored:
+        return dict(scored["norms"])
+    more = {name: scored[name] for name in ("running_mean", "objective", "gradient_norm") if name in scored}
+    penalties = {f"{name}_penalty": value for name, value in scored.get("penalties", {}).items()}
+    return {"loss": scored["loss"], **scored["metrics"], **penalties, **more}
+
+
+def _flat(scored: Mapping[str, Any], document: Document) -> dict[str, Any]:
+    numbers = numbers_of(scored)
     return {
-        **labels,
-        "loss": scored["loss"],
+        "loss": numbers.pop("loss"),
         "status": scored["status"],
-        **scored["metrics"],
-        **batches,
+        **numbers,
         "reduction": document["reduction"],
         "denominator": scored["denominator"],
         "rows_used": scored["rows"]["used"],

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from msecli.outputs.base import Document, Style, Values, flat_records
+from msecli.outputs.base import Document, Style, Values, flat_records, numbers_of
 
 
 def write_npy_result(stream: BinaryIO, document: Document, style: Style) -> None:
-    """Write the loss as a 0-dimensional array."""
+    """Write the loss as a 0-dimensional array, or the numbers of another document as a 1-dimensional one."""
     import numpy as np
 
-    loss = document["loss"]
-    np.save(stream, np.array(float(document["status"]) if loss is None else loss))
+    numbers = [document["loss"]] if "loss" in document else list(numbers_of(document).values())
+    array = np.array([float(document["status"]) if number is None else number for number in numbers])
+    np.save(stream, array[0] if "loss" in document else array)
 
 
 def write_npy_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:

@@ -15,8 +15,9 @@ def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
     names = [name for name in records[0] if name != "signature"]
     _write_header(stream, names)
     for record in records:
-        _write_row(stream, (number_text(record[name], record["status"]) for name in names))
-    stream.write(f"\n`{document['signature']}`\n".encode())
+        _write_row(stream, (number_text(record[name], document["status"]) for name in names))
+    if "signature" in document:
+        stream.write(f"\n`{document['signature']}`\n".encode())
 
 
 def write_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:

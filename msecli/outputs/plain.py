@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
-from msecli.outputs.base import ENTRY_KINDS, Document, Style, Values, entry_label, number_text
+from msecli.outputs.base import ENTRY_KINDS, Document, Style, Values, entry_label, number_text, numbers_of
 
 
 def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
@@ -16,26 +16,25 @@ def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
     if any(name in document for name in ENTRY_KINDS):
         stream.writelines(("\t".join(line) + "\n").encode() for line in _entry_lines(document))
         return
-    loss = number_text(document["loss"], document["status"])
-    if not document["metrics"]:
-        stream.write(f"{loss}\n".encode())
-        return
-    lines = [("loss", loss), *((name, number_text(value)) for name, value in document["metrics"].items())]
-    stream.write("".join(f"{label}\t{value}\n" for label, value in lines).encode())
+    numbers = numbers_of(document)
+    texts = {name: number_text(value, document["status"]) for name, value in numbers.items()}
+    if len(texts) == 1:
+        stream.writelines(f"{text}\n".encode() for text in texts.values())
+    else:
+        stream.writelines(f"{name}\t{text}\n".encode() for name, text in texts.items())
 
 
 def _entry_lines(document: Document) -> Iterator[list[str]]:
     for name, kind in ENTRY_KINDS.items():
         for entry in document.get(name, ()):
             label = ",".join("" if text is None else str(text) for text in entry_label(kind, entry).values())
-            running = [number_text(entry["running_mean"])] if kind == "batch" else []
-            yield [label, *_numbers(entry), *running]
-    yield ["pooled", *_numbers(document)]
+            yield [label, *_texts(entry)]
+    yield ["pooled", *_texts(document)]
     yield ["macro", *map(number_text, document.get("macro", {}).values())]
 
 
-def _numbers(scored: Any) -> list[str]:
-    return [number_text(scored["loss"], scored["status"]), *map(number_text, scored["metrics"].values())]
+def _texts(scored: Mapping[str, Any]) -> list[str]:
+    return [number_text(value, scored["status"]) for value in numbers_of(scored).values()]
 
 
 def write_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:

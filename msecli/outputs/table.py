@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from msecli.outputs.base import ENTRY_KINDS, Document, Style, Values, entry_label, number_text
+from msecli.outputs.base import ENTRY_KINDS, Document, Style, Values, entry_label, flat_records, number_text, numbers_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,25 +36,34 @@ ELEMENT_WORDS = {
 
 def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
     """Write the loss and the metrics, rounded, above the ledger and the signature."""
-    entries = [
-        _entries(document, kind, document[name], style) for name, kind in ENTRY_KINDS.items() if name in document
-    ]
+    if "loss" not in document:
+        _print(stream, style, _records(document, style))
+        return
+    entries = [_entries(kind, document[name], style) for name, kind in ENTRY_KINDS.items() if name in document]
     _print(stream, style, *entries, _losses(document, style), _ledger(document), document["signature"])
 
 
-def _entries(document: Document, kind: str, entries: Sequence[Document], style: Style) -> Table:
+def _records(document: Document, style: Style) -> Table:
+    from rich.table import Table
+
+    records = flat_records(document)
+    table = Table(*records[0], box=None, pad_edge=False, header_style="bold")
+    for record in records:
+        table.add_row(*(rounded(value, style, document["status"]) for value in record.values()))
+    return table
+
+
+def _entries(kind: str, entries: Sequence[Document], style: Style) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in entry_label(kind, entries[0]):
         table.add_column(name, overflow="fold")
-    running = ["running mean"] if kind == "batch" else []
-    for name in ("loss", *document["metrics"], *running, "used"):
-        table.add_column(name, justify="right", overflow="fold")
+    for name in (*numbers_of(entries[0]), "used"):
+        table.add_column(name.replace("_", " "), justify="right", overflow="fold")
     for entry in entries[:ENTRIES_SHOWN]:
         labels = ["" if label is None else str(label) for label in entry_label(kind, entry).values()]
-        numbers = [entry["loss"], *entry["metrics"].values(), *([entry["running_mean"]] if running else [])]
-        texts = [rounded(number, style, entry["status"]) for number in numbers]
+        texts = [rounded(number, style, entry["status"]) for number in numbers_of(entry).values()]
         table.add_row(*labels, *texts, f"{entry['elements']['used']:,}")
     if len(entries) > ENTRIES_SHOWN:
         table.add_row(f"… {len(entries) - ENTRIES_SHOWN:,} more: use a pipe, --format or -o FILE")
@@ -91,14 +100,15 @@ def _losses(document: Document, style: Style) -> Table:
     denominator = document["denominator"]
     name = document["denominator_name"]
     divided = "" if denominator is None else f"÷ {denominator:,} {'(sum of weights)' if name == 'weights' else name}"
-    loss = rounded(document["loss"], style, document["status"])
     macro = document.get("macro", {})
     pooled = "pooled " if macro else ""
-    table.add_row(f"{pooled}loss", Text(loss, style="bold green"), f"mse, {document['reduction']} {divided}".rstrip())
-    for metric, value in document["metrics"].items():
-        table.add_row(f"{pooled}{metric}", rounded(value, style))
-    for metric, value in macro.items():
-        table.add_row(f"macro {metric}", rounded(value, style), "plain mean of the entries" if metric == "loss" else "")
+    texts = {name: rounded(value, style, document["status"]) for name, value in numbers_of(document).items()}
+    loss = Text(texts.pop("loss"), style="bold green")
+    table.add_row(f"{pooled}loss", loss, f"mse, {document['reduction']} {divided}".rstrip())
+    for number, text in texts.items():
+        table.add_row(f"{pooled}{number.replace('_', ' ')}", text)
+    for number, value in macro.items():
+        table.add_row(f"macro {number}", rounded(value, style), "plain mean of the entries" if number == "loss" else "")
     return table
 
 

@@ -95,6 +95,47 @@ def choose_columns(
     return Choice(names[0], names[1], index, tuple(notes))
 
 
+def choose_inputs(
+    inputs: Source,
+    target: Source | None,
+    named: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
+    reserved: Collection[str] = (),
+) -> Choice:
+    """Return which columns are the inputs of a model, and which are the targets.
+
+    Parameters
+    ----------
+    inputs : Source
+    target : Source, optional
+        Without it the inputs' file holds both.
+    named : (input columns, target columns)
+        As the user named them. Without names the inputs are all numeric columns that have no other part, and the
+        targets are the one with a known name, or all numeric columns of a file of their own.
+    reserved : collection of str
+        Columns with another role.
+
+    Raises
+    ------
+    DataError
+        If a column is not there, or the targets cannot be told.
+    """
+    notes: list[Note] = []
+    there = _side(target or inputs, TARGET_NAMES, "-t", named[1], reserved)
+    targets = tuple(_find(there.source, name, notes) for name in named[1])
+    if not targets and not there.is_array:
+        targets = there.known if len(there.known) == 1 else there.names if target is not None else ()
+        if not targets:
+            raise DataError(f"{inputs.path}: say which columns are the targets: -t COLUMN{_described([inputs])}")
+    here = _side(inputs, frozenset(), "-x", named[0], {*reserved, *(targets if target is None else ())})
+    chosen = tuple(_find(inputs, name, notes) for name in named[0]) or (() if here.is_array else here.names)
+    if not chosen and not here.is_array:
+        raise DataError(f"{inputs.path}: no column is left for the inputs; say -x COLUMN{_described([inputs])}")
+    for side, names in ((here, chosen), (there, targets)):
+        _check_unique(side.source, names)
+    index = () if target is None else _common_index(inputs, target, {*chosen, *targets, *reserved})
+    return Choice(chosen, targets, index, tuple(notes))
+
+
 def _side(
     source: Source, known: frozenset[str], option: str, named: tuple[str, ...], reserved: Collection[str]
 ) -> _Side:
@@ -163,6 +204,37 @@ def _one_side(side: _Side, given: tuple[str, ...], *, two_files: bool) -> tuple[
     return given if two_files and set(given) <= set(side.names) else None
 
 
+def find_columns(source: Source, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns of these names, as they are written in the file.
+
+    Raises
+    ------
+    DataError
+        If one is not there, is there twice, or is named twice.
+    """
+    found = tuple(_find(source, name, []) for name in names)
+    _check_unique(source, found)
+    return found
+
+
+def numeric_columns(source: Source) -> tuple[str, ...]:
+    """Return the names of a table's numeric columns, without its row index.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    names = tuple(
+        column.name
+        for number, column in enumerate(source.columns or ())
+        if column.numeric and not _is_index(number, column)
+    )
+    if not names:
+        raise DataError(f"{source.path}: no column holds numbers")
+    return names
+
+
 def _find(source: Source, name: str, notes: list[Note]) -> str:
     columns = source.columns
     if columns is None:
@@ -206,15 +278,21 @@ def _listed(columns: tuple[Column, ...]) -> str:
 
 
 def _undecided(sides: tuple[_Side, _Side], *, two_files: bool) -> DataError:
-    described = []
-    for source in dict.fromkeys(side.source for side in (sides if two_files else sides[:1])):
-        shape = f"an array with rows of shape {source.item}" if source.columns is None else _listed(source.columns)
-        described.append(f"\n  {source.path}: {shape}")
+    described = _described([side.source for side in (sides if two_files else sides[:1])])
     examples = " ".join(f"{side.option} {_quoted(name)}" for side in sides if (name := _example(side, sides)))
     advice = f"say -p COLUMN -t COLUMN, for example {examples}" if examples else "none of them holds numbers"
     if not two_files and sides[0].source.columns is None:
         advice = "an array without columns needs a second file: msecli compute PREDICTIONS TARGETS"
-    return DataError(f"cannot tell which columns to score; {advice}{''.join(described)}")
+    return DataError(f"cannot tell which columns to score; {advice}{described}")
+
+
+def _described(sources: Sequence[Source]) -> str:
+    """Return the columns of some files, a line for each."""
+    lines = []
+    for source in dict.fromkeys(sources):
+        shape = f"an array with rows of shape {source.item}" if source.columns is None else _listed(source.columns)
+        lines.append(f"\n  {source.path}: {shape}")
+    return "".join(lines)
 
 
 def _example(side: _Side, sides: tuple[_Side, _Side]) -> str | None:
@@ -244,6 +322,5 @@ def locate(sources: Sequence[Source], name: str, option: str) -> list[tuple[int,
             _check_unique(source, (match,))
             found.append((number, match))
     if not found:
-        listed = "".join(f"\n  {source.path}: {_listed(source.columns or ())}" for source in dict.fromkeys(sources))
-        raise DataError(f"{option}: no file has a column {name!r}{listed}")
+        raise DataError(f"{option}: no file has a column {name!r}{_described(sources)}")
     return found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from msecli.core.exact import BoolArray, IntArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 GroupKey = tuple[str | None, ...]
 """The labels of a group, one for each column, as text; None where missing."""
@@ -17,7 +19,7 @@ GroupKey = tuple[str | None, ...]
 def first_difference(left: pa.Array, right: pa.Array) -> tuple[int, Any, Any] | None:
     """Return the first row at which two columns differ, with both labels, or None if they agree."""
     if left.type != right.type:
-        left, right = left.cast(pa.string()), right.cast(pa.string())
+        left, right = left.cast("string"), right.cast("string")
     if left.equals(right):
         return None
     pairs = enumerate(zip(left.to_pylist(), right.to_pylist(), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,10 @@ import numpy as np
 from msecli.core.check import same_item_shape
 from msecli.core.chunk import Chunk
 from msecli.core.exact import FloatArray
+from msecli.core.linear import LinearModel
 from msecli.errors import DataError
 from msecli.sources.base import ARRAY, Block, Note, Selection, Source
-from msecli.sources.columns import choose_columns, locate
+from msecli.sources.columns import choose_columns, choose_inputs, locate
 from msecli.sources.labels import GroupKey, group_codes
 from msecli.sources.pairing import Aligned
 
@@ -24,13 +26,17 @@ Place = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """The columns that the user named, each for its part."""
+    """The columns that the user named, each for its part.
+
+    `inputs` is None unless a model makes the predictions: then these are its inputs, and empty means all columns.
+    """
 
     prediction: tuple[str, ...] = ()
     target: tuple[str, ...] = ()
     weight: str | None = None
     on: tuple[str, ...] = ()
     by: tuple[str, ...] = ()
+    inputs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,8 @@ class Roles:
     Parameters
     ----------
     prediction, target : tuple of str
-        Columns to score, pair by pair; empty for a whole array.
+        Columns to score, pair by pair; empty for a whole array. Where a model makes the predictions, those of the
+        prediction are its inputs.
     target_file : int
         The number of the target's file: that of the prediction where one file holds both.
     weight : Place, optional
@@ -96,9 +103,11 @@ def assign_roles(sources: Sequence[Source], wishes: Wishes, *, weight_file: bool
     on = _keys(tables, wishes.on)
     by, shared = _groups(tables, wishes.by)
     taken = {*on, *(name for _, name in by)} | ({weight[1]} if weight else set())
-    choice = choose_columns(
-        tables[0], tables[1] if len(tables) > 1 else None, (wishes.prediction, wishes.target), taken
-    )
+    other = tables[1] if len(tables) > 1 else None
+    if wishes.inputs is None:
+        choice = choose_columns(tables[0], other, (wishes.prediction, wishes.target), taken)
+    else:
+        choice = choose_inputs(tables[0], other, (wishes.inputs, wishes.target), taken)
     index = tuple(dict.fromkeys([*(() if on else choice.index), *shared]))
     return Roles(choice.prediction, choice.target, len(tables) - 1, weight, on, by, index, choice.notes)
 
@@ -141,10 +150,21 @@ def _groups(tables: Sequence[Source], names: tuple[str, ...]) -> tuple[tuple[Pla
     return tuple(found[-1] for found in places), [found[0][1] for found in places if len(found) > 1]
 
 
-def chunk_of(aligned: Aligned, roles: Roles) -> Chunk:
-    """Return aligned rows as a chunk."""
+def inputs_of(aligned: Aligned, roles: Roles) -> FloatArray:
+    """Return the inputs of a model, shape (rows, inputs)."""
+    inputs = _values(aligned.blocks[PREDICTION], roles.prediction)
+    return inputs.reshape(len(inputs), -1)
+
+
+def chunk_of(
+    aligned: Aligned, roles: Roles, model: LinearModel | None = None, inputs: FloatArray | None = None
+) -> Chunk:
+    """Return aligned rows as a chunk, whose predictions are those in the file or the model's from its inputs."""
     blocks = aligned.blocks
-    prediction = _values(blocks[PREDICTION], roles.prediction)
+    if model is None or inputs is None:
+        prediction = _values(blocks[PREDICTION], roles.prediction)
+    else:
+        prediction = model.predict(inputs)
     target = _values(blocks[roles.target_file], roles.target)
     if prediction.shape != target.shape and same_item_shape(prediction.shape[1:], target.shape[1:]):
         target = target.reshape(prediction.shape)
@@ -173,8 +193,8 @@ def item_shape(source: Source, columns: tuple[str, ...]) -> tuple[int, ...]:
     return () if len(columns) == 1 else (len(columns),)
 
 
-def check_items(sources: Sequence[Source], roles: Roles) -> None:
-    """Refuse files whose rows do not pair element by element.
+def check_items(sources: Sequence[Source], roles: Roles, model: LinearModel | None = None) -> None:
+    """Refuse files whose rows do not pair element by element, and inputs that are not the model's.
 
     Raises
     ------
@@ -182,6 +202,13 @@ def check_items(sources: Sequence[Source], roles: Roles) -> None:
     """
     prediction, target = sources[PREDICTION], sources[roles.target_file]
     items = item_shape(prediction, roles.prediction), item_shape(target, roles.target)
+    if model is not None:
+        if math.prod(items[0]) != model.inputs or len(items[0]) > 1:
+            raise DataError(
+                f"{prediction.path}: {math.prod(items[0])} inputs, but the coefficients have {model.inputs} for each "
+                "output; choose the inputs with -x COLUMN"
+            )
+        items = model.item, items[1]
     if not same_item_shape(*items):
         raise DataError(
             f"the shapes differ: {prediction.path} has rows of shape {items[0]}, "

@@ -177,7 +177,7 @@ def strictly(text: str) -> Cells | None:
     except csv.Error:
         return None
     kept = [row for row in rows if row]
-    if any(len(row) != 2 or not (row[0] in MISSING or NUMBER.fullmatch(row[0].strip())) for row in kept):
+    if any(len(row) != 2 or not (row[0] in MISSING or NUMBER.fullmatch(row[0].strip(" \t"))) for row in kept):
         return None
     return by_csv_module(text, wide=True)
 
@@ -289,6 +289,13 @@ def test_a_quote_that_swallows_rows_is_refused(tmp_path: Path, piece: int) -> No
     # RFC 4180: behind the closing quote comes a delimiter or the end of the line.
     path = save(tmp_path, 'v,n\n1,"a"\n2,"b\n3,"c"\n4,d\n')
     assert refusal(path, piece).startswith(", line 3: ")
+
+
+@pytest.mark.parametrize("cell", ['"1\n"', "\x0b1", "1\x0c"])
+def test_a_number_among_line_ends_is_named_in_the_error(tmp_path: Path, cell: str) -> None:
+    message = refusal(save(tmp_path, f"v,n\n3,b\n{cell},a\n"), WHOLE)
+    assert message.startswith(", line 3: ")
+    assert "'v'" in message
 
 
 @pytest.mark.parametrize("number", ["0" * 5000 + "9007199254740993", "1" * 5000])

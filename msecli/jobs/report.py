@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from msecli._version import __version__
-from msecli.core.exact import ONE, Total, ratio
+from msecli.core.exact import ONE, FloatArray, Total, ratio
+from msecli.core.linear import gradient_norm
 from msecli.core.metrics import Metric
+from msecli.core.partition import Partition
+from msecli.core.penalty import Penalties, penalties_of
 from msecli.core.reduction import Reduction
 from msecli.core.state import Summary
-from msecli.request import Request
+from msecli.jobs.request import Request
 from msecli.result import Elements, Entry, Input, Result, Rows, Score, Warned, status
 from msecli.sources.base import Note, Source
-from msecli.sources.keys import Matched
 from msecli.sources.labels import shown_keys, sort_key
 from msecli.sources.pairing import Stream
 from msecli.sources.roles import PREDICTION, Roles
+
+if TYPE_CHECKING:
+    from msecli.sources.keys import Matched
 
 EMPTY = "empty"
 """The status of an entry without used elements."""
@@ -46,14 +51,18 @@ class Report:
     notes: tuple[Note, ...]
     columns: Sequence[Summary] | None = None
     groups: Mapping[Hashable, Summary] | None = None
-    batches: Mapping[Hashable, Summary] | None = None
+    batches: Partition | None = None
+    penalized: tuple[FloatArray, ...] = ()
+    gradients: tuple[FloatArray, FloatArray] | None = None
 
 
 def make_result(report: Report, summary: Summary) -> Result:
     """Return the result of a scoring whose rows all together have this summary."""
     groups, columns, batches = _groups(report), _columns(report), _batches(report)
+    score = _score(report, summary, _rows(report, summary))
+    penalties = _penalties(report)
     return Result(
-        score=_score(report, summary, _rows(report, summary)),
+        score=score,
         reduction=report.reduction.name,
         denominator_name=_denominator_name(report),
         inputs=_inputs(report),
@@ -65,6 +74,9 @@ def make_result(report: Report, summary: Summary) -> Result:
         columns=columns,
         batches=batches,
         macro=_macro(groups or columns or batches),
+        penalties={} if penalties is None else asdict(penalties),
+        objective=None if penalties is None or score.loss is None else penalties.added_to(score.loss),
+        gradient_norm=None if report.gradients is None else _gradient_norm(report, report.gradients),
     )
 
 
@@ -106,9 +118,9 @@ def _rows(report: Report, summary: Summary) -> Rows:
     )
 
 
-def _entry(report: Report, kind: str, label: Any, summary: Summary, running_mean: float | None = None) -> Entry:
+def _entry(report: Report, kind: str, label: Any, summary: Summary) -> Entry:
     rows = Rows(summary.rows, summary.rows, summary.rows, 0, 0, 0, summary.rows_used)
-    return Entry(kind, label, _score(report, summary, rows), running_mean)
+    return Entry(kind, label, _score(report, summary, rows))
 
 
 def _groups(report: Report) -> tuple[Entry, ...]:
@@ -136,14 +148,38 @@ def _batches(report: Report) -> tuple[Entry, ...]:
         return ()
     entries = []
     total, divisor = Total(0), 0
-    numbers: list[Any] = [number for number, summary in report.batches.items() if summary.rows]
+    summaries, norms = report.batches.summaries(), _batch_norms(report, report.batches)
+    numbers: list[Any] = [number for number, summary in summaries.items() if summary.rows]
     for number in sorted(numbers):
-        summary = report.batches[number]
+        summary = summaries[number]
         total += summary.sums["squared_error"]
         divisor += summary.divisor
         running = total.over(divisor) if divisor else None
-        entries.append(_entry(report, "batch", number, summary, running))
+        entry = _entry(report, "batch", number, summary)
+        entries.append(replace(entry, running_mean=running, gradient_norm=norms.get(number)))
     return tuple(entries)
+
+
+def _batch_norms(report: Report, batches: Partition) -> dict[Hashable, float | None]:
+    """Return the norm of the gradient of every batch's own loss, where it was asked for."""
+    if batches.parameters is None:
+        return {}
+    divisors = [report.reduction.divisor(summary) for summary in batches.summaries().values()]
+    gradients = batches.parameters.group_gradients(divisors)
+    return {number: _gradient_norm(report, pair) for number, pair in zip(batches.keys, gradients, strict=True)}
+
+
+def _gradient_norm(report: Report, gradients: tuple[FloatArray, FloatArray]) -> float | None:
+    model = report.request.model
+    if model is None or not model.gradient_norms:
+        return None
+    return gradient_norm(gradients, intercept=model.intercept is not None)
+
+
+def _penalties(report: Report) -> Penalties | None:
+    if not report.request.penalized:
+        return None
+    return penalties_of(report.penalized, report.request.penalty.l1, report.request.penalty.l2)
 
 
 def _macro(entries: Iterable[Entry]) -> dict[str, float]:
@@ -162,7 +198,8 @@ def _mean(values: Sequence[float]) -> float:
 
 def _inputs(report: Report) -> tuple[Input, ...]:
     roles = report.roles
-    parts = [("prediction", PREDICTION, roles.prediction), ("target", roles.target_file, roles.target)]
+    first = "prediction" if report.request.model is None else "inputs"
+    parts = [(first, PREDICTION, roles.prediction), ("target", roles.target_file, roles.target)]
     if roles.weight is not None:
         parts.append(("weight", roles.weight[0], (roles.weight[1],) if roles.weight[1] else ()))
     return tuple(
@@ -194,7 +231,17 @@ def _settings(report: Report) -> dict[str, Any]:
         "batch_size": request.batching.size,
         "shuffle": request.batching.seed,
         "drop_last": request.batching.drop_last,
+        **_parameter_settings(request),
     }
+
+
+def _parameter_settings(request: Request) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    if request.model is not None:
+        settings |= {"coef": request.model.coef, "intercept": request.model.intercept}
+    if request.penalized:
+        settings |= {"l1": request.penalty.l1, "l2": request.penalty.l2, "params": list(request.penalty.params)}
+    return settings
 
 
 def _signature(report: Report, summary: Summary) -> str:
@@ -219,4 +266,5 @@ def _signature(report: Report, summary: Summary) -> str:
         "acc": "exact",
         "msecli": __version__,
     }
-    return "|".join(["mse", *(f"{name}:{text}" for name, text in fields.items())])
+    name = "mse" if request.model is None else "mse(linear)"
+    return "|".join([name, *(f"{field}:{text}" for field, text in fields.items())])

@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 
-import numpy as np
-
-from msecli.core.axes import kept_axes, losses_of_items, losses_of_rows
-from msecli.core.elementwise import element_gradient, element_losses
+from msecli.core.axes import kept_axes, losses_of_items
 from msecli.core.exact import ONE, FloatArray, ratio
-from msecli.core.metrics import Metric, needed_terms
-from msecli.core.partition import Batches, Partition, state_of_groups
-from msecli.core.reduction import Reduction
-from msecli.core.state import LossState, Rules
+from msecli.core.linear import LinearModel
+from msecli.core.metrics import needed_terms
+from msecli.core.partition import Batches, Partition
+from msecli.core.penalty import penalty_gradient
+from msecli.core.state import Rules
 from msecli.core.verdict import Where, check_usable
 from msecli.engines.local import LocalEngine
 from msecli.errors import Problems
+from msecli.jobs.report import Ledger, Report, make_result
+from msecli.jobs.request import Checked, Request, check_request
+from msecli.jobs.work import Output, Task, work
 from msecli.outputs.base import Values, item_names
-from msecli.report import Ledger, Report, make_result
-from msecli.request import Request, check_request
 from msecli.result import Result
 from msecli.sources import open_source
 from msecli.sources.base import Block, Note, Selection, Source
-from msecli.sources.keys import Held, aligned_rows, match
-from msecli.sources.labels import GroupKey
 from msecli.sources.pairing import Aligned, Stream, align_positions, check_row_counts
-from msecli.sources.roles import (
-    PREDICTION,
-    Roles,
-    Wishes,
-    assign_roles,
-    check_items,
-    chunk_of,
-    groups_of,
-    item_shape,
-)
+from msecli.sources.roles import PREDICTION, Roles, Wishes, assign_roles, check_items, item_shape
+from msecli.sources.whole import read_array
 
 Progress = Callable[[float], None]
 """Called with the part of the work that is done, from 0 to 1."""
@@ -44,11 +34,29 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A result, with the values that were asked for: losses of elements or along axes, and the gradient."""
+    """A result, with the values that were asked for.
+
+    Parameters
+    ----------
+    result : Result
+    losses : Values, optional
+        The losses of elements, or along axes.
+    values : mapping of str to Values
+        "grad" and "grad_target" with respect to the prediction and the target; of a model "predictions",
+        "grad_coef" and "grad_intercept"; of penalized parameters "grad_params 0", ….
+    """
 
     result: Result
     losses: Values | None
-    gradient: Values | None
+    values: Mapping[str, Values]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What was read before the data: the model, and the arrays that penalties are on."""
+
+    model: LinearModel | None
+    penalized: tuple[FloatArray, ...]
 
 
 def run(request: Request, progress: Progress | None = None) -> Scored:
@@ -63,17 +71,39 @@ def run(request: Request, progress: Progress | None = None) -> Scored:
     ReadWriteError
         If a file cannot be read.
     """
-    reduction, metrics = check_request(request)
+    checked = check_request(request)
+    parameters = _read_parameters(request)
     sources = _open(request)
-    wishes = Wishes(request.prediction_columns, request.target_columns, request.weight, request.on, request.by)
+    inputs = None if parameters.model is None else request.prediction_columns
+    wishes = Wishes(request.prediction_columns, request.target_columns, request.weight, request.on, request.by, inputs)
     roles = assign_roles(sources, wishes, weight_file=request.weight_file is not None)
-    check_items(sources, roles)
-    job = _Job(request, reduction, metrics, sources, roles)
+    check_items(sources, roles, parameters.model)
+    job = _Job(request, checked, sources, roles, parameters)
     with LocalEngine(request.jobs) as engine:
         job.run(engine, progress or (lambda _: None))
     for source in sources:
         source.verify()
     return job.scored()
+
+
+def _read_parameters(request: Request) -> Parameters:
+    """Read the model and the penalized arrays; the problems of all these files are reported together."""
+    problems = Problems()
+    arrays: dict[str, FloatArray] = {}
+    files = request.model
+    for path in (*request.penalty.params, *(() if files is None else (files.coef, files.intercept))):
+        if path is not None:
+            with problems.collect():
+                arrays[path] = read_array(path, request.reading)
+    problems.raise_found()
+    penalized = [arrays[path] for path in request.penalty.params]
+    if files is None:
+        return Parameters(None, tuple(penalized))
+    model = LinearModel(arrays[files.coef], None if files.intercept is None else arrays[files.intercept])
+    penalized.append(model.coef)
+    if files.regularize_intercept and model.intercept is not None:
+        penalized.append(model.intercept)
+    return Parameters(model, tuple(penalized))
 
 
 def _open(request: Request) -> tuple[Source, ...]:
@@ -87,79 +117,26 @@ def _open(request: Request) -> tuple[Source, ...]:
     return tuple(opened)
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """What to make of every chunk: sent along to the thread that does it."""
-
-    roles: Roles
-    rules: Rules
-    losses: bool
-    gradient: bool
-    row_axes: tuple[int, ...] | None
-    reduction: Reduction
-    batches: Batches | None
-    keyed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Output:
-    """What one chunk leaves behind."""
-
-    whole: LossState | None
-    by_group: tuple[LossState, list[GroupKey]] | None
-    by_batch: tuple[LossState, list[int]] | None
-    losses: FloatArray | None
-    gradient: FloatArray | None
-    aligned: Aligned | None
-
-
-def _work(aligned: Aligned, task: _Task) -> Iterator[_Output]:
-    chunk = chunk_of(aligned, task.roles)
-    batches, by_batch, by_group = task.batches, None, None
-    if batches is not None:
-        chunk = replace(chunk, dropped=batches.dropped(aligned.first_row, aligned.rows))
-        codes, numbers = batches.of(aligned.first_row, aligned.rows)
-        by_batch = state_of_groups(chunk, codes, len(numbers), task.rules), numbers.tolist()
-    if task.roles.by:
-        codes, keys = groups_of(aligned, task.roles)
-        by_group = state_of_groups(chunk, codes, len(keys), task.rules), keys
-    losses = element_losses(chunk, task.rules) if task.losses else None
-    if task.row_axes is not None:
-        losses = losses_of_rows(chunk, replace(task.rules, columns=1), task.row_axes, task.reduction)
-    yield _Output(
-        LossState.of(chunk, task.rules) if by_batch is by_group is None else None,
-        by_group,
-        by_batch,
-        losses,
-        element_gradient(chunk, task.rules) if task.gradient else None,
-        aligned if task.keyed else None,
-    )
-
-
 class _Job:
     """One scoring: the open sources, the parts their columns play, and what has come of them so far."""
 
     def __init__(
-        self,
-        request: Request,
-        reduction: Reduction,
-        metrics: tuple[Metric, ...],
-        sources: tuple[Source, ...],
-        roles: Roles,
+        self, request: Request, checked: Checked, sources: tuple[Source, ...], roles: Roles, parameters: Parameters
     ) -> None:
         self.request = request
-        self.reduction = reduction
-        self.metrics = metrics
+        self.reduction = checked.reduction
+        self.metrics = checked.metrics
         self.sources = sources
         self.roles = roles
-        self.item = item_shape(sources[PREDICTION], roles.prediction)
+        self.parameters = parameters
+        self.model = parameters.model
+        self.item = item_shape(sources[PREDICTION], roles.prediction) if self.model is None else self.model.item
         self.kept = kept_axes(request.axes, 1 + len(self.item)) if request.axes else ()
         self.rules = self._rules()
-        self.whole = LossState(self.rules, weighted=request.weighted)
-        self.by_group = Partition(self.rules, weighted=request.weighted)
-        self.by_batch = Partition(self.rules, weighted=request.weighted)
+        self.whole, self.by_group, self.by_batch = (self._partition() for _ in range(3))
         self.losses = self._values("loss") if self._keeps_rows else None
         self.gradient = self._values("grad") if request.gradient else None
+        self.predictions = self._values("prediction") if self._wants("predictions") else None
         self.ledger = Ledger()
         self.notes: dict[tuple[str, str], Note] = {}
         for note in (*roles.notes, *(note for source in sources for note in source.notes)):
@@ -168,30 +145,32 @@ class _Job:
     def run(self, engine: LocalEngine, progress: Progress) -> None:
         """Read and score everything."""
         rows = self._aligned(engine, progress)
-        task = _Task(
+        task = Task(
             self.roles,
             self.rules,
-            self.reduction.name == "none",
-            self.request.gradient,
-            self.kept if self.kept[:1] == (0,) else None,
             self.reduction,
-            self._batches(engine),
-            bool(self.request.on) and (self._keeps_rows or self.request.gradient),
+            losses=self.reduction.name == "none",
+            gradient=self.gradient is not None,
+            predictions=self.predictions is not None,
+            row_axes=self.kept if self.kept[:1] == (0,) else None,
+            batches=self._batches(engine),
+            model=self.model,
+            parameters=self._keeps_parameters,
+            keyed=bool(self.request.on) and (self._keeps_rows or self.request.gradient or self._wants("predictions")),
         )
-        for output in engine.run(partial(_work, aligned, task) for aligned in rows):
+        for output in engine.run(partial(work, aligned, task) for aligned in rows):
             self._take(output)
 
     def scored(self) -> Scored:
         """Return the result and the values."""
-        state = (
-            self.by_group.state if self.roles.by else self.by_batch.state if self.request.batching.size else self.whole
-        )
-        summary = state.summary()
-        check_usable(state, summary, self._where())
-        if self.gradient is not None:
-            self.gradient.divisor = ratio(self.reduction.divisor(summary), ONE)
+        batched = self.request.batching.size is not None
+        partition = self.by_group if self.roles.by else self.by_batch if batched else self.whole
+        summary = partition.state.summary()
+        check_usable(partition.state, summary, self._where())
+        divisor = self.reduction.divisor(summary)
         if self.kept and self.kept[0] != 0 and not self._columns_are_named:
-            self.losses = Values.of(losses_of_items(state, self.item, self.kept, self.reduction))
+            self.losses = Values.of(losses_of_items(partition.state, self.item, self.kept, self.reduction), "loss")
+        gradients = None if partition.parameters is None else partition.parameters.gradients(divisor)
         report = Report(
             self.request,
             self.reduction,
@@ -200,11 +179,51 @@ class _Job:
             self.roles,
             self.ledger,
             tuple(self.notes.values()),
-            columns=state.columns() if self._columns_are_named else None,
+            columns=partition.state.columns() if self._columns_are_named else None,
             groups=self.by_group.summaries() if self.roles.by else None,
-            batches=self.by_batch.summaries() if self.request.batching.size else None,
+            batches=self.by_batch if batched else None,
+            penalized=self.parameters.penalized,
+            gradients=gradients,
         )
-        return Scored(make_result(report, summary), self.losses, self.gradient)
+        return Scored(make_result(report, summary), self.losses, self._kept_values(divisor, gradients))
+
+    def _kept_values(self, divisor: int, gradients: tuple[FloatArray, FloatArray] | None) -> dict[str, Values]:
+        kept: dict[str, Values] = {}
+        if self.gradient is not None:
+            self.gradient.divisor = ratio(divisor, ONE)
+            kept |= {"grad": self.gradient, "grad_target": self.gradient.negated()}
+        if self.predictions is not None:
+            kept["predictions"] = self.predictions
+        if gradients is not None and self.model is not None:
+            coef, intercept = self._regularized(gradients)
+            names = self.roles.prediction if coef.ndim > 1 else ()
+            kept |= {"grad_coef": Values.of(coef, "grad", names), "grad_intercept": Values.of(intercept, "grad")}
+        for number, array in enumerate(self.parameters.penalized[: len(self.request.penalty.params)]):
+            penalty = self.request.penalty
+            kept[f"grad_params {number}"] = Values.of(penalty_gradient(array, penalty.l1, penalty.l2), "grad")
+        return kept
+
+    def _regularized(self, gradients: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
+        """Return the gradients of the objective: those of the loss plus those of the penalties."""
+        coef, intercept = gradients
+        penalty, model, files = self.request.penalty, self.model, self.request.model
+        if model is None or files is None or not self.request.penalized:
+            return gradients
+        coef = coef + penalty_gradient(model.coef, penalty.l1, penalty.l2)
+        if files.regularize_intercept and model.intercept is not None:
+            intercept = intercept + penalty_gradient(model.intercept.reshape(-1), penalty.l1, penalty.l2)
+        return coef, intercept
+
+    def _wants(self, what: str) -> bool:
+        return self.request.model is not None and bool(getattr(self.request.model, what))
+
+    @property
+    def _keeps_parameters(self) -> bool:
+        return self._wants("gradients") or self._wants("gradient_norms")
+
+    def _partition(self) -> Partition:
+        model = self.model if self._keeps_parameters else None
+        return Partition(self.rules, weighted=self.request.weighted, model=model)
 
     @property
     def _keeps_rows(self) -> bool:
@@ -221,7 +240,7 @@ class _Job:
         return Rules(
             needed_terms(self.metrics, weighted=self.request.weighted),
             largest=any(metric.largest for metric in self.metrics),
-            columns=int(np.prod(self.item)) if by_column else 1,
+            columns=prod(self.item) if by_column else 1,
             nan_target=self.request.nan_policy,
             nan_prediction=self.request.nan_pred,
             ignore=self.request.ignore,
@@ -229,7 +248,8 @@ class _Job:
 
     def _values(self, single: str) -> Values:
         item = tuple(self.item[axis - 1] for axis in self.kept[1:]) if self.kept else self.item
-        return Values(item, item_names(item, self.roles.prediction, single))
+        columns = self.roles.prediction if self.model is None else self.roles.target
+        return Values(item, item_names(item, columns, single))
 
     def _aligned(self, engine: LocalEngine, progress: Progress) -> Iterator[Aligned]:
         done = _Done(self.sources, progress)
@@ -246,6 +266,8 @@ class _Job:
 
     def _joined(self, streams: list[Stream]) -> Iterator[Aligned]:
         """Read both files, match their rows by key, and return these side by side."""
+        from msecli.sources.keys import Held, aligned_rows, match
+
         prediction, target = (Held(stream) for stream in streams)
         matched = match(prediction, target, self.roles.on, skip_unmatched=self.request.unmatched == "skip")
         self.ledger.matched = matched
@@ -282,20 +304,22 @@ class _Job:
         parts = self.sources[PREDICTION].parts(self.roles.selection(PREDICTION))
         return sum(block.rows for block in engine.run(parts))
 
-    def _take(self, output: _Output) -> None:
-        if output.whole is not None:
-            self.whole.merge(output.whole)
-        if output.by_group is not None:
-            self.by_group.merge(*output.by_group)
-        if output.by_batch is not None:
-            self.by_batch.merge(*output.by_batch)
-        keys = (
-            None if output.aligned is None else {name: output.aligned.blocks[0].labels[name] for name in self.roles.on}
+    def _take(self, output: Output) -> None:
+        parts = ((self.whole, output.whole), (self.by_group, output.by_group), (self.by_batch, output.by_batch))
+        for partition, part in parts:
+            if part is not None:
+                partition.merge(part.state, part.keys, part.parameters)
+        keys = None
+        if output.aligned is not None:
+            keys = {name: output.aligned.blocks[PREDICTION].labels[name] for name in self.roles.on}
+        kept = (
+            (self.losses, output.losses),
+            (self.gradient, output.gradient),
+            (self.predictions, output.predictions),
         )
-        if self.losses is not None and output.losses is not None:
-            self.losses.append(output.losses, keys)
-        if self.gradient is not None and output.gradient is not None:
-            self.gradient.append(output.gradient, keys)
+        for values, block in kept:
+            if values is not None and block is not None:
+                values.append(block, keys)
 
     def _where(self) -> Where:
         sides = ((PREDICTION, self.roles.prediction), (self.roles.target_file, self.roles.target))

@@ -1,0 +1,1 @@
+"""From a request to a result: what joins the sources, the core, the engine and the outputs."""

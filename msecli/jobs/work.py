@@ -1,0 +1,120 @@
+"""What is made of every chunk of rows, in whichever thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from msecli.core.axes import losses_of_rows
+from msecli.core.chunk import Chunk
+from msecli.core.elementwise import element_gradient, element_losses
+from msecli.core.exact import FloatArray, IntArray
+from msecli.core.linear import LinearModel, ParameterSums
+from msecli.core.partition import Batches
+from msecli.core.reduction import Reduction
+from msecli.core.state import LossState, Rules
+from msecli.sources.labels import GroupKey
+from msecli.sources.pairing import Aligned
+from msecli.sources.roles import Roles, chunk_of, groups_of, inputs_of
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What to make of every chunk.
+
+    Parameters
+    ----------
+    roles : Roles
+    rules : Rules
+    reduction : Reduction
+    losses, gradient, predictions : bool
+        Which values to keep for every element.
+    row_axes : tuple of int, optional
+        The axes that are left of a reduction along the others, the first of which is 0.
+    batches : Batches, optional
+    model : LinearModel, optional
+        What makes predictions of the inputs.
+    parameters : bool
+        Whether to keep the derivatives with respect to the model's parameters.
+    keyed : bool
+        Whether the values go with the keys of their rows.
+    """
+
+    roles: Roles
+    rules: Rules
+    reduction: Reduction
+    losses: bool = False
+    gradient: bool = False
+    predictions: bool = False
+    row_axes: tuple[int, ...] | None = None
+    batches: Batches | None = None
+    model: LinearModel | None = None
+    parameters: bool = False
+    keyed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The states of a chunk's groups, with the keys of these groups."""
+
+    state: LossState
+    keys: list[GroupKey] | list[int]
+    parameters: ParameterSums | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What one chunk leaves behind."""
+
+    whole: Part | None
+    by_group: Part | None
+    by_batch: Part | None
+    losses: FloatArray | None
+    gradient: FloatArray | None
+    predictions: FloatArray | None
+    aligned: Aligned | None
+
+
+def work(aligned: Aligned, task: Task) -> Iterator[Output]:
+    """Yield the one output of some aligned rows."""
+    inputs = None if task.model is None else inputs_of(aligned, task.roles)
+    chunk = chunk_of(aligned, task.roles, task.model, inputs)
+    batches, by_batch, by_group = task.batches, None, None
+    if batches is not None:
+        chunk = replace(chunk, dropped=batches.dropped(aligned.first_row, aligned.rows))
+        codes, numbers = batches.of(aligned.first_row, aligned.rows)
+        by_batch = _part(task, chunk, inputs, codes, numbers.tolist())
+    if task.roles.by:
+        codes, keys = groups_of(aligned, task.roles)
+        by_group = _part(task, chunk, inputs, codes, keys)
+    yield Output(
+        whole=_part(task, chunk, inputs) if by_batch is by_group is None else None,
+        by_group=by_group,
+        by_batch=by_batch,
+        losses=_losses(task, chunk),
+        gradient=element_gradient(chunk, task.rules) if task.gradient else None,
+        predictions=chunk.prediction if task.predictions else None,
+        aligned=aligned if task.keyed else None,
+    )
+
+
+def _part(
+    task: Task,
+    chunk: Chunk,
+    inputs: FloatArray | None,
+    codes: IntArray | None = None,
+    keys: list[GroupKey] | list[int] | None = None,
+) -> Part:
+    """Return the states of a chunk: of its groups, or of all of it as group 0."""
+    keys = [0] if keys is None else keys
+    grouped = replace(chunk, group=codes, groups=len(keys))
+    parameters = None
+    if task.parameters and task.model is not None and inputs is not None:
+        parameters = ParameterSums.of(grouped, inputs, task.rules, task.model)
+    return Part(LossState.of(grouped, task.rules), keys, parameters)
+
+
+def _losses(task: Task, chunk: Chunk) -> FloatArray | None:
+    if task.row_axes is not None:
+        return losses_of_rows(chunk, replace(task.rules, columns=1), task.row_axes, task.reduction)
+    return element_losses(chunk, task.rules) if task.losses else None
