@@ -14,31 +14,44 @@ if TYPE_CHECKING:
     from msecli.api import score
     from msecli.errors import DataError, MsecliError, ReadWriteError, UsageError
     from msecli.functional import mse_loss, mse_loss_grad
+    from msecli.learning import LinearResult, MSELoss, iter_batches, linear_loss, norm, penalty
     from msecli.result import Result
     from msecli.sources.base import Reading
 
 _HOMES = {
     "DataError": "msecli.errors",
+    "LinearResult": "msecli.learning",
+    "MSELoss": "msecli.learning",
     "MsecliError": "msecli.errors",
     "ReadWriteError": "msecli.errors",
     "Reading": "msecli.sources.base",
     "Result": "msecli.result",
     "UsageError": "msecli.errors",
+    "iter_batches": "msecli.learning",
+    "linear_loss": "msecli.learning",
     "mse_loss": "msecli.functional",
     "mse_loss_grad": "msecli.functional",
+    "norm": "msecli.learning",
+    "penalty": "msecli.learning",
     "score": "msecli.api",
 }
 
 __all__ = [
     "DataError",
+    "LinearResult",
+    "MSELoss",
     "MsecliError",
     "ReadWriteError",
     "Reading",
     "Result",
     "UsageError",
     "__version__",
+    "iter_batches",
+    "linear_loss",
     "mse_loss",
     "mse_loss_grad",
+    "norm",
+    "penalty",
     "score",
 ]
 

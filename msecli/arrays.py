@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msecli.core.check import as_float64
 from msecli.core.exact import FloatArray
@@ -19,7 +20,7 @@ def as_array(values: Any, what: str) -> FloatArray:
     ----------
     values : array_like
         NumPy arrays, also masked ones; lists; pandas Series, DataFrames and Indexes; pyarrow Arrays,
-        ChunkedArrays and Tables; anything with ``__array__``.
+        ChunkedArrays and Tables; anything with ``__array__`` or DLPack, such as PyTorch tensors on the CPU.
     what : str
         How an error names it.
 
@@ -36,13 +37,19 @@ def as_array(values: Any, what: str) -> FloatArray:
     if isinstance(values, np.ma.MaskedArray):
         filled, _ = as_float64(np.ma.getdata(values), what)
         return np.where(np.ma.getmaskarray(values), np.nan, filled)
+    if hasattr(values, "detach"):
+        values = values.detach()
     try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise DataError(f"{what}: the values do not form a rectangular array ({error})") from error
+        array = np.asarray(values) if hasattr(values, "__array__") else _from_sequence(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{what}: the values do not form an array of numbers ({error})") from error
     if array.dtype == object and None in array.reshape(-1).tolist():
         array = np.array([np.nan if value is None else value for value in array.reshape(-1)]).reshape(array.shape)
     return as_float64(array, what)[0]
+
+
+def _from_sequence(values: Any) -> NDArray[Any]:
+    return np.from_dlpack(values) if hasattr(values, "__dlpack__") else np.asarray(values)
 
 
 def _from_pyarrow(values: Any, what: str) -> FloatArray:
@@ -71,15 +78,40 @@ def _from_pandas(values: Any, what: str) -> FloatArray:
     raise DataError(f"{what}: dtype {values.dtype} is not a real number; convert it first")
 
 
-def check_labels(prediction: Any, target: Any) -> None:
-    """Refuse pandas objects whose rows or columns are labelled differently: they would be paired by position."""
+def aligned(prediction: Any, target: Any, *, align: bool) -> tuple[Any, Any]:
+    """Return pandas objects with their labels in the same order, and anything else as it is.
+
+    Parameters
+    ----------
+    prediction, target
+    align : bool
+        Put the rows and columns of the target in the order of the prediction's.
+
+    Raises
+    ------
+    DataError
+        If labels differ and are not to be aligned, or cannot be, because one is missing or there twice.
+    """
     pandas = sys.modules.get("pandas")
     if pandas is None:
-        return
+        return prediction, target
     tables = (pandas.Series, pandas.DataFrame)
     if not (isinstance(prediction, tables) and isinstance(target, tables)):
-        return
-    if not prediction.index.equals(target.index):
-        raise DataError("the indexes of prediction and target differ; align them first, or pass .to_numpy()")
-    if prediction.ndim == target.ndim == 2 and not prediction.columns.equals(target.columns):
-        raise DataError("the columns of prediction and target differ; put them in the same order first")
+        return prediction, target
+    target = _reordered(target, "index", prediction.index, align=align)
+    if prediction.ndim == target.ndim == 2:
+        target = _reordered(target, "columns", prediction.columns, align=align)
+    return prediction, target
+
+
+def _reordered(target: Any, axis: str, labels: Any, *, align: bool) -> Any:
+    own = getattr(target, axis)
+    if own.equals(labels):
+        return target
+    if not align:
+        raise DataError(f"the {axis} of prediction and target differ; say align=True to pair them by their labels")
+    if not (own.is_unique and labels.is_unique):
+        raise DataError(f"the {axis} cannot be aligned: a label is there more than once")
+    if len(own) != len(labels) or len(own.difference(labels)):
+        raise DataError(f"the {axis} cannot be aligned: some labels are on one side only")
+    return target.reindex(**{axis: labels})

@@ -7,13 +7,13 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from msecli.arrays import as_array, check_labels
+from msecli.arrays import aligned, as_array
 from msecli.core.check import check_shapes
 from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_gradient, element_losses
-from msecli.core.exact import FloatArray
+from msecli.core.exact import ONE, FloatArray, ratio
 from msecli.core.metrics import needed_terms
-from msecli.core.reduction import reduction_named
+from msecli.core.reduction import Reduction, legacy_reduction, reduction_named
 from msecli.core.state import LossState, Policy, Rules, Summary, check_policies
 from msecli.core.verdict import Where, check_usable
 from msecli.errors import DataError, UsageError
@@ -29,6 +29,9 @@ def mse_loss(
     ignore_index: float | Iterable[float] = (),
     nan_policy: Policy = "raise",
     nan_pred: Policy = "raise",
+    align: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
 ) -> float: ...
 @overload
 def mse_loss(
@@ -40,6 +43,9 @@ def mse_loss(
     ignore_index: float | Iterable[float] = (),
     nan_policy: Policy = "raise",
     nan_pred: Policy = "raise",
+    align: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
 ) -> FloatArray: ...
 @overload
 def mse_loss(
@@ -51,6 +57,9 @@ def mse_loss(
     ignore_index: float | Iterable[float] = (),
     nan_policy: Policy = "raise",
     nan_pred: Policy = "raise",
+    align: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
 ) -> float | FloatArray: ...
 def mse_loss(
     pred: Any,
@@ -61,6 +70,9 @@ def mse_loss(
     ignore_index: float | Iterable[float] = (),
     nan_policy: Policy = "raise",
     nan_pred: Policy = "raise",
+    align: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
 ) -> float | FloatArray:
     """Return the exactly summed squared error of predictions against targets.
 
@@ -76,6 +88,10 @@ def mse_loss(
         Elements whose target equals one of these are left out; NaN matches NaN.
     nan_policy, nan_pred : {"raise", "omit", "propagate"}
         What a missing target and a missing prediction (NaN, null, masked) mean.
+    align : bool
+        Pair pandas objects by their labels; without it different labels are an error.
+    size_average, reduce : bool, optional
+        Deprecated: as in PyTorch, ``reduce=False`` is "none", else ``size_average=False`` is "sum", else "mean".
 
     Returns
     -------
@@ -101,10 +117,10 @@ def mse_loss(
     >>> mse_loss([2.5, 0.0, 2.0, 8.0], [3.0, -0.5, 2.0, 7.0], reduction="none")
     array([0.25, 0.25, 0.  , 1.  ])
     """
-    chosen = reduction_named(reduction)
-    chunk = _chunk(pred, target, weight)
-    rules = _rules(ignore_index, nan_policy, nan_pred, weighted=weight is not None)
-    summary = _summary(chunk, rules)
+    chosen = reduction_named(legacy_reduction(size_average, reduce) or reduction)
+    chunk = chunk_from(pred, target, weight, align=align)
+    rules = rules_from(ignore_index, nan_policy, nan_pred, weighted=weight is not None)
+    summary = checked_summary(chunk, rules)
     if chosen.name == "none":
         return element_losses(chunk, rules)
     return summary.sums["squared_error"].over(chosen.divisor(summary))
@@ -119,12 +135,15 @@ def mse_loss_grad(
     ignore_index: float | Iterable[float] = (),
     nan_policy: Policy = "raise",
     nan_pred: Policy = "raise",
+    align: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
 ) -> FloatArray:
     """Return the gradient of `mse_loss` with respect to the prediction; the target's is its negative.
 
     Parameters
     ----------
-    pred, target, weight, ignore_index, nan_policy, nan_pred
+    pred, target, weight, ignore_index, nan_policy, nan_pred, align, size_average, reduce
         As for `mse_loss`.
     reduction : {"mean", "sum", "batchmean"}
 
@@ -143,19 +162,34 @@ def mse_loss_grad(
     >>> mse_loss_grad([2.5, 0.0, 2.0, 8.0], [3.0, -0.5, 2.0, 7.0])
     array([-0.25,  0.25,  0.  ,  0.5 ])
     """
-    chosen = reduction_named(reduction)
-    if chosen.name == "none":
+    chosen = reduction_named(legacy_reduction(size_average, reduce) or reduction)
+    refuse_none(chosen)
+    chunk = chunk_from(pred, target, weight, align=align)
+    rules = rules_from(ignore_index, nan_policy, nan_pred, weighted=weight is not None)
+    return scaled_gradient(chunk, rules, chosen.divisor(checked_summary(chunk, rules)))
+
+
+def refuse_none(reduction: Reduction) -> None:
+    """Refuse the gradient of a vector."""
+    if reduction.name == "none":
         raise UsageError("reduction 'none' gives a vector, which has no gradient; use 'sum', 'mean' or 'batchmean'")
-    chunk = _chunk(pred, target, weight)
-    rules = _rules(ignore_index, nan_policy, nan_pred, weighted=weight is not None)
-    from msecli.core.exact import ONE, ratio
-
-    divisor = ratio(chosen.divisor(_summary(chunk, rules)), ONE)
-    return element_gradient(chunk, rules) / divisor
 
 
-def _chunk(pred: Any, target: Any, weight: Any) -> Chunk:
-    check_labels(pred, target)
+def scaled_gradient(chunk: Chunk, rules: Rules, divisor: int) -> FloatArray:
+    """Return the gradient with respect to the prediction, for a denominator in units of 2**-1074."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return element_gradient(chunk, rules) / ratio(divisor, ONE)
+
+
+def chunk_from(pred: Any, target: Any, weight: Any, *, align: bool = False) -> Chunk:
+    """Return array-likes as one chunk.
+
+    Raises
+    ------
+    DataError
+        If they are not real numbers, or their shapes or labels differ.
+    """
+    pred, target = aligned(pred, target, align=align)
     prediction, truth = as_array(pred, "prediction"), as_array(target, "target")
     check_shapes(prediction.shape, truth.shape)
     weights = None if weight is None else as_array(weight, "weight")
@@ -167,13 +201,32 @@ def _chunk(pred: Any, target: Any, weight: Any) -> Chunk:
     return Chunk(prediction, truth.reshape(prediction.shape), weight=weights)
 
 
-def _rules(ignore_index: float | Iterable[float], nan_policy: Policy, nan_pred: Policy, *, weighted: bool) -> Rules:
+def rules_from(ignore_index: float | Iterable[float], nan_policy: Policy, nan_pred: Policy, *, weighted: bool) -> Rules:
+    """Return the rules for the loss alone.
+
+    Raises
+    ------
+    UsageError
+        For an unknown policy.
+    """
     check_policies(nan_policy, nan_pred)
-    ignore = tuple(np.atleast_1d(np.asarray(ignore_index, dtype=np.float64)).tolist())
-    return Rules(needed_terms((), weighted=weighted), nan_target=nan_policy, nan_prediction=nan_pred, ignore=ignore)
+    ignore = ignore_index if isinstance(ignore_index, Iterable) else (ignore_index,)
+    return Rules(
+        needed_terms((), weighted=weighted),
+        nan_target=nan_policy,
+        nan_prediction=nan_pred,
+        ignore=tuple(float(value) for value in ignore),
+    )
 
 
-def _summary(chunk: Chunk, rules: Rules) -> Summary:
+def checked_summary(chunk: Chunk, rules: Rules) -> Summary:
+    """Return the exact sums over a chunk.
+
+    Raises
+    ------
+    DataError
+        If elements are missing, weights impossible, or no element is left.
+    """
     state = LossState.of(chunk, rules)
     summary = state.summary()
     check_usable(state, summary, Where())

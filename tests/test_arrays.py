@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from msecli import DataError, mse_loss
-from msecli.arrays import as_array, check_labels
+from msecli.arrays import aligned, as_array
 
 NAN = math.nan
 
@@ -277,7 +277,7 @@ def test_equal_labels_pair_and_an_index_against_an_array_goes_by_position() -> N
 
 def test_labels_of_other_containers_are_not_asked_for() -> None:
     with pytest.raises(DataError, match="differ"):
-        check_labels(pd.Series([1], index=[0]), pd.Series([1], index=[9]))
+        aligned(pd.Series([1], index=[0]), pd.Series([1], index=[9]), align=False)
     assert mse_loss(pa.array([1.0]), pd.Series([2.0], index=[9])) == 1.0
 
 

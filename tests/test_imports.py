@@ -64,14 +64,20 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_the_public_names_are_these() -> None:
     assert sorted(msecli.__all__) == [
         "DataError",
+        "LinearResult",
+        "MSELoss",
         "MsecliError",
         "ReadWriteError",
         "Reading",
         "Result",
         "UsageError",
         "__version__",
+        "iter_batches",
+        "linear_loss",
         "mse_loss",
         "mse_loss_grad",
+        "norm",
+        "penalty",
         "score",
     ]
     assert all(getattr(msecli, name) is not None for name in msecli.__all__)

@@ -20,6 +20,7 @@ ALLOWED = {
     "outputs": {"errors"},
     "arrays": {"core", "errors", "sources"},
     "functional": {"arrays", "core", "errors"},
+    "learning": {"arrays", "core", "errors", "functional"},
     "jobs": {"_version", "core", "engines", "errors", "outputs", "result", "sources"},
     "api": {"core", "errors", "functional", "jobs", "outputs", "result", "sources"},
     # The command line lists the members of the tables in its help, and otherwise calls the API.

@@ -53,6 +53,7 @@ class Table:
     names: Mapping[str, str]
 
     def roles(self, *, weighted: bool) -> dict[str, Any]:
+        """Return the options that say which column is which."""
         roles = {"pred_columns": self.names["p"], "target_columns": self.names["t"]}
         return roles | ({"weight": self.names["w"]} if weighted else {})
 
@@ -125,7 +126,7 @@ def refused(run: Run, code: int, *files: Path, **options: Any) -> str:
     [("mean", 0.475, 10, "weights"), ("sum", 4.75, None, None), ("batchmean", 4.75 / 4, 4, "rows")],
 )
 def test_weighted_losses_divide_by_what_they_name(
-    run: Run, tmp_path: Path, suffix: str, reduction: str, loss: float, denominator: int | None, name: str | None
+    run: Run, tmp_path: Path, suffix: str, *, reduction: str, loss: float, denominator: int | None, name: str | None
 ) -> None:
     case = table(tmp_path, suffix, V)
     document = scored(run, case.path, **case.roles(weighted=True), reduction=reduction)
@@ -242,7 +243,7 @@ def test_a_weight_file_may_have_the_shape_of_the_data(run: Run, tmp_path: Path) 
     weight = [[1.0, 0.0], [2.0, 0.5], [0.0, 4.0]]
     weights = tmp_path / "w.npy"
     np.save(weights, np.array(weight))
-    # Squares: [[0.25, 1], [0, 1], [1, 1]]
+    # The squares are 0.25 and 1, 0 and 1, 1 and 1.
     document = scored(run, *files, weight_file=weights)
     assert (document["loss"], document["denominator"]) == (4.75 / 7.5, 7.5)
     assert scored(run, *files, weight_file=weights, reduction="none")["values"] == [[0.25, 0], [0, 0.5], [0, 4]]
@@ -339,7 +340,10 @@ def test_omitted_targets_leave_the_mean(run: Run, tmp_path: Path, suffix: str) -
     assert (propagated["loss"], propagated["status"]) == (None, "nan")
 
 
-@pytest.mark.parametrize(("suffix", "gap"), [("csv", ""), ("csv", "NA"), ("csv", "null"), ("csv", "NaN"), ("parquet", None), ("parquet", NAN)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("suffix", "gap"),
+    [*(("csv", text) for text in ("", "NA", "N/A", "null", "nan", "NaN")), ("parquet", None), ("parquet", NAN)],
+)
 def test_whatever_says_missing_is_counted(run: Run, tmp_path: Path, suffix: str, gap: Any) -> None:
     case = table(tmp_path, suffix, {"p": [1.0, gap, 3.0, gap], "t": [gap, 2.0, 5.0, gap]})
     document = scored(run, case.path, **case.roles(weighted=False), nan_policy="omit", nan_pred="omit")
@@ -492,7 +496,7 @@ def test_groups_have_losses_ledgers_and_metrics_of_their_own(run: Run, tmp_path:
     document = scored(run, case.path, **case.roles(weighted=True), by="g", metrics=("rmse", "bias"))
     a, b = document["groups"]
     assert (a["group"], b["group"]) == ({"g": "a"}, {"g": "b"})
-    # a: (2 * 0.25 + 4 * 1) / 6; b: (1 * 0.25 + 3 * 0) / 4
+    # In group a (2 * 0.25 + 4 * 1) / 6, and in b (1 * 0.25 + 3 * 0) / 4.
     assert (a["loss"], a["denominator"], b["loss"], b["denominator"]) == (0.75, 6, 0.0625, 4)
     assert b["metrics"] == {"rmse": 0.25, "bias": -0.125}
     assert (a["rows"]["used"], b["elements"]["used"]) == (2, 2)
@@ -593,8 +597,9 @@ def test_legacy_flags_mean_a_reduction_and_warn(
     run: Run,
     tmp_path: Path,
     suffix: str,
+    *,
     flags: list[str],
-    options: dict[str, bool],
+    options: dict[str, Any],
     reduction: str,
     loss: float | None,
 ) -> None:

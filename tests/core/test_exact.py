@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from random import Random
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -203,14 +204,27 @@ def test_sparse_leftovers_are_added_to_their_slots() -> None:
     assert [slot.units for slot in total.totals()] == expected
 
 
+def test_values_of_the_most_bits_are_not_too_many_for_one_float_sum() -> None:
+    # 300 001 odd multiples of a step, just below 2**36 of them each, need 55 bits.
+    value, size = math.ldexp(2.0**WIDTH - 1, UNIT_EXPONENT + 30 * WIDTH), 300_001
+    slots = ExactSum(2)
+    slots.add(np.full(size, value), np.ones(size, dtype=np.int64))
+    assert exact([value] * size).total().units == slots.totals()[1].units == size * units_of(value)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("codes", [None, np.zeros(BLOCK, dtype=np.int64)], ids=["plain", "codes"])
-def test_more_full_blocks_of_largest_limbs_than_a_carry_allows_stay_exact(sign: int, codes: IntArray | None) -> None:
-    value = sign * math.ldexp(1.0 - 2.0**-53, WIDTH)
-    total, blocks = ExactSum(), 3 * MERGES_BEFORE_CARRY
+@pytest.mark.parametrize("codes", [None, np.zeros(65_536, dtype=np.int64)], ids=["plain", "codes"])
+def test_more_full_blocks_than_an_int64_can_add_stay_exact(sign: int, codes: IntArray | None) -> None:
+    value, blocks = sign * math.ldexp(2.0**WIDTH - 1, UNIT_EXPONENT + 30 * WIDTH), 3000
+    total, part, merged = ExactSum(), ExactSum(), ExactSum()
     for _ in range(blocks):
-        total.add(np.full(BLOCK, value), codes)
-    assert total.total().units == units_of(value) * BLOCK * blocks
+        total.add(np.full(65_536, value), codes)
+    part.add(np.full(65_536, value), codes)
+    for _ in range(blocks):
+        merged.merge(part)
+    assert total.total().units == merged.total().units == units_of(value) * 65_536 * blocks
+    merged.merge(total)
+    assert merged.total().units == 2 * units_of(value) * 65_536 * blocks
 
 
 def test_merging_two_states_just_before_their_carry_stays_exact() -> None:
@@ -297,6 +311,26 @@ def test_special_values_do_not_disturb_the_finite_ones_beside_them() -> None:
     assert exact([*values, math.inf, 1e308]).total().units == units([*values, 1e308])
 
 
+def test_a_processor_that_flushes_subnormals_does_not_change_a_sum_of_normal_values() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch, which can switch the processor's mode, is not installed")
+    values = np.ldexp(np.random.default_rng(7).uniform(0.5, 1.0, 5000), np.repeat(range(-1020, -20), 5))
+    values[::3] *= -1
+    found: list[Total] = []
+
+    def flushing() -> None:
+        if torch.set_flush_denormal(True):
+            assert not np.any(np.full(8, TINY) + 0.0)
+            found.append(exact(values.tolist()).total())
+
+    # The mode is that of one thread.
+    thread = Thread(target=flushing)
+    thread.start()
+    thread.join()
+    if not found:
+        pytest.skip("this processor cannot flush subnormals")
+    assert found == [Total(units(values.tolist()))]
+
+
 def test_nothing_sums_to_zero() -> None:
     assert exact([]).total() == Total(0)
     assert exact([0.0, -0.0]).total() == Total(0)
@@ -342,6 +376,13 @@ def test_a_root_half_way_between_two_floats_goes_to_the_even_one(mantissa: int, 
     square = middle**2 + nudge * middle**2 / 2**300
     even = mantissa + mantissa % 2 if nudge == 0 else mantissa + (nudge > 0)
     assert root(square.numerator, square.denominator) == math.ldexp(2 * even, exponent)
+
+
+@given(st.integers(2**52, 2**53 - 1), st.integers(60, 800), st.sampled_from([-1, 0, 1]))
+def test_a_root_next_to_half_way_between_two_floats_goes_to_the_nearest(mantissa: int, zeros: int, nudge: int) -> None:
+    even = mantissa + mantissa % 2 if nudge == 0 else mantissa + (nudge > 0)
+    square = ((2 * mantissa + 1) << zeros) ** 2 + nudge
+    assert root(square, 1) == math.ldexp(even, zeros + 1)
 
 
 @given(st.integers(0, 2**53), st.integers(1, 2**53))

@@ -180,6 +180,11 @@ def test_every_element_is_counted_for_its_reason() -> None:
     assert state.first_row == {"nan_prediction": 10, "nan_target": 10}
 
 
+def test_an_infinity_counts_only_where_its_element_is_used() -> None:
+    chunk = Chunk(np.array([math.inf, math.inf, 1.0, -math.inf]), np.array([NAN, -1.0, math.inf, 2.0]))
+    assert LossState.of(chunk, rules(weighted=False, ignore=(-1.0,))).summary().counts["infinite"] == 2
+
+
 def test_an_ignored_nan_is_not_missing() -> None:
     summary = LossState.of(Chunk(np.array([1.0, NAN]), np.array([NAN, 2.0])), Rules(ignore=(NAN,))).summary()
     assert summary.counts["ignored"] == 1
