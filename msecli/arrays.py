@@ -34,6 +34,8 @@ def as_array(values: Any, what: str) -> FloatArray:
         return _from_pyarrow(values, what)
     if library == "pandas":
         return _from_pandas(values, what)
+    if isinstance(values, list | tuple) and any(isinstance(value, np.ma.MaskedArray) for value in values):
+        values = np.ma.array(values)
     if isinstance(values, np.ma.MaskedArray):
         filled, _ = as_float64(np.ma.getdata(values), what)
         return np.where(np.ma.getmaskarray(values), np.nan, filled)
@@ -41,8 +43,10 @@ def as_array(values: Any, what: str) -> FloatArray:
         values = values.detach()
     try:
         array = np.asarray(values) if hasattr(values, "__array__") else _from_sequence(values)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(f"{what}: the values do not form an array of numbers ({error})") from error
+    except ValueError as error:
+        raise DataError(f"{what}: the values do not form a rectangular array ({error})") from error
+    except (TypeError, RuntimeError, BufferError) as error:
+        raise DataError(f"{what}: the values cannot be taken as an array ({error})") from error
     if array.dtype == object and None in array.reshape(-1).tolist():
         array = np.array([np.nan if value is None else value for value in array.reshape(-1)]).reshape(array.shape)
     return as_float64(array, what)[0]
@@ -69,7 +73,8 @@ def _from_pyarrow(values: Any, what: str) -> FloatArray:
 
 def _from_pandas(values: Any, what: str) -> FloatArray:
     if values.ndim == 2:
-        columns = [_from_pandas(values[name], f"{what}, column {name!r}") for name in values.columns]
+        named = enumerate(values.columns)
+        columns = [_from_pandas(values.iloc[:, number], f"{what}, column {name!r}") for number, name in named]
         return np.stack(columns, axis=1) if columns else np.empty((len(values), 0))
     if values.dtype.kind in "biuf" and isinstance(values.dtype, np.dtype):
         return as_float64(values.to_numpy(), what)[0]
@@ -106,12 +111,13 @@ def aligned(prediction: Any, target: Any, *, align: bool) -> tuple[Any, Any]:
 
 def _reordered(target: Any, axis: str, labels: Any, *, align: bool) -> Any:
     own = getattr(target, axis)
+    plural = {"index": "indexes"}.get(axis, axis)
     if own.equals(labels):
         return target
     if not align:
-        raise DataError(f"the {axis} of prediction and target differ; say align=True to pair them by their labels")
+        raise DataError(f"the {plural} of prediction and target differ; pair them by their labels: align=True")
     if not (own.is_unique and labels.is_unique):
-        raise DataError(f"the {axis} cannot be aligned: a label is there more than once")
+        raise DataError(f"the {plural} cannot be aligned: a label is there more than once")
     if len(own) != len(labels) or len(own.difference(labels)):
-        raise DataError(f"the {axis} cannot be aligned: some labels are on one side only")
+        raise DataError(f"the {plural} cannot be aligned: some labels are on one side only")
     return target.reindex(**{axis: labels})

@@ -45,6 +45,12 @@ class ReadWriteError(MsecliError, OSError):
         return str(self.args[0]) if self.args else ""
 
 
+class GateError(MsecliError):
+    """A check that was asked for has failed; the result itself was written."""
+
+    exit_code = EXIT_GATE
+
+
 class Problems:
     """Collects the errors of independent steps so that all of them are reported together."""
 

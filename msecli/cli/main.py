@@ -15,6 +15,7 @@ import click
 
 from msecli._version import __version__
 from msecli.cli.compute import compute
+from msecli.cli.gradcheck import gradcheck
 from msecli.cli.linear import linear
 from msecli.cli.norm import norm
 from msecli.errors import EXIT_BUG, EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, EXIT_READ_WRITE, MsecliError
@@ -30,7 +31,7 @@ def cli() -> None:
     """Score prediction files against target files: exact, with every row accounted for."""
 
 
-for command in (compute, linear, norm):
+for command in (compute, linear, norm, gradcheck):
     cli.add_command(command)
 
 

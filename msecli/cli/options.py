@@ -255,6 +255,34 @@ inputs = _option(
     multiple=True,
     help="Input column; repeatable, in the order of the coefficients.",
 )
+model_coef = _option("Model", "--coef", metavar="FILE", help="Coefficients: check the parameters of this linear model.")
+samples = _option(
+    "Check",
+    "--samples",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Coordinates to check.",
+)
+seed = _option(
+    "Check",
+    "--seed",
+    metavar="SEED",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the choice of coordinates.",
+)
+tolerance = _option(
+    "Check",
+    "--tolerance",
+    metavar="ERROR",
+    type=click.FloatRange(min=0),
+    default=1e-6,
+    show_default=True,
+    help="Largest relative error that passes.",
+)
 coef = _option(
     "Model", "--coef", metavar="FILE", required=True, help="Coefficients, shape (outputs, inputs) or (inputs,)."
 )
@@ -320,7 +348,10 @@ def reading_from(values: Mapping[str, Any]) -> Reading:
 
 
 def request_from(values: Mapping[str, Any], prediction: str, target: str | None, **more: Any) -> Request:
-    """Return the request that the options shared by the commands make, with what one command adds to it."""
+    """Return the request that a command's options make, with what the command itself adds to it.
+
+    Options that a command does not have are as if they were not given.
+    """
     from msecli.api import Batching, PenaltyRequest, Request
 
     return Request(
@@ -334,14 +365,14 @@ def request_from(values: Mapping[str, Any], prediction: str, target: str | None,
         weight_file=values["weight_file"],
         by=values["by"],
         batching=Batching(values["batch_size"], values["shuffle"], values["drop_last"]),
-        axes=values["axis"],
+        axes=values.get("axis", ()),
         reduction=reduction_from(values),
-        metrics=values["metrics"],
+        metrics=values.get("metrics", ()),
         ignore=values["ignore_index"],
         nan_policy=values["nan_policy"],
         nan_pred=values["nan_pred"],
-        gradient=bool(values["grad"] or values["grad_target"]),
-        penalty=PenaltyRequest(values["l1"], values["l2"], values["params"]),
+        gradient=bool(values.get("grad") or values.get("grad_target")),
+        penalty=PenaltyRequest(values.get("l1", 0.0), values.get("l2", 0.0), values.get("params", ())),
         jobs=values["jobs"],
         **more,
     )
@@ -358,7 +389,7 @@ def reduction_from(values: Mapping[str, Any]) -> str:
     """Return the reduction, which PyTorch's old flags overrule with a warning."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        legacy = legacy_reduction(values["size_average"], values["reduce"])
+        legacy = legacy_reduction(values.get("size_average"), values.get("reduce"))
     for warning in caught:
         click.echo(f"Warning: {warning.message}", err=True)
     return legacy or str(values["reduction"])

@@ -13,13 +13,13 @@ from msecli.core.linear import LinearModel
 from msecli.core.metrics import needed_terms
 from msecli.core.partition import Batches, Partition
 from msecli.core.penalty import penalty_gradient
-from msecli.core.state import Rules
+from msecli.core.state import Rules, Summary
 from msecli.core.verdict import Where, check_usable
 from msecli.engines.local import LocalEngine
 from msecli.errors import Problems
 from msecli.jobs.report import Ledger, Report, make_result
 from msecli.jobs.request import Checked, Request, check_request
-from msecli.jobs.work import Output, Task, work
+from msecli.jobs.work import Nudge, Output, Task, work
 from msecli.outputs.base import Values, item_names
 from msecli.result import Result
 from msecli.sources import open_source
@@ -72,21 +72,38 @@ def run(request: Request, progress: Progress | None = None) -> Scored:
         If a file cannot be read.
     """
     checked = check_request(request)
-    parameters = _read_parameters(request)
+    return _scored_job(request, checked, read_parameters(request), progress).scored()
+
+
+def exact_sums(request: Request, parameters: Parameters, nudge: Nudge | None = None) -> Summary:
+    """Return the exact sums that the loss is made of, for these parameters, with one prediction nudged.
+
+    Raises
+    ------
+    MsecliError
+        As `run`.
+    """
+    return _scored_job(request, check_request(request), parameters, None, nudge).summary()
+
+
+def _scored_job(
+    request: Request, checked: Checked, parameters: Parameters, progress: Progress | None, nudge: Nudge | None = None
+) -> _Job:
     sources = _open(request)
     inputs = None if parameters.model is None else request.prediction_columns
     wishes = Wishes(request.prediction_columns, request.target_columns, request.weight, request.on, request.by, inputs)
     roles = assign_roles(sources, wishes, weight_file=request.weight_file is not None)
     check_items(sources, roles, parameters.model)
     job = _Job(request, checked, sources, roles, parameters)
+    job.nudge = nudge
     with LocalEngine(request.jobs) as engine:
         job.run(engine, progress or (lambda _: None))
     for source in sources:
         source.verify()
-    return job.scored()
+    return job
 
 
-def _read_parameters(request: Request) -> Parameters:
+def read_parameters(request: Request) -> Parameters:
     """Read the model and the penalized arrays; the problems of all these files are reported together."""
     problems = Problems()
     arrays: dict[str, FloatArray] = {}
@@ -137,6 +154,7 @@ class _Job:
         self.losses = self._values("loss") if self._keeps_rows else None
         self.gradient = self._values("grad") if request.gradient else None
         self.predictions = self._values("prediction") if self._wants("predictions") else None
+        self.nudge: Nudge | None = None
         self.ledger = Ledger()
         self.notes: dict[tuple[str, str], Note] = {}
         for note in (*roles.notes, *(note for source in sources for note in source.notes)):
@@ -156,6 +174,7 @@ class _Job:
             batches=self._batches(engine),
             model=self.model,
             parameters=self._keeps_parameters,
+            nudge=self.nudge,
             keyed=bool(self.request.on) and (self._keeps_rows or self.request.gradient or self._wants("predictions")),
         )
         for output in engine.run(partial(work, aligned, task) for aligned in rows):
@@ -164,9 +183,7 @@ class _Job:
     def scored(self) -> Scored:
         """Return the result and the values."""
         batched = self.request.batching.size is not None
-        partition = self.by_group if self.roles.by else self.by_batch if batched else self.whole
-        summary = partition.state.summary()
-        check_usable(partition.state, summary, self._where())
+        partition, summary = self._pooled(), self.summary()
         divisor = self.reduction.divisor(summary)
         if self.kept and self.kept[0] != 0 and not self._columns_are_named:
             self.losses = Values.of(losses_of_items(partition.state, self.item, self.kept, self.reduction), "loss")
@@ -186,6 +203,24 @@ class _Job:
             gradients=gradients,
         )
         return Scored(make_result(report, summary), self.losses, self._kept_values(divisor, gradients))
+
+    def summary(self) -> Summary:
+        """Return the exact sums over all rows.
+
+        Raises
+        ------
+        DataError
+            If elements are missing, weights impossible, or no element is left.
+        """
+        state = self._pooled().state
+        summary = state.summary()
+        check_usable(state, summary, self._where())
+        return summary
+
+    def _pooled(self) -> Partition:
+        """Return the partition that the sums over all rows are taken from."""
+        batched = self.request.batching.size is not None
+        return self.by_group if self.roles.by else self.by_batch if batched else self.whole
 
     def _kept_values(self, divisor: int, gradients: tuple[FloatArray, FloatArray] | None) -> dict[str, Values]:
         kept: dict[str, Values] = {}

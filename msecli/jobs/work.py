@@ -19,6 +19,15 @@ from msecli.sources.roles import Roles, chunk_of, groups_of, inputs_of
 
 
 @dataclass(frozen=True, slots=True)
+class Nudge:
+    """A change of one element of the predictions: its row, its number in the row, and what is added to it."""
+
+    row: int
+    element: int
+    step: float
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What to make of every chunk.
 
@@ -38,6 +47,8 @@ class Task:
         Whether to keep the derivatives with respect to the model's parameters.
     keyed : bool
         Whether the values go with the keys of their rows.
+    nudge : Nudge, optional
+        Change one prediction first.
     """
 
     roles: Roles
@@ -51,6 +62,7 @@ class Task:
     model: LinearModel | None = None
     parameters: bool = False
     keyed: bool = False
+    nudge: Nudge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,8 @@ def work(aligned: Aligned, task: Task) -> Iterator[Output]:
     """Yield the one output of some aligned rows."""
     inputs = None if task.model is None else inputs_of(aligned, task.roles)
     chunk = chunk_of(aligned, task.roles, task.model, inputs)
+    if task.nudge is not None:
+        chunk = _nudged(chunk, task.nudge)
     batches, by_batch, by_group = task.batches, None, None
     if batches is not None:
         chunk = replace(chunk, dropped=batches.dropped(aligned.first_row, aligned.rows))
@@ -96,6 +110,15 @@ def work(aligned: Aligned, task: Task) -> Iterator[Output]:
         predictions=chunk.prediction if task.predictions else None,
         aligned=aligned if task.keyed else None,
     )
+
+
+def _nudged(chunk: Chunk, nudge: Nudge) -> Chunk:
+    row = nudge.row - chunk.first_row
+    if not 0 <= row < chunk.rows:
+        return chunk
+    prediction = chunk.prediction.copy()
+    prediction.reshape(chunk.rows, -1)[row, nudge.element] += nudge.step
+    return replace(chunk, prediction=prediction)
 
 
 def _part(

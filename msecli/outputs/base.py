@@ -165,6 +165,8 @@ def flat_records(document: Document) -> list[dict[str, Any]]:
     With entries there is one row for each, then one for all rows pooled and one for the plain mean of the entries;
     `scope` tells which is which.
     """
+    if "checks" in document:
+        return list(document["checks"])
     if "norms" in document:
         return [{"order": order, "norm": value} for order, value in document["norms"].items()]
     entries = [(kind, entry) for name, kind in ENTRY_KINDS.items() for entry in document.get(name, ())]
@@ -187,6 +189,8 @@ def numbers_of(scored: Mapping[str, Any]) -> dict[str, Any]:
     """Return all that a document, or one of its entries, says in numbers: the loss, the metrics, and what is more."""
     if "norms" in scored:
         return dict(scored["norms"])
+    if "checks" in scored:
+        return {"max_relative_error": scored["max_relative_error"]}
     more = {name: scored[name] for name in ("running_mean", "objective", "gradient_norm") if name in scored}
     penalties = {f"{name}_penalty": value for name, value in scored.get("penalties", {}).items()}
     return {"loss": scored["loss"], **scored["metrics"], **penalties, **more}

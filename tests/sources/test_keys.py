@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,16 @@ from msecli.sources.pairing import Stream
 Run = Callable[..., Any]
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
-TEXT = st.text("ab07 ,é\0", max_size=3)
 NEAR = st.integers(-20, 20)
+
+
+def _columns(label: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[list[Any], list[Any]]]:
+    """Return two columns of keys, each with any number of missing ones but no duplicates."""
+    column = st.lists(st.none() | label, min_size=1, unique_by=lambda key: object() if key is None else key)
+    return st.tuples(column, column)
+
+
+NEAR_KEYS, FAR_KEYS, TEXT_KEYS = _columns(NEAR), _columns(INT64), _columns(st.text("ab07 ,é\0", max_size=3))
 
 
 def held(columns: Mapping[str, Any], path: str = "p.csv", blocks: int = 1) -> Held:
@@ -37,7 +46,7 @@ def held(columns: Mapping[str, Any], path: str = "p.csv", blocks: int = 1) -> He
     rows = len(next(iter(arrays.values())))
     block = Block(rows, {"row": np.arange(rows, dtype=np.float64)}, arrays)
     borders = np.linspace(0, rows, blocks + 1).astype(int).tolist()
-    parts = [block.slice(start, stop) for start, stop in zip(borders, borders[1:], strict=False)]
+    parts = [block.slice(start, stop) for start, stop in pairwise(borders)]
     return Held(Stream(path, iter(parts)))
 
 
@@ -57,7 +66,7 @@ def by_dict(prediction: Sequence[Any], target: Sequence[Any]) -> list[int]:
         lambda row: row - 50,
         lambda row: row * 10**15 - 2**62,
         lambda row: f"k{row}",
-        lambda row: str(row),
+        str,
     ],
     ids=["dense", "negative", "sparse", "text", "digits"],
 )
@@ -86,8 +95,9 @@ def test_signed_and_unsigned_integers_are_both_integers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prediction", "target"), [([9, 1], [1, 2]), ([1, 2], [9, 1]), (["b", "a"], ["a", "c"]), ([10**12, 1], [1, -(10**12)])]
-)  # fmt: skip
+    ("prediction", "target"),
+    [([9, 1], [1, 2]), ([1, 2], [9, 1]), (["b", "a"], ["a", "c"]), ([10**12, 1], [1, -(10**12)])],
+)
 def test_keys_without_a_partner_may_be_larger_or_smaller(prediction: list[Any], target: list[Any]) -> None:
     found = matched(prediction, target, skip=True)
     assert found.position.tolist() == by_dict(prediction, target)
@@ -103,7 +113,7 @@ def test_no_key_may_have_a_partner() -> None:
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.one_of(*(st.tuples(*[st.lists(st.none() | kind, min_size=1, unique_by=lambda key: key if key is not None else object())] * 2) for kind in (NEAR, INT64, TEXT))))  # fmt: skip
+@given(NEAR_KEYS | FAR_KEYS | TEXT_KEYS)
 def test_a_match_is_that_of_a_dict(sides: tuple[list[Any], list[Any]]) -> None:
     kind = pa.string() if any(isinstance(key, str) for side in sides for key in side) else pa.int64()
     prediction, target = sides
@@ -198,8 +208,8 @@ def test_missing_keys_are_refused_with_their_first_row() -> None:
     with pytest.raises(DataError) as raised:
         matched([1, None, None], ["a", "b", None])
     assert str(raised.value) == (
-        "p.csv: 2 rows without a key in 'id', the first in row 2\nt.csv: 1 row without a key in 'id', the first in row 3"
-        "; to leave them out, say --unmatched skip"
+        "p.csv: 2 rows without a key in 'id', the first in row 2\n"
+        "t.csv: 1 row without a key in 'id', the first in row 3; to leave them out, say --unmatched skip"
     )
 
 
@@ -254,7 +264,7 @@ def test_labels_of_paired_rows_that_must_agree_are_compared() -> None:
 # The command line
 
 
-def write(path: Path, columns: Mapping[str, Sequence[Any]]) -> Path:
+def write(path: Path, columns: Mapping[str, Any]) -> Path:
     if path.suffix == ".parquet":
         pq.write_table(pa.table(dict(columns)), path)
     else:
@@ -319,7 +329,7 @@ def test_a_missing_key_among_numbers_does_not_make_them_text(run: Run, tmp_path:
 @pytest.mark.parametrize("header", [("v", " id"), ("id ", "v")], ids=["before", "after"])
 def test_blanks_around_the_name_of_a_key_do_not_matter(run: Run, tmp_path: Path, header: tuple[str, str]) -> None:
     """As for every other column that is named."""
-    prediction = write(tmp_path / "p.csv", dict(zip(header, ([1, 2], [1, 2]), strict=True)))
+    prediction = write(tmp_path / "p.csv", {name: [1, 2] for name in header})
     target = write(tmp_path / "t.csv", {"id": [2, 1], "v": [2.0, 1.0]})
     ran = run("compute", prediction, target, "--on", "id")
     assert (ran.code, ran.out) == (0, "0.0\n")
@@ -352,9 +362,10 @@ def test_a_key_need_not_be_unique_beside_another_column(run: Run, tmp_path: Path
 def test_problems_of_paired_rows_name_the_row_of_the_file(run: Run, tmp_path: Path, suffix: str) -> None:
     prediction = write(tmp_path / f"p.{suffix}", {"id": [1, 2, 3], "v": [1.0, 2.0, 3.0]})
     target = write(tmp_path / f"t.{suffix}", {"id": [3, 2, 1], "v": [None, 2.0, 1.0], "w": [1.0, 1.0, -1.0]})
-    missing = run("compute", prediction, target, "--on", "id").err
+    names = "-p", "v", "-t", "v"
+    missing = run("compute", prediction, target, "--on", "id", *names).err
     assert f"{target}, column 'v': 1 of 3 values missing, the first in row 1;" in missing
-    weights = run("compute", prediction, target, "--on", "id", "--nan-policy", "omit", "-w", "w").err
+    weights = run("compute", prediction, target, "--on", "id", *names, "--nan-policy", "omit", "-w", "w").err
     assert f"{target}, column 'w': the weight in row 3 is negative" in weights
 
 
