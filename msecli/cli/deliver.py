@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from msecli.cli.options import style_from
+from msecli.cli.options import is_terminal, style_from
 from msecli.cli.progress import ProgressBar
-from msecli.errors import UsageError
+from msecli.errors import ReadWriteError, UsageError
 from msecli.outputs import RENDERERS, Renderer, Style, renderer_for
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ def deliver(scored: Scored, values: Mapping[str, Any], style: Style) -> None:
             with staging.open(values["output"]) as stream:
                 _write(stream, renderer_for(values["output"], "-o"), scored, style)
     if not values["output"]:
-        _write(sys.stdout.buffer, _renderer(values), scored, style)
-        sys.stdout.buffer.flush()
+        with standard_output() as stream:
+            _write(stream, _renderer(values), scored, style)
 
 
 def write_document(document: Mapping[str, Any], values: Mapping[str, Any], style: Style) -> None:
@@ -78,13 +79,28 @@ def write_document(document: Mapping[str, Any], values: Mapping[str, Any], style
         with Staging() as staging, staging.open(values["output"]) as stream:
             renderer_for(values["output"], "-o").result(stream, document, style)
         return
-    _renderer(values).result(sys.stdout.buffer, document, style)
+    with standard_output() as stream:
+        _renderer(values).result(stream, document, style)
+
+
+@contextmanager
+def standard_output() -> Iterator[BinaryIO]:
+    """Return standard output as a stream of bytes, flushed at the end.
+
+    Raises
+    ------
+    ReadWriteError
+        If the process was started without one.
+    """
+    if sys.stdout is None:
+        raise ReadWriteError("cannot write the result: standard output is closed; name a file with -o")
+    yield sys.stdout.buffer
     sys.stdout.buffer.flush()
 
 
 def _renderer(values: Mapping[str, Any]) -> Renderer:
     """Return the format for standard output."""
-    return RENDERERS[values["format"] or ("table" if sys.stdout.isatty() else "plain")]
+    return RENDERERS[values["format"] or ("table" if is_terminal(sys.stdout) else "plain")]
 
 
 def _value_files(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

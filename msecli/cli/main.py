@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -45,9 +46,16 @@ def main(arguments: Sequence[str] | None = None, program: str = "msecli") -> NoR
 
 
 def _invoke(arguments: Sequence[str] | None, program: str) -> int:
-    code = cli.main(arguments, prog_name=program, standalone_mode=False)
-    sys.stdout.flush()
-    return code if isinstance(code, int) else 0
+    # Not cli.main: that ends a closed pipe with an exit code of its own.
+    code = 0
+    try:
+        with cli.make_context(program, list(sys.argv[1:] if arguments is None else arguments)) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as end:
+        code = end.exit_code
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    return code
 
 
 def guarded(run: Callable[[], int]) -> int:
@@ -69,14 +77,17 @@ def guarded(run: Callable[[], int]) -> int:
 
 
 def _tell(message: str, code: int) -> int:
-    click.echo(f"Error: {message}", err=True)
+    # Where nobody can hear it, the exit code still tells.
+    with contextlib.suppress(OSError):
+        click.echo(f"Error: {message}", err=True)
     return code
 
 
 def _output_failed(error: OSError) -> int:
     """Standard output could not be written: a closed pipe is a reader that has seen enough."""
     # Python flushes standard output once more at exit, and would fail once more.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if error.errno in (errno.EPIPE, errno.ESHUTDOWN):
         return EXIT_CLOSED_PIPE
     return _tell(f"cannot write the result: {error.strerror or error}", EXIT_READ_WRITE)

@@ -6,7 +6,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
@@ -382,7 +382,12 @@ def style_from(values: Mapping[str, Any], environment: Mapping[str, str]) -> Sty
     """Return how tables look here; NO_COLOR, FORCE_COLOR and TERM=dumb are honoured."""
     forced = bool(environment.get("FORCE_COLOR"))
     color = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
-    return Style(values["precision"], shutil.get_terminal_size().columns, color, forced or sys.stdout.isatty())
+    return Style(values["precision"], shutil.get_terminal_size().columns, color, forced or is_terminal(sys.stdout))
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Tell whether a standard stream is a terminal; a process may be without one."""
+    return stream is not None and stream.isatty()
 
 
 def reduction_from(values: Mapping[str, Any]) -> str:

@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from msecli.cli.options import is_terminal
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -18,7 +20,7 @@ class ProgressBar:
     """Called with the part that is done; shows nothing unless on a terminal, and nothing in the first second."""
 
     def __init__(self, *, wanted: bool) -> None:
-        self._wanted = wanted and sys.stderr.isatty()
+        self._wanted = wanted and is_terminal(sys.stderr)
         self._due = time.monotonic() + PATIENCE_SECONDS
         self._bar: Progress | None = None
         self._task: TaskID | None = None

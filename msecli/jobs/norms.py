@@ -19,6 +19,7 @@ from msecli.result import SCHEMA, Input, finite, status
 from msecli.sources import open_source
 from msecli.sources.base import ARRAY, Block, Reading, Selection, Source
 from msecli.sources.columns import find_columns, numeric_columns
+from msecli.sources.file import check_streams
 from msecli.sources.pairing import Stream, align_positions
 from msecli.sources.roles import PREDICTION, Roles, Wishes, assign_roles, check_items, chunk_of
 
@@ -111,6 +112,7 @@ def norms(request: NormRequest) -> NormResult:
         If a file cannot be read.
     """
     orders = [check_order(order) for order in dict.fromkeys(request.orders)]
+    check_streams(request.files)
     problems = Problems()
     sources: list[Source] = []
     for path in request.files:

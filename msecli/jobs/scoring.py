@@ -24,6 +24,7 @@ from msecli.outputs.base import Values, item_names
 from msecli.result import Result
 from msecli.sources import open_source
 from msecli.sources.base import Block, Note, Selection, Source
+from msecli.sources.file import check_streams
 from msecli.sources.pairing import Aligned, Stream, align_positions, check_row_counts
 from msecli.sources.roles import PREDICTION, Roles, Wishes, assign_roles, check_items, item_shape
 from msecli.sources.whole import read_array
@@ -125,6 +126,7 @@ def read_parameters(request: Request) -> Parameters:
 
 def _open(request: Request) -> tuple[Source, ...]:
     """Open the files; the problems of all of them are reported together."""
+    check_streams(request.files)
     problems = Problems()
     opened: list[Source] = []
     for path in request.inputs:

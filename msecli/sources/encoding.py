@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import tempfile
+from collections.abc import Iterator
 
 from msecli.errors import DataError, UsageError
-from msecli.sources.file import InputFile
+from msecli.sources.file import CHUNK_BYTES, InputFile, spooled
 
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -24,7 +24,6 @@ COMPRESSED = {
 OTHER_BINARY = {b"PK\x03\x04": "a ZIP archive or spreadsheet", b"ARROW1": "an Arrow file", b"%PDF": "a PDF document"}
 
 PLAIN = frozenset({"utf-8", "ascii", "utf-8-sig"})
-CHUNK_BYTES = 1 << 20
 
 
 def check_text(path: str, head: bytes, *, decoded: bool) -> None:
@@ -74,16 +73,18 @@ def decoded(file: InputFile, encoding: str | None) -> InputFile:
         ) from error
     if codec.name in PLAIN:
         return file
-    copy = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - kept open for as long as the source is used
+    return spooled(file.path, _transcoded(file, codec, encoding))
+
+
+def _transcoded(file: InputFile, codec: codecs.CodecInfo, encoding: str) -> Iterator[bytes]:
     decoder = codec.incrementaldecoder()
     position = 0
-    try:
-        while position < file.size:
-            chunk = file.read(CHUNK_BYTES, position)
-            position += len(chunk)
-            copy.write(decoder.decode(chunk, final=position >= file.size).encode())
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file.path}: not {encoding}: {error.reason} before byte {position}; try another --encoding"
-        ) from error
-    return InputFile.of(file.path, copy)
+    while position < file.size:
+        chunk = file.read(CHUNK_BYTES, position)
+        position += len(chunk)
+        try:
+            yield decoder.decode(chunk, final=position >= file.size).encode()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{file.path}: not {encoding}: {error.reason} before byte {position}; try another --encoding"
+            ) from error

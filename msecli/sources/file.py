@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-import shutil
 import stat
 import sys
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import BinaryIO, Self
 
-from msecli.errors import DataError, ReadWriteError
+from msecli.errors import DataError, ReadWriteError, UsageError
 
 STDIN = "-"
+CHUNK_BYTES = 1 << 20
 
 
 class InputFile:
@@ -60,9 +61,18 @@ class InputFile:
             raise DataError(f"{self.path}: the file is empty (0 bytes)")
 
     def read(self, size: int, offset: int) -> bytes:
-        """Return up to `size` bytes from `offset`; fewer only at the end of the file."""
+        """Return up to `size` bytes from `offset`; fewer only at the end of the file.
+
+        Raises
+        ------
+        DataError
+            If the file has become shorter than it was.
+        """
         with _explained(self.path):
-            return os.pread(self._file.fileno(), size, offset)
+            data = os.pread(self._file.fileno(), size, offset)
+        if len(data) < min(size, self.size - offset):
+            raise self._changed()
+        return data
 
     def fill(self, buffer: memoryview, offset: int) -> None:
         """Fill the whole buffer from `offset`."""
@@ -71,7 +81,7 @@ class InputFile:
             with _explained(self.path):
                 count = os.preadv(self._file.fileno(), [buffer[done:]], offset + done)
             if count == 0:
-                raise DataError(f"{self.path}: the file ends at byte {offset + done}, before its data do")
+                raise self._changed()
             done += count
 
     def verify(self) -> None:
@@ -79,26 +89,63 @@ class InputFile:
         with _explained(self.path):
             status = os.fstat(self._file.fileno())
         if (status.st_size, status.st_mtime_ns) != (self.size, self._modified):
-            raise DataError(f"{self.path}: the file was changed while it was read; run again once it is complete")
+            raise self._changed()
+
+    def _changed(self) -> DataError:
+        return DataError(f"{self.path}: the file was changed while it was read; run again once it is complete")
 
     def named(self) -> str:
         """Return a path by which a library opens this very file, even if another one has taken its name."""
         return f"/dev/fd/{self._file.fileno()}"
 
 
+def check_streams(paths: Iterable[str]) -> None:
+    """Refuse to read standard input, or a pipe, under two names: what one of them reads the other would miss.
+
+    Raises
+    ------
+    UsageError
+    """
+    seen: dict[tuple[int, int], str] = {}
+    for path in paths:
+        try:
+            status = os.fstat(0) if path == STDIN else os.stat(path)
+        except OSError:
+            continue
+        readable_again = stat.S_ISREG(status.st_mode) and path != STDIN
+        if readable_again or stat.S_ISDIR(status.st_mode):
+            continue
+        identity = status.st_dev, status.st_ino
+        if identity in seen:
+            raise UsageError(
+                f"{seen[identity]} and {path} are the same stream, which can be read only once; write it to a file"
+            )
+        seen[identity] = path
+
+
 def _open_seekable(path: str) -> BinaryIO:
     if path == STDIN:
-        return _spool(sys.stdin.buffer)
+        if sys.stdin is None:
+            raise ReadWriteError(f"{path}: cannot read: standard input is closed")
+        return _spool(iter(partial(sys.stdin.buffer.read, CHUNK_BYTES), b""))
     file = open(path, "rb", buffering=0)  # noqa: SIM115 - kept open for as long as the source is used
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return file
     with file:
-        return _spool(file)
+        return _spool(iter(partial(file.read, CHUNK_BYTES), b""))
 
 
-def _spool(stream: BinaryIO) -> BinaryIO:
-    spool = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - kept open for as long as the source is used
-    shutil.copyfileobj(stream, spool, 1 << 20)
+def spooled(path: str, chunks: Iterable[bytes]) -> InputFile:
+    """Return an input file with other bytes than those of its path, kept in an unnamed temporary file."""
+    with _explained(path):
+        return InputFile.of(path, _spool(chunks))
+
+
+def _spool(chunks: Iterable[bytes]) -> BinaryIO:
+    # Buffered: an unbuffered write may take only a part, and say so only in what it returns.
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - kept open for as long as the source is used
+    spool.writelines(chunks)
+    spool.flush()
     return spool
 
 
@@ -106,6 +153,8 @@ def _spool(stream: BinaryIO) -> BinaryIO:
 def _explained(path: str) -> Iterator[None]:
     try:
         yield
+    except ReadWriteError:
+        raise
     except IsADirectoryError as error:
         raise ReadWriteError(f"{path}: this is a folder, not a file") from error
     except FileNotFoundError as error:

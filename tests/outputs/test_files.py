@@ -183,7 +183,7 @@ def check(option: str, path: Path | str, *inputs: Path, overwrite: bool = True) 
 
 def test_an_existing_file_is_replaced_only_where_said(old: Path) -> None:
     check("-o", old)
-    with pytest.raises(UsageError, match="old.json: the file exists; say --overwrite"):
+    with pytest.raises(UsageError, match=r"old\.json: the file exists; say --overwrite"):
         check("-o", old, overwrite=False)
 
 
@@ -196,7 +196,7 @@ def test_a_new_file_needs_no_permission(tmp_path: Path) -> None:
 def test_an_input_is_never_an_output(tmp_path: Path, old: Path, kind: str, overwrite: bool) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "again").symlink_to(tmp_path)
-    names = {
+    names: dict[str, Path | str] = {
         "itself": old,
         "another way to say it": f"{tmp_path}/folder/../old.json",
         "symlink": tmp_path / "link.json",
@@ -217,7 +217,7 @@ def test_an_input_that_is_missing_is_left_to_the_reader(tmp_path: Path) -> None:
 def test_two_outputs_are_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to(tmp_path)
-    with pytest.raises(UsageError, match="--grad-target .*x.npy: this is also the file of --grad"):
+    with pytest.raises(UsageError, match=r"--grad-target .*x\.npy: this is also the file of --grad"):
         check_outputs([("--grad", "x.npy"), ("--grad-target", second)], [], overwrite=True)
 
 
@@ -238,6 +238,6 @@ def test_a_missing_folder_is_named(tmp_path: Path, old: Path, name: str) -> None
 
 def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The superuser may write anywhere, so the system's answer is put in its mouth.
-    monkeypatch.setattr("os.access", lambda path, kind: False)
+    monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(ReadWriteError, match=f"folder {tmp_path} is read-only"):
         check("-o", tmp_path / "x.json")

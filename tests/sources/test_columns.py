@@ -31,7 +31,7 @@ TARGET_NAMES = [
 
 
 def table(path: Path, header: str, *rows: str) -> Path:
-    """A CSV file; without rows it gets one of the numbers 1, 2, 3, …"""
+    """Write a CSV file; without rows it gets one of the numbers 1, 2, 3 and so on."""
     count = len(header.split(","))
     path.write_text("\n".join([header, *(rows or [",".join(map(str, range(1, count + 1)))])]) + "\n")
     return path
@@ -130,7 +130,9 @@ def test_rule_b_passes_over_text(one: Path, two: Path) -> None:
     assert (columns(result), result.loss) == ((("a",), ("b",)), 1.0)
 
 
-@pytest.mark.parametrize(("first", "second"), [("a,b", "c"), ("a", "c,d"), ("a,b", "c,d"), ("a,b", "a"), ("a,b", "a,b,c")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("a,b", "c"), ("a", "c,d"), ("a,b", "c,d"), ("a,b", "a"), ("a,b", "a,b,c")]
+)
 def test_rule_b_and_c_undecided_list_the_columns(one: Path, two: Path, first: str, second: str) -> None:
     message = undecided(table(one, first), table(two, second))
     assert [name for name in f"{first},{second}".split(",") if f"'{name}'" not in message] == []
@@ -211,7 +213,7 @@ def test_a_vector_has_no_column_to_name(tmp_path: Path) -> None:
     ],
 )
 def test_predictions_named_alone(
-    one: Path, two: Path, first: str, second: str | None, named: str | Names, expected: tuple[Names, Names]
+    one: Path, two: Path, *, first: str, second: str | None, named: str | Names, expected: tuple[Names, Names]
 ) -> None:
     paths = [table(one, first)] + ([] if second is None else [table(two, second)])
     assert columns(score(*paths, pred_columns=named)) == expected
@@ -226,7 +228,7 @@ def test_predictions_named_alone(
     ],
 )
 def test_targets_named_alone(
-    one: Path, two: Path, first: str, second: str | None, named: str, expected: tuple[Names, Names]
+    one: Path, two: Path, *, first: str, second: str | None, named: str, expected: tuple[Names, Names]
 ) -> None:
     paths = [table(one, first)] + ([] if second is None else [table(two, second)])
     assert columns(score(*paths, target_columns=named)) == expected
@@ -290,7 +292,9 @@ def test_a_duplicate_name_that_is_not_wanted_is_no_matter(one: Path) -> None:
     assert columns(score(table(one, "n,yhat,n,y"))) == (("yhat",), ("y",))
 
 
-@pytest.mark.parametrize(("first", "second"), [("y,y,yhat", None), ("yhat,yhat,y", None), ("a,a", "a,b"), ("a,b", "a,a")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("y,y,yhat", None), ("yhat,yhat,y", None), ("a,a", "a,b"), ("a,b", "a,a")]
+)
 def test_a_duplicate_name_is_no_choice(one: Path, two: Path, first: str, second: str | None) -> None:
     undecided(*([table(one, first)] + ([] if second is None else [table(two, second)])))
 

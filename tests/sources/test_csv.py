@@ -5,6 +5,7 @@ Expected cells are those that were written, and those that Python's csv module r
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gc
 import io
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from msecli.engines.local import LocalEngine
 from msecli.errors import DataError, UsageError
 from msecli.sources import open_source
-from msecli.sources.base import Reading, Selection
+from msecli.sources.base import Block, Reading, Selection, Source
 
 WHOLE = 2 << 20
 PIECES = (1, 7, 16, 64, WHOLE)
@@ -80,9 +81,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("csv")
 
 
-NUMBERS = st.one_of(
-    st.just(""), st.integers(-(10**6), 10**6).map(str), st.floats(-1e6, 1e6).map(repr), st.just("1e-3")
-)
+NUMBERS = st.one_of(st.just(""), st.integers(-(10**6), 10**6).map(str), st.floats(-1e6, 1e6).map(repr), st.just("1e-3"))
 
 
 def texts(line_end: str) -> st.SearchStrategy[str]:
@@ -146,7 +145,7 @@ def test_blank_lines_are_counted_for_any_piece(folder: Path, written: Written, p
 
 @settings(deadline=None, max_examples=200)
 @given(
-    written=wide_files(comment="# it's, a ""comment"" with 3,4"),
+    written=wide_files(comment="# it's, a comment with 3,4"),
     piece=st.sampled_from(PIECES),
     jobs=st.sampled_from([1, 2]),
 )
@@ -160,7 +159,9 @@ def test_quotes_in_comment_lines_open_nothing(folder: Path, written: Written, pi
     assert read(save(folder, written.text), piece, reading=Reading(comment="#")) == written.cells
 
 
-SOUP = st.lists(st.sampled_from(["1", "2.5", ",", '"', "\n", "\r\n", "\r", "a", '""', '",', '\n"', " ", "\n3,"]), max_size=40)
+SOUP = st.lists(
+    st.sampled_from(["1", "2.5", ",", '"', "\n", "\r\n", "\r", "a", '""', '",', '\n"', " ", "\n3,"]), max_size=40
+)
 
 
 def outcome(path: Path, piece: int, jobs: int = 1) -> Cells | None:
@@ -202,6 +203,39 @@ def test_any_text_is_read_as_by_the_csv_module_or_refused_for_a_reason(folder: P
         assert found == strict
 
 
+ANY_BYTES = st.one_of(
+    st.binary(min_size=1, max_size=60),
+    st.lists(
+        st.sampled_from(
+            [b"1", b",", b";", b'"', b"\n", b"\r", b"\0", b"\xff", b"\xef\xbb\xbf", b"#", b"a", b"\n\n", b"\x0b", b"e"]
+        ),
+        min_size=1,
+        max_size=40,
+    ).map(b"".join),
+)
+READINGS = [
+    Reading(),
+    Reading(header=False),
+    Reading(header=True),
+    Reading(comment="#"),
+    Reading(delimiter=";", decimal=","),
+    Reading(encoding="latin-1", header=True),
+    Reading(encoding="utf-16-le"),
+]
+
+
+@settings(deadline=None, max_examples=1000)
+@given(content=ANY_BYTES, reading=st.sampled_from(READINGS), piece=st.sampled_from([3, WHOLE]), named=st.booleans())
+def test_any_bytes_are_read_or_refused(folder: Path, content: bytes, reading: Reading, piece: int, named: bool) -> None:
+    path = save(folder, (b"v,n\n" if named else b"") + content)
+    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(DataError):
+        patch.setattr("msecli.sources.csv.PIECE_BYTES", piece)
+        source = open_source(path, reading)
+        names = tuple(dict.fromkeys(column.name for column in source.columns or ()))
+        for part in source.parts(Selection(names[:1], names[1:])):
+            list(part())
+
+
 @pytest.mark.parametrize("piece", PIECES)
 def test_a_row_longer_than_a_piece_is_read_whole(tmp_path: Path, piece: int) -> None:
     path = save(tmp_path, f"v,n\n1,{'a' * 1000}\n2,b\n")
@@ -211,7 +245,7 @@ def test_a_row_longer_than_a_piece_is_read_whole(tmp_path: Path, piece: int) -> 
 @pytest.mark.parametrize("piece", PIECES)
 def test_integers_that_turn_to_fractions_are_float64_throughout(tmp_path: Path, piece: int) -> None:
     path = save(tmp_path, "v\n" + "1\n" * 50 + "1.5\n")
-    assert read(path, piece, wide=False) == Cells([1.0] * 50 + [1.5])
+    assert read(path, piece, wide=False) == Cells([*([1.0] * 50), 1.5])
 
 
 @pytest.mark.parametrize("piece", PIECES)
@@ -252,7 +286,7 @@ BAD_LINES = [
 @pytest.mark.parametrize("piece", PIECES)
 @pytest.mark.parametrize(("text", "line", "words"), BAD_LINES)
 def test_an_error_names_the_true_line(
-    tmp_path: Path, text: str, line: int, words: str, piece: int, line_end: str
+    tmp_path: Path, *, text: str, line: int, words: str, piece: int, line_end: str
 ) -> None:
     path = save(tmp_path, text.replace("\n", line_end))
     message = refusal(path, piece, wide=text.lstrip().startswith(("v,n", 'v,"n')))
@@ -309,7 +343,7 @@ def test_an_index_of_5000_digits_is_text(tmp_path: Path) -> None:
 
 
 def notes(path: Path) -> list[tuple[str, int]]:
-    blocks = [block for part in open_source(path).parts(Selection(("v",))) for block in part()]
+    blocks = read_parts(open_source(path))
     return [(note.code, note.count) for block in blocks for note in block.notes]
 
 
@@ -364,13 +398,19 @@ def test_blank_lines_before_the_header_are_skipped(tmp_path: Path, lines: str) -
     assert read(save(tmp_path, lines + "v\n1\n\n2\n"), wide=False) == Cells([1.0, None, 2.0])
 
 
-@pytest.mark.parametrize(("text", "expected"), [("\n1\n2\n", [None, 1.0, 2.0]), ("\n\n1\n", [None, None, 1.0]), ("1\n\n", [1.0, None])])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("\n1\n2\n", [None, 1.0, 2.0]), ("\n\n1\n", [None, None, 1.0]), ("1\n\n", [1.0, None])]
+)
 def test_without_a_header_every_blank_line_of_one_column_is_missing(
     tmp_path: Path, text: str, expected: list[float | None]
 ) -> None:
     source = open_source(save(tmp_path, text), Reading(header=False))
     values = [value for part in source.parts(Selection(("0",))) for block in part() for value in block.numbers["0"]]
     assert [None if math.isnan(value) else float(value) for value in values] == expected
+
+
+def read_parts(source: Source) -> list[Block]:
+    return [block for part in source.parts(Selection(("v",))) for block in part()]
 
 
 def names(path: Path, reading: Reading | None = None) -> list[str]:
@@ -461,7 +501,13 @@ def test_other_encodings_are_read_as_said(tmp_path: Path, encoding: str) -> None
 
 @pytest.mark.parametrize(
     ("encoding", "content"),
-    [("utf-16", b"v,n\n1,2\n"), ("cp1252", b"v,n\n\x81,2\n"), ("utf-32", b"v,n\n1,2\n"), ("punycode", b"v-,n\n1,2\n")],
+    [
+        ("utf-16", b"v,n\n1,2\n"),
+        ("cp1252", b"v,n\n\x81,2\n"),
+        ("utf-32", b"v,n\n1,2\n"),
+        ("punycode", b"v-,n\n1,2\n"),
+        ("utf-7", b"v,n\n+2AA-,2\n"),
+    ],
 )
 def test_a_file_in_another_encoding_than_said_is_refused_and_closed(
     tmp_path: Path, encoding: str, content: bytes
@@ -476,9 +522,8 @@ def test_a_file_cut_off_while_it_is_read_is_refused(tmp_path: Path) -> None:
     source = open_source(path)
     with path.open("r+b") as file:
         file.truncate(50)
-    with pytest.raises(DataError, match="x.csv"):
-        for part in source.parts(Selection(("v",))):
-            list(part())
+    with pytest.raises(DataError, match=r"x\.csv"):
+        read_parts(source)
 
 
 def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path) -> None:

@@ -55,7 +55,9 @@ def refusal(path: str | Path) -> str:
     return message
 
 
-@pytest.mark.parametrize(("size", "offset"), [(10, 0), (10, 300), (1, 10239), (100, 10200), (5, 10240), (5, 99999), (0, 0)])
+@pytest.mark.parametrize(
+    ("size", "offset"), [(10, 0), (10, 300), (1, 10239), (100, 10200), (5, 10240), (5, 99999), (0, 0)]
+)
 def test_bytes_are_read_at_any_offset(path: Path, size: int, offset: int) -> None:
     assert InputFile(str(path)).read(size, offset) == CONTENT[offset : offset + size]
 
@@ -68,7 +70,7 @@ def test_a_buffer_is_filled_at_any_offset(path: Path) -> None:
 
 @pytest.mark.parametrize(("size", "offset"), [(100, 10200), (1, 10240), (20000, 0)])
 def test_a_buffer_beyond_the_end_is_an_error_that_says_where(path: Path, size: int, offset: int) -> None:
-    with pytest.raises(DataError, match="data.bin: the file ends at byte 10240"):
+    with pytest.raises(DataError, match=r"data\.bin: the file ends at byte 10240"):
         InputFile(str(path)).fill(memoryview(bytearray(size)), offset)
 
 
@@ -154,14 +156,14 @@ def test_an_error_in_the_middle_is_told(path: Path, monkeypatch: pytest.MonkeyPa
 
     file = InputFile(str(path))
     monkeypatch.setattr("os.pread", fail)
-    with pytest.raises(ReadWriteError, match="data.bin: cannot read"):
+    with pytest.raises(ReadWriteError, match=r"data\.bin: cannot read"):
         file.read(1, 0)
 
 
 def test_an_empty_file_is_refused_and_closed(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.touch()
-    with pytest.raises(DataError, match="x.csv: the file is empty"):
+    with pytest.raises(DataError, match=r"x\.csv: the file is empty"):
         InputFile(str(path))
     gc.collect()  # a file left open would raise its ResourceWarning here
 
@@ -195,7 +197,7 @@ def test_standard_input_that_is_closed_cannot_be_read(monkeypatch: pytest.Monkey
 def test_another_size_is_a_change(path: Path, size: int) -> None:
     file = InputFile(str(path))
     os.truncate(path, size)
-    with pytest.raises(DataError, match="data.bin: the file was changed while it was read"):
+    with pytest.raises(DataError, match=r"data\.bin: the file was changed while it was read"):
         file.verify()
 
 

@@ -1,10 +1,13 @@
-"""Rows of two files side by side. The expected losses are those of NumPy on the arrays that were written; the first
+"""Rows of two files side by side.
+
+The expected losses are those of NumPy on the arrays that were written; the first
 row that disagrees is known from how the files were made.
 """
 
 from __future__ import annotations
 
 import itertools
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 
 from msecli.api import score
 from msecli.errors import DataError
+from msecli.result import Result
 
 FORMATS = ["csv", "tsv", "parquet", "npy"]
 MIXTURES = list(itertools.product(FORMATS, FORMATS))
@@ -44,6 +48,11 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("msecli.sources.parquet.ROWS_PER_BLOCK", 5)
 
 
+def losses(result: Result) -> list[float]:
+    found = asdict(result)["values"]
+    return [float(value) for value in found.reshape(-1)]
+
+
 def refusal(first: Path, second: Path, **options: Any) -> str:
     with pytest.raises(DataError) as caught:
         score(first, second, **options)
@@ -59,8 +68,7 @@ def test_rows_of_all_mixtures_of_formats_are_paired_in_order(
     prediction, target = np.arange(100.0), np.arange(100.0)[::-1].copy()
     paths = save(tmp_path / f"p.{first}", prediction), save(tmp_path / f"t.{second}", target)
     result = score(*paths, reduction="none", jobs=jobs)
-    assert result.values is not None
-    assert result.values.reshape(-1).tolist() == ((prediction - target) ** 2).tolist()
+    assert losses(result) == ((prediction - target) ** 2).tolist()
     assert (result.rows.prediction, result.rows.target, result.rows.used) == (100, 100, 100)
 
 
@@ -68,7 +76,7 @@ def test_rows_of_all_mixtures_of_formats_are_paired_in_order(
 @pytest.mark.parametrize(("first", "second"), MIXTURES)
 @pytest.mark.usefixtures("small_blocks")
 def test_different_numbers_of_rows_are_both_told(
-    tmp_path: Path, first: str, second: str, rows: int, other: int
+    tmp_path: Path, *, first: str, second: str, rows: int, other: int
 ) -> None:
     paths = save(tmp_path / f"p.{first}", np.zeros(rows)), save(tmp_path / f"t.{second}", np.zeros(other))
     message = refusal(*paths)
@@ -92,7 +100,7 @@ def test_different_numbers_of_rows_are_told_before_missing_values(tmp_path: Path
     jobs=st.sampled_from([1, 2, 3]),
 )
 def test_blocks_of_any_sizes_are_paired_in_order(
-    tmp_path_factory: pytest.TempPathFactory, rows: int, piece: int, block: int, formats: tuple[str, str], jobs: int
+    tmp_path_factory: pytest.TempPathFactory, *, rows: int, piece: int, block: int, formats: tuple[str, str], jobs: int
 ) -> None:
     folder = tmp_path_factory.mktemp("pairs")
     prediction, target = np.arange(float(rows)), np.sqrt(np.arange(float(rows)))
@@ -103,8 +111,7 @@ def test_blocks_of_any_sizes_are_paired_in_order(
         patch.setattr("msecli.sources.parquet.ROWS_PER_BLOCK", block + 1)
         result = score(*paths, reduction="none", jobs=jobs)
     difference = prediction - target
-    assert result.values is not None
-    assert result.values.reshape(-1).tolist() == (difference * difference).tolist()
+    assert losses(result) == (difference * difference).tolist()
 
 
 @pytest.mark.parametrize(("first", "second"), MIXTURES)
@@ -210,6 +217,5 @@ def test_columns_of_one_file_are_paired_in_pairs(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("a,b,c,d\n1,2,3,5\n2,4,4,8\n")
     result = score(path, pred_columns=("a", "b"), target_columns=("c", "d"), reduction="none")
-    assert result.values is not None
-    assert result.values.tolist() == [[4.0, 9.0], [4.0, 16.0]]
+    assert losses(result) == [4.0, 9.0, 4.0, 16.0]
     assert (result.rows.used, result.elements.used) == (2, 4)

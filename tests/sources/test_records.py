@@ -1,5 +1,7 @@
-"""Where records end. Expected places come from a plain reading of the text, character by character, by RFC 4180 with
-Arrow's freedoms: a quote opens at the start of a field only, a doubled one inside is a literal one.
+"""Where records end.
+
+Expected places come from a plain reading of the text, character by character, by RFC 4180 with Arrow's freedoms: a
+quote opens at the start of a field only, a doubled one inside is a literal one.
 """
 
 from __future__ import annotations
