@@ -1205,6 +1205,12 @@ ACCEPTED = [
         "27 quotes in comments", {"x.csv": '# a, "b\nyhat,y\n# a,"b\n1,2\n#,"\n3,4\n'}, ("x.csv", "--comment", "#"), 1.0
     ),
     Accepted(
+        "27 stray quotes in comments, without a header",
+        {"x.csv": '# 5" long\n1,3\n3,5\n# 6" wide\n5,5\n7,7\n'},
+        ("x.csv", "--comment", "#", "--no-header", "-p", "0", "-t", "1"),
+        2.0,
+    ),
+    Accepted(
         "27 64 KiB of comments first",
         {"x.csv": ("#" * 69 + "\n") * 1000 + "yhat,y\n1,2\n"},
         ("x.csv", "--comment", "#"),

@@ -238,6 +238,13 @@ def test_a_row_weight_counts_for_every_element_of_the_row(run: Run, tmp_path: Pa
     assert msecli.mse_loss(MATRIX_P, MATRIX_T, weight=[1, 2, 3]) == document["loss"]
 
 
+@pytest.mark.parametrize("name", ["a", "b", "id", "pred", "target"])
+def test_the_name_of_a_weight_files_column_does_not_matter(run: Run, tmp_path: Path, name: str) -> None:
+    weights = write(tmp_path / "w.csv", {name: [1.0, 2.0, 3.0]})
+    document = scored(run, *matrices(tmp_path, "csv"), weight_file=weights)
+    assert (document["loss"], document["denominator"]) == (float(Fraction(37, 48)), 12)
+
+
 def test_a_weight_file_may_have_the_shape_of_the_data(run: Run, tmp_path: Path) -> None:
     files = matrices(tmp_path, "npy")
     weight = [[1.0, 0.0], [2.0, 0.5], [0.0, 4.0]]
@@ -248,6 +255,14 @@ def test_a_weight_file_may_have_the_shape_of_the_data(run: Run, tmp_path: Path) 
     assert (document["loss"], document["denominator"]) == (4.75 / 7.5, 7.5)
     assert scored(run, *files, weight_file=weights, reduction="none")["values"] == [[0.25, 0], [0, 0.5], [0, 4]]
     assert msecli.mse_loss(MATRIX_P, MATRIX_T, weight=weight) == 4.75 / 7.5
+
+
+def test_weights_in_one_column_are_the_same_as_a_vector(run: Run, tmp_path: Path) -> None:
+    prediction, target = (write(tmp_path / f"{name}.npy", {name: V[name]}) for name in "pt")
+    weights = tmp_path / "w.npy"
+    np.save(weights, np.array(V["w"]).reshape(4, 1))
+    assert scored(run, prediction, target, weight_file=weights)["loss"] == 0.475
+    assert msecli.mse_loss(V["p"], V["t"], weight=np.array(V["w"]).reshape(4, 1)) == 0.475
 
 
 @pytest.mark.parametrize("weights_suffix", ["csv", "parquet"])
@@ -510,6 +525,44 @@ def test_an_array_can_be_grouped_by_one_of_its_columns(run: Run, tmp_path: Path)
     ran = run("compute", path, "-p", "0", "-t", "1", "-w", "2", "--by", "3")
     # 0: (2 * 4 + 1 * 9) / 3; 1: (1 * 1 + 3 * 4) / 4
     assert (ran.code, ran.out.splitlines()[:2]) == (0, [f"0\t{17 / 3!r}", "1\t3.25"])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("owner", ["prediction", "target", "both"])
+def test_labels_of_groups_come_from_either_file(run: Run, tmp_path: Path, suffix: str, owner: str) -> None:
+    labels = {"g": ["b", "a", "b"]}
+    prediction = write(tmp_path / f"p.{suffix}", {"v": [1.0, 2.0, 3.0]} | (labels if owner != "target" else {}))
+    target = write(tmp_path / f"t.{suffix}", {"v": [0.0, 0.0, 0.0]} | (labels if owner != "prediction" else {}))
+    document = scored(run, prediction, target, by="g")
+    assert [(entry["group"]["g"], entry["loss"]) for entry in document["groups"]] == [("a", 4.0), ("b", 5.0)]
+
+
+@pytest.mark.parametrize("target_suffix", ["csv", "parquet"])
+def test_labels_of_groups_that_disagree_between_the_files_are_refused(
+    run: Run, tmp_path: Path, target_suffix: str
+) -> None:
+    prediction = write(tmp_path / "p.csv", {"id": [1, 2, 3], "g": ["a", "b", "c"], "v": [1.0, 2.0, 3.0]})
+    target = write(tmp_path / f"t.{target_suffix}", {"id": [1, 2, 3], "g": ["a", "x", "c"], "v": [0.0, 0.0, 0.0]})
+    message = f"both files carry the column 'g', and it disagrees at row 2: 'b' in {prediction}, 'x' in {target}"
+    assert refused(run, DATA, prediction, target, by="g").startswith(message)
+    # Paired by key there is nothing to advise.
+    assert refused(run, DATA, prediction, target, by="g", on="id") == message
+
+
+def test_labels_of_keyed_rows_follow_their_rows(run: Run, tmp_path: Path) -> None:
+    prediction = write(tmp_path / "p.csv", {"id": [1, 2, 3], "h": ["x", "x", "y"], "v": [1.0, 2.0, 3.0]})
+    target = write(tmp_path / "t.parquet", {"id": [3, 1, 2], "g": ["c", "a", "b"], "v": [0.0, 0.0, 0.0]})
+    document = scored(run, prediction, target, on="id", by=("g", "h"))
+    assert [(tuple(entry["group"].values()), entry["loss"]) for entry in document["groups"]] == [
+        (("a", "x"), 1.0), (("b", "x"), 4.0), (("c", "y"), 9.0),
+    ]  # fmt: skip
+
+
+def test_a_key_may_also_be_the_label_of_a_group(run: Run, tmp_path: Path) -> None:
+    prediction = write(tmp_path / "p.csv", {"day": [1, 1, 2], "store": ["n", "s", "n"], "v": [1.0, 2.0, 3.0]})
+    target = write(tmp_path / "t.csv", {"day": [2, 1, 1], "store": ["n", "s", "n"], "v": [0.0, 0.0, 0.0]})
+    document = scored(run, prediction, target, on=("day", "store"), by="day")
+    assert [(entry["group"]["day"], entry["loss"]) for entry in document["groups"]] == [(1, 2.5), (2, 9.0)]
 
 
 # Batches

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+
+from msecli.sources.records import Dialect, Record, records
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
+BLANKS = " \t"
+"""What the Arrow parser allows around a number."""
+COMMENT_MARKS = ("#", "%", "//")
 SHOWN = 40
 """Characters of a cell or line that an error shows."""
 
@@ -30,26 +34,16 @@ HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """A record of delimited text: its number and that of its first line in the piece, from 0, and its cells."""
-
-    row: int
-    line: int
-    cells: list[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Grammar:
-    """How cells are read as numbers: the column names, the delimiter, the decimal mark, what means missing."""
+    """How cells are read as numbers: the column names, the decimal mark, what means missing."""
 
-    names: tuple[str, ...]
-    delimiter: str
-    decimal: str
-    missing: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    decimal: str = "."
+    missing: tuple[str, ...] = ()
 
     def is_number(self, cell: str) -> bool:
         """Tell whether the cell is a number, an infinity or NaN."""
-        return self.is_finite(cell) or NOT_FINITE.fullmatch(cell.strip()) is not None
+        return self.is_finite(cell) or NOT_FINITE.fullmatch(cell.strip(BLANKS)) is not None
 
     def is_finite(self, cell: str) -> bool:
         """Tell whether the cell is written in digits."""
@@ -64,57 +58,60 @@ class Grammar:
         return float(self._point(cell))
 
     def _point(self, cell: str) -> str:
-        return cell.strip().replace(self.decimal, ".") if self.decimal != "." else cell.strip()
+        """Return the cell with a decimal point; a point that is none makes it no number."""
+        text = cell.strip(BLANKS)
+        return text if self.decimal == "." else text.replace(".", "?").replace(self.decimal, ".")
 
 
-def records(text: str, grammar: Grammar) -> Iterator[Record]:
-    """Yield the records of a text that starts at one; blank lines are records only in a single column."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=grammar.delimiter)
-    row = line = 0
-    for cells in reader:
-        if cells or len(grammar.names) == 1:
-            yield Record(row, line, cells or [""])
-            row += 1
-        line = reader.line_num
-
-
-def first_problem(text: str, grammar: Grammar, wanted: tuple[int, ...]) -> tuple[int, str] | None:
+def first_problem(
+    buffer: bytes, dialect: Dialect, grammar: Grammar, numbers: Sequence[int], labels: Sequence[int]
+) -> tuple[int, str] | None:
     """Return the line, from 0, and the description of the first record that cannot be read.
 
     Parameters
     ----------
-    text : str
+    buffer : bytes
         Records without the header.
+    dialect : Dialect
     grammar : Grammar
-    wanted : tuple of int
-        The columns that must hold numbers.
+    numbers, labels : sequence of int
+        The columns that must hold numbers, and those that must hold text.
     """
-    for record in records(text, grammar):
-        problem = _record_problem(record, grammar, wanted)
+    for record in data_records(buffer, dialect, grammar):
+        problem = _record_problem(record, grammar, numbers, labels)
         if problem:
             return record.line, problem
     return None
 
 
-def _record_problem(record: Record, grammar: Grammar, wanted: tuple[int, ...]) -> str | None:
-    expected, found = len(grammar.names), len(record.cells)
+def data_records(buffer: bytes, dialect: Dialect, grammar: Grammar) -> Iterator[Record]:
+    """Yield the records; blank lines are records only in a single column."""
+    single = len(grammar.names) == 1
+    return (record for record in records(buffer, dialect) if single or not record.blank)
+
+
+def _record_problem(record: Record, grammar: Grammar, numbers: Sequence[int], labels: Sequence[int]) -> str | None:
+    try:
+        cells = [cell.decode() if number in (*numbers, *labels) else "" for number, cell in enumerate(record.cells)]
+    except UnicodeDecodeError as error:
+        return f"byte 0x{error.object[error.start]:02X} is not UTF-8; say --encoding, for example --encoding latin-1"
+    texts = [cell.decode(errors="replace") for cell in record.cells]
+    expected, found = len(grammar.names), len(texts)
+    first = texts[0].lstrip()
+    # In a single column a word such as #N/A is as likely.
+    if first.startswith(COMMENT_MARKS) and (found != expected or (expected > 1 and 0 in numbers)):
+        return f"{shown(texts[0])}: if this is a comment, say --comment {first[0]!r}"
     if found != expected:
-        return f"{expected} columns expected, {found} found{_width_hint(record.cells, expected)}"
-    if tuple(cell.strip() for cell in record.cells) == tuple(name.strip() for name in grammar.names):
+        trailing = found == expected + 1 and texts[-1] == ""
+        return f"{expected} columns expected, {found} found" + (
+            "; the line ends in a delimiter too many" if trailing else f": {shown(', '.join(texts))}"
+        )
+    if [text.strip() for text in texts] == [name.strip() for name in grammar.names]:
         return "this line repeats the header; are several files joined in one?"
-    for column in wanted:
-        cell = record.cells[column]
-        if not grammar.is_missing(cell) and not grammar.is_number(cell):
-            return f"column {grammar.names[column]!r}: {shown(cell)} is not a number{cell_hint(cell)}"
+    for column in numbers:
+        if not grammar.is_missing(cells[column]) and not grammar.is_number(cells[column]):
+            return f"column {grammar.names[column]!r}: {shown(cells[column])} is not a number{cell_hint(cells[column])}"
     return None
-
-
-def _width_hint(cells: list[str], expected: int) -> str:
-    if cells and cells[0].lstrip().startswith(("#", "%", "//")):
-        return f": {shown(cells[0])}; if this is a comment, say --comment {cells[0].lstrip()[0]!r}"
-    if len(cells) == expected + 1 and cells[-1] == "":
-        return "; the line ends in a delimiter too many"
-    return f": {shown(', '.join(cells))}"
 
 
 def shown(text: str) -> str:
@@ -136,16 +133,17 @@ def cell_hint(cell: str) -> str:
     return f"; if it means missing, say --na-values {cell!r}" if len(text) <= SHOWN else ""
 
 
-def count_inexact(text: str, grammar: Grammar, column: int) -> tuple[int, int]:
+def count_inexact(buffer: bytes, dialect: Dialect, grammar: Grammar, column: int) -> tuple[int, int]:
     """Return how many cells of a column are digits that overflow to infinity, and how many are rounded integers."""
     overflowed = rounded = 0
-    for record in records(text, grammar):
-        cell = record.cells[column]
+    for record in data_records(buffer, dialect, grammar):
+        cell = record.cells[column].decode(errors="replace")
         if not grammar.is_finite(cell):
             continue
         value = grammar.value(cell)
         if math.isinf(value):
             overflowed += 1
-        elif INTEGER.fullmatch(cell.strip()) and int(value) != int(cell):
+        # Decimal, because Python limits the digits of an int.
+        elif INTEGER.fullmatch(cell.strip(BLANKS)) and Decimal(value) != Decimal(cell.strip(BLANKS)):
             rounded += 1
     return overflowed, rounded

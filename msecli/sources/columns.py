@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from msecli.errors import DataError
 from msecli.sources.base import INDEX_NAMES, Column, Note, Source
+from msecli.sources.cells import SHOWN, shown
 
 PREDICTION_NAMES = frozenset(
     ("pred", "preds", "prediction", "predictions", "predicted", "y_pred", "ypred", "yhat", "y_hat", "forecast")
@@ -245,10 +246,11 @@ def _find(source: Source, name: str, notes: list[Note]) -> str:
     stripped = [other for other in names if other.strip() == name.strip()]
     if len(stripped) == 1:
         meaning = f"column {stripped[0]!r} was taken for {name!r}; its name has blanks around it"
-        notes.append(Note("blanks_in_column_name", source.path, meaning, 1))
+        notes.append(Note("blanks_in_column_name", f"{source.path}, column {stripped[0]!r}", meaning, 1))
         return stripped[0]
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    lowered = {other.strip().lower(): other for other in names}
+    near = difflib.get_close_matches(name.strip().lower(), lowered, n=1)
+    hint = f"did you mean {lowered[near[0]]!r}? " if near else ""
     raise DataError(f"{source.path}: no column {name!r}; {hint}the columns are {_listed(columns)}")
 
 
@@ -272,15 +274,22 @@ def _common_index(prediction: Source, target: Source, taken: Collection[str]) ->
 
 
 def _listed(columns: tuple[Column, ...]) -> str:
-    shown = [f"{column.name!r} ({column.kind})" for column in columns[:SHOWN_COLUMNS]]
-    more = len(columns) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    listed = [f"{shown(column.name)} ({column.kind})" for column in columns[:SHOWN_COLUMNS]]
+    more = len(columns) - len(listed)
+    return ", ".join(listed) + (f" and {more} more" if more > 0 else "")
 
 
 def _undecided(sides: tuple[_Side, _Side], *, two_files: bool) -> DataError:
     described = _described([side.source for side in (sides if two_files else sides[:1])])
-    examples = " ".join(f"{side.option} {_quoted(name)}" for side in sides if (name := _example(side, sides)))
-    advice = f"say -p COLUMN -t COLUMN, for example {examples}" if examples else "none of them holds numbers"
+    for side in sides:
+        _check_unique(side.source, side.known)
+    first = _example(sides[0], sides, ())
+    second = _example(sides[1], sides, (first,) if not two_files and first is not None else ())
+    named = [(side.option, name) for side, name in zip(sides, (first, second), strict=True) if name is not None]
+    examples = " ".join(f"{option} {_quoted(name)}" for option, name in named)
+    advice = f"say -p COLUMN -t COLUMN, for example {examples}" if examples else "there is none besides row indexes"
+    if not any(column.numeric for side in sides for column in side.source.columns or ()):
+        advice = "none of them holds numbers"
     if not two_files and sides[0].source.columns is None:
         advice = "an array without columns needs a second file: msecli compute PREDICTIONS TARGETS"
     return DataError(f"cannot tell which columns to score; {advice}{described}")
@@ -295,11 +304,13 @@ def _described(sources: Sequence[Source]) -> str:
     return "".join(lines)
 
 
-def _example(side: _Side, sides: tuple[_Side, _Side]) -> str | None:
-    """Return a column that could be meant on this side, rather not one that is known for the other."""
+def _example(side: _Side, sides: tuple[_Side, _Side], taken: tuple[str, ...]) -> str | None:
+    """Return a column that could be meant on this side: not a taken one, nor one that is known for the other."""
     other = sides[1] if side is sides[0] else sides[0]
     unlikely = {column.name for column in side.candidates if column.name.strip().lower() in other.known_names}
-    return next((name for name in (*side.known, *side.names) if name not in unlikely), None)
+    unlikely |= set(taken)
+    candidates = (name for name in (*side.known, *side.names) if name not in unlikely)
+    return next((name for name in candidates if len(name) <= SHOWN), None)
 
 
 def _quoted(name: str) -> str:

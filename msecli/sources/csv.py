@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -14,27 +14,29 @@ import pyarrow.csv as pa_csv
 
 from msecli.core.check import LAST_EXACT_INTEGER
 from msecli.core.exact import FloatArray
-from msecli.errors import DataError, UsageError
+from msecli.errors import DataError
 from msecli.sources.arrow import floats
 from msecli.sources.base import Block, Column, Note, Part, Reading, Selection
-from msecli.sources.cells import INTEGER, Grammar, count_inexact, first_problem, records, shown
-from msecli.sources.encoding import check_text, decoded
+from msecli.sources.cells import Grammar, count_inexact, data_records, first_problem, shown
+from msecli.sources.encoding import decoded
 from msecli.sources.file import InputFile
+from msecli.sources.head import Head, check_reading, line_number, read_head
 from msecli.sources.npy import ROUNDED
-from msecli.sources.records import QUOTE, Cut, Dialect, cut_records, lines, without_comments
+from msecli.sources.records import Cut, Dialect, cut_records, records, without_comments
 
 PIECE_BYTES = 2 << 20
 """Text parsed at once: large enough to make the cost of a call vanish, small enough for a few to fit in the cache."""
 LONGEST_RECORD = 256 << 20
-SAMPLE_BYTES = 65536
 SAMPLE_ROWS = 100
 
 MISSING = ("", "NA", "N/A", "null", "NULL")
 """Cells that mean "missing"; NaN, in any case, is a number that is missing too."""
 
-OTHER_DELIMITERS = ";\t|,"
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-BLANK_LINE = re.compile(rb"(?:^|\n|\r)\r?(?:\n|\r)")
+BLANK_LINE = re.compile(rb"(?<![^\r\n])(?:(?<!\r)\n|\r)")
+"""A line end at the start of a line; a line feed behind a carriage return belongs to it."""
+ODD_INTEGER = re.compile(rb"(?<![\d.eE])[+]?0\d|[+]\d")
+"""Integers that are not written the usual way, such as 007, are labels of their own, and so are text."""
+WHOLE = re.compile(r"-?[1-9]\d{0,17}|0", re.ASCII)
 
 OVERFLOWED = "numbers too large for float64 were read as infinite"
 SKIPPED = "blank lines were skipped"
@@ -64,31 +66,37 @@ class CsvSource:
         self._file = decoded(file, reading.encoding)
         self.item: tuple[int, ...] | None = None
         self.rows: int | None = None
-        head = self._head(reading)
-        self._start, names = _header(self.path, head, reading, reading.delimiter or delimiter)
-        self._layout = Layout(
-            _dialect(head, reading, reading.delimiter or delimiter),
-            Grammar(names, reading.delimiter or delimiter, reading.decimal, (*MISSING, *reading.na_values)),
-        )
-        self._sample = self._read_sample(head)
+        head = read_head(self._file, reading, reading.delimiter or delimiter)
+        self._start = head.data
+        self._layout = Layout(head.dialect, Grammar(head.names, reading.decimal, (*MISSING, *reading.na_values)))
+        self._sample = _sample(head, self._layout)
+        below = data_records(head.buffer[head.data :], head.dialect, self._layout.grammar)
+        self._empty = head.whole and next(below, None) is None
         self.columns: tuple[Column, ...] | None = tuple(
-            _column(name, [row[number] for row in self._sample]) for number, name in enumerate(names)
+            _column(name, [row[number] for row in self._sample]) for number, name in enumerate(head.names)
         )
         self.work = self._file.size
         self.notes: Sequence[Note] = ()
 
     def parts(self, selection: Selection) -> Iterator[Part]:
-        """Yield pieces of whole records."""
+        """Yield pieces of whole records.
+
+        Raises
+        ------
+        DataError
+            If there are none, or one cannot end.
+        """
+        if self._empty:
+            raise DataError(f"{self.path}: there are no rows below the header")
         position, size = self._start, PIECE_BYTES
         while position < self._file.size:
             buffer = self._file.read(size, position)
             last = position + len(buffer) >= self._file.size
             cut = cut_records(buffer, self._layout.dialect)
-            if cut.end == 0 or (last and cut.open_quote is not None):
-                self._check_record(buffer, cut, position, last=last)
-                if not last:
-                    size *= 2
-                    continue
+            self._check_cut(cut, buffer, position, last=last)
+            if cut.end == 0 and not last:
+                size *= 2
+                continue
             end = len(buffer) if last else cut.end
             piece = Piece(self._file, position)
             yield partial(_read_piece, piece, memoryview(buffer)[:end], self._layout, self._wanted(selection))
@@ -104,41 +112,37 @@ class CsvSource:
         integers = {
             name
             for name, column in labels.items()
-            if self._sample and all(_is_integer(row[column]) for row in self._sample)
+            if self._sample and all(WHOLE.fullmatch(row[column]) for row in self._sample)
         }
         return Wanted({name: names.index(name) for name in selection.numbers}, labels, frozenset(integers))
 
-    def _check_record(self, buffer: bytes, cut: Cut, position: int, *, last: bool) -> None:
-        """Refuse a quote that nothing closes, and a record too long to be one."""
-        if not last and len(buffer) < LONGEST_RECORD:
-            return
-        if cut.open_quote is not None:
-            line = _line(self._file, self._layout.dialect, position + cut.open_quote)
+    def _check_cut(self, cut: Cut, buffer: bytes, position: int, *, last: bool) -> None:
+        """Refuse a quote that nothing closes, or that closes in the middle of text, and a record too long to be one."""
+        dialect = self._layout.dialect
+        hopeless = last or (cut.end == 0 and len(buffer) >= LONGEST_RECORD)
+        if cut.open_quote is not None and hopeless:
+            line = line_number(self._file, position + cut.open_quote)
             raise DataError(f"{self.path}, line {line}: the quote opened here is never closed")
-        if not last:
-            line = _line(self._file, self._layout.dialect, position)
+        if cut.stray_text is not None:
+            start = next(r for r in records(buffer, dialect) if r.end > cut.stray_text).start
+            line = line_number(self._file, position + start)
+            raise DataError(
+                f"{self.path}, line {line}: a closing quote is followed by text; the quote before it is probably never "
+                "closed (a quote inside quotes is doubled)"
+            )
+        if cut.end == 0 and hopeless and not last:
+            line = line_number(self._file, position)
             raise DataError(
                 f"{self.path}, line {line}: the line is longer than {LONGEST_RECORD >> 20} MiB; is this text?"
             )
 
-    def _head(self, reading: Reading) -> bytes:
-        """Return the start of the file, with at least the first line."""
-        size = SAMPLE_BYTES
-        head = self._file.read(size, 0)
-        check_text(self.path, head, decoded=reading.encoding is not None)
-        while len(head) < min(self._file.size, LONGEST_RECORD) and b"\n" not in head and b"\r" not in head:
-            size *= 4
-            head = self._file.read(size, 0)
-        return head
 
-    def _read_sample(self, head: bytes) -> list[list[str]]:
-        names = self._layout.grammar.names
-        body = head[self._start :]
-        if len(head) < self._file.size:
-            body = body[: cut_records(body, self._layout.dialect).end]
-        text = without_comments(body, self._layout.dialect).decode(errors="replace")
-        rows = (record.cells for record in records(text, self._layout.grammar))
-        return [cells for cells, _ in zip(rows, range(SAMPLE_ROWS), strict=False) if len(cells) == len(names)]
+def _sample(head: Head, layout: Layout) -> list[list[str]]:
+    """Return the cells of the first complete records of the usual width."""
+    rows = data_records(head.buffer[head.data :], layout.dialect, layout.grammar)
+    complete = (row for row in rows if not row.open_quote and (head.whole or head.data + row.end < len(head.buffer)))
+    texts = ([cell.decode(errors="replace") for cell in row.cells] for row in islice(complete, SAMPLE_ROWS))
+    return [cells for cells in texts if len(cells) == len(layout.grammar.names)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,139 +162,97 @@ class Piece:
     position: int
 
 
-def _dialect(head: bytes, reading: Reading, delimiter: str) -> Dialect:
-    terminator = b"\r" if b"\r" in head and b"\n" not in head else b"\n"
-    return Dialect(delimiter.encode(), terminator, reading.comment.encode() if reading.comment else None)
-
-
-def _header(path: str, head: bytes, reading: Reading, delimiter: str) -> tuple[int, tuple[str, ...]]:
-    """Return where the data begin, and the names of the columns."""
-    dialect = _dialect(head, reading, delimiter)
-    start = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
-    position = start
-    for line in _header_lines(head[start:], dialect):
-        following = position + len(line)
-        comment = dialect.comment is not None and line.startswith(dialect.comment)
-        if comment or not line.strip(b"\r\n"):
-            position = following
-            continue
-        cells = next(csv.reader([line.decode(errors="replace").rstrip("\r\n")], delimiter=delimiter))
-        if reading.header is False:
-            return position, tuple(str(number) for number in range(len(cells)))
-        _check_names(path, cells, reading, delimiter)
-        return following, tuple(cells)
-    raise DataError(f"{path}: the file holds nothing but blank lines")
-
-
-def _header_lines(head: bytes, dialect: Dialect) -> Iterator[bytes]:
-    """Yield lines, joined where a quoted name holds a line end."""
-    joined = b""
-    for line in lines(head, dialect):
-        joined += line
-        if joined.count(QUOTE) % 2 == 0:
-            yield joined
-            joined = b""
-    if joined:
-        yield joined
-
-
-def _check_names(path: str, names: list[str], reading: Reading, delimiter: str) -> None:
-    grammar = Grammar((), delimiter, reading.decimal, ())
-    if reading.header is None and all(grammar.is_number(name) for name in names):
-        raise DataError(
-            f"{path}: the first line holds only numbers ({shown(delimiter.join(names))}); "
-            "say --no-header if it is data, --header if these are names"
-        )
-    other = next((mark for mark in OTHER_DELIMITERS if mark != delimiter and mark in names[0]), None)
-    if len(names) == 1 and other is not None:
-        raise DataError(f"{path}: one column found, {shown(names[0])}; is the delimiter {other!r}? say --delimiter")
-
-
 def _column(name: str, cells: list[str]) -> Column:
     """A column is numeric if most of the cells that are not missing are; one without any is taken as numeric."""
-    grammar = Grammar((), ",", ".", MISSING)
+    grammar = Grammar(missing=MISSING)
     present = [cell for cell in cells if not grammar.is_missing(cell)]
-    numbers = sum(_number_like(cell) for cell in present)
-    numeric = 2 * numbers > len(present) or not present
-    return Column(name, "number" if numeric else f"text such as {shown(present[0])}", numeric)
+    texts = [cell for cell in present if not _number_like(cell)]
+    numeric = 2 * len(texts) < len(present) or not present
+    return Column(name, "number" if numeric else f"text such as {shown(texts[0])}", numeric)
 
 
 def _number_like(cell: str) -> bool:
-    return any(Grammar((), ",", mark, ()).is_number(cell) for mark in ".,")
-
-
-def _is_integer(cell: str) -> bool:
-    return INTEGER.fullmatch(cell) is not None and str(int(cell)) == cell and abs(int(cell)) < 2**63
-
-
-def _line(file: InputFile, dialect: Dialect, position: int) -> int:
-    """Return the number, from 1, of the line that the byte at `position` belongs to."""
-    count, start = 1, 0
-    while start < position:
-        chunk = file.read(min(PIECE_BYTES, position - start), start)
-        count += chunk.count(dialect.terminator)
-        start += len(chunk)
-    return count
+    return any(Grammar(decimal=mark).is_number(cell) for mark in ".,")
 
 
 def _read_piece(piece: Piece, buffer: memoryview, layout: Layout, wanted: Wanted) -> Iterator[Block]:
     text = without_comments(bytes(buffer), layout.dialect) if layout.dialect.comment else buffer
-    if not len(text):
-        return
     try:
-        table = _parse(text, layout, wanted, blank_rows=True)
-        blank = 0
-        if not layout.single and _may_skip(table) and BLANK_LINE.search(text):
-            rows = table.num_rows
-            table = _parse(text, layout, wanted, blank_rows=False)
-            blank = rows - table.num_rows
+        table, blank = _table(text, layout, wanted)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise _explained(piece, bytes(buffer), layout, wanted, error) from error
-    if table.num_rows == 0:
-        return
     path = piece.file.path
     numbers: dict[str, FloatArray] = {}
     notes = [Note("blank_lines", path, SKIPPED, blank)] if blank else []
     for name, column in wanted.numbers.items():
         numbers[name], _ = floats(_whole(table.column(str(column))), path)
         notes += _inexact(numbers[name], text, layout, column, path)
-    labels = {name: _whole(table.column(str(column))) for name, column in wanted.labels.items()}
+    labels = {name: _whole(table.column(_label(column))) for name, column in wanted.labels.items()}
     yield Block(table.num_rows, numbers, labels, tuple(notes), work=len(buffer))
 
 
+def _table(text: bytes | memoryview, layout: Layout, wanted: Wanted) -> tuple[pa.Table, int]:
+    """Return the parsed text, and how many blank lines were skipped.
+
+    Arrow makes a blank line a row of nulls, or, if told to, leaves it out without a word. So the first way is tried,
+    and the second only where there are nulls and a blank line that may be the cause.
+    """
+    table = _parse(text, layout, wanted, blank_rows=True)
+    if layout.single or not any(column.null_count for column in table.columns) or not BLANK_LINE.search(text):
+        return table, 0
+    full = _parse(text, layout, wanted, blank_rows=False)
+    return full, table.num_rows - full.num_rows
+
+
 def _parse(text: bytes | memoryview, layout: Layout, wanted: Wanted, *, blank_rows: bool) -> pa.Table:
-    types = {str(column): pa.float64() for column in wanted.numbers.values()}
-    for name, column in wanted.labels.items():
-        types[str(column)] = pa.int64() if name in wanted.integers else pa.string()
-    grammar = layout.grammar
+    numbers = {str(column): pa.float64() for column in wanted.numbers.values()}
+    whole = wanted.integers if wanted.integers and not ODD_INTEGER.search(text) else frozenset()
+    labels = {str(column): pa.int64() if name in whole else pa.string() for name, column in wanted.labels.items()}
     try:
-        return pa_csv.read_csv(
-            pa.BufferReader(pa.py_buffer(text)),
-            pa_csv.ReadOptions(
-                use_threads=False,
-                # One block: nothing straddles a border, and a column is one array.
-                block_size=len(text) + 1,
-                column_names=[str(number) for number in range(len(grammar.names))],
-            ),
-            pa_csv.ParseOptions(
-                delimiter=grammar.delimiter, newlines_in_values=True, ignore_empty_lines=not blank_rows
-            ),
-            pa_csv.ConvertOptions(
-                column_types=types,
-                include_columns=list(types),
-                null_values=list(grammar.missing),
-                strings_can_be_null=True,
-                decimal_point=grammar.decimal,
-            ),
-        )
+        if not numbers.keys() & labels.keys():
+            table = _parsed(text, layout, numbers | labels, blank_rows=blank_rows)
+        else:
+            # A column with both parts is read twice, once for each.
+            table = _parsed(text, layout, numbers, blank_rows=blank_rows)
+            for column, values in zip(
+                labels, _parsed(text, layout, labels, blank_rows=blank_rows).columns, strict=True
+            ):
+                table = table.append_column(_label(int(column)), values)
+            return table
     except pa.ArrowInvalid:
-        if not wanted.integers:
+        if not whole:
             raise
         return _parse(text, layout, Wanted(wanted.numbers, wanted.labels, frozenset()), blank_rows=blank_rows)
+    return table.rename_columns([_label(int(name)) if name in labels else name for name in table.column_names])
 
 
-def _may_skip(table: pa.Table) -> bool:
-    return any(column.null_count for column in table.columns)
+def _label(column: int) -> str:
+    return f"label {column}"
+
+
+def _parsed(text: bytes | memoryview, layout: Layout, types: dict[str, pa.DataType], *, blank_rows: bool) -> pa.Table:
+    grammar = layout.grammar
+    if not len(text) or (not blank_rows and not bytes(text).strip(b"\r\n")):
+        return pa.table({name: pa.array([], kind) for name, kind in types.items()})
+    return pa_csv.read_csv(
+        pa.BufferReader(pa.py_buffer(text)),
+        pa_csv.ReadOptions(
+            use_threads=False,
+            # One block: nothing straddles a border, and a column is one array.
+            block_size=len(text) + 1,
+            column_names=[str(number) for number in range(len(grammar.names))],
+        ),
+        pa_csv.ParseOptions(
+            delimiter=layout.dialect.delimiter.decode(), newlines_in_values=True, ignore_empty_lines=not blank_rows
+        ),
+        pa_csv.ConvertOptions(
+            column_types=types,
+            include_columns=list(types),
+            null_values=list(grammar.missing),
+            strings_can_be_null=True,
+            decimal_point=grammar.decimal,
+        ),
+    )
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
@@ -301,7 +263,7 @@ def _inexact(values: FloatArray, text: bytes | memoryview, layout: Layout, colum
     """Return notes on cells that float64 cannot hold; only large values can be such, so only they are looked up."""
     if values.size == 0 or not np.fmax.reduce(np.abs(values)) >= LAST_EXACT_INTEGER:
         return []
-    overflowed, rounded = count_inexact(bytes(text).decode(errors="replace"), layout.grammar, column)
+    overflowed, rounded = count_inexact(bytes(text), layout.dialect, layout.grammar, column)
     where = f"{path}, column {layout.grammar.names[column]!r}"
     notes = (
         Note("overflowed_numbers", where, OVERFLOWED, overflowed),
@@ -313,16 +275,9 @@ def _inexact(values: FloatArray, text: bytes | memoryview, layout: Layout, colum
 def _explained(piece: Piece, buffer: bytes, layout: Layout, wanted: Wanted, error: Exception) -> DataError:
     """Return the error that says what is wrong where, found by reading the piece once more, cell by cell."""
     path = piece.file.path
-    first_line = _line(piece.file, layout.dialect, piece.position)
-    try:
-        text = buffer.decode()
-    except UnicodeDecodeError as failure:
-        line = first_line + buffer.count(layout.dialect.terminator, 0, failure.start)
-        return DataError(f"{path}, line {line}: byte 0x{buffer[failure.start]:02X} is not UTF-8; say --encoding")
-    try:
-        problem = first_problem(text, layout.grammar, tuple(wanted.numbers.values()))
-    except csv.Error as failure:
-        return DataError(f"{path}: cannot be read as delimited text near line {first_line} ({failure})")
+    first_line = line_number(piece.file, piece.position)
+    columns = tuple(wanted.numbers.values()), tuple(wanted.labels.values())
+    problem = first_problem(buffer, layout.dialect, layout.grammar, *columns)
     if problem is None:
         return DataError(f"{path}: cannot be read as delimited text near line {first_line} ({error})")
     line, description = problem
@@ -332,21 +287,3 @@ def _explained(piece: Piece, buffer: bytes, layout: Layout, wanted: Wanted, erro
 def open_tsv(file: InputFile, reading: Reading) -> CsvSource:
     """Open tab-separated text."""
     return CsvSource(file, reading, format="tsv", delimiter="\t")
-
-
-def check_reading(reading: Reading, delimiter: str) -> None:
-    """Refuse marks that are not one ASCII character, or that two options claim.
-
-    Raises
-    ------
-    UsageError
-    """
-    marks = {"--delimiter": reading.delimiter, "--decimal": reading.decimal, "--comment": reading.comment}
-    for option, mark in marks.items():
-        if mark is not None and (len(mark) != 1 or ord(mark) > 127 or mark in '"\r\n'):
-            raise UsageError(f"{option}: {mark!r} is not one ASCII character other than a quote or a line end")
-    if reading.decimal == (reading.delimiter or delimiter):
-        raise UsageError(
-            f"--decimal and --delimiter cannot both be {reading.decimal!r}; "
-            "which delimiter does the file use? say --delimiter"
-        )

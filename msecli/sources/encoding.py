@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 from collections.abc import Iterator
 
 from msecli.errors import DataError, UsageError
@@ -23,7 +24,7 @@ COMPRESSED = {
 }
 OTHER_BINARY = {b"PK\x03\x04": "a ZIP archive or spreadsheet", b"ARROW1": "an Arrow file", b"%PDF": "a PDF document"}
 
-PLAIN = frozenset({"utf-8", "ascii", "utf-8-sig"})
+PLAIN = frozenset({"utf-8", "utf-8-sig"})
 
 
 def check_text(path: str, head: bytes, *, decoded: bool) -> None:
@@ -67,6 +68,7 @@ def decoded(file: InputFile, encoding: str | None) -> InputFile:
         return file
     try:
         codec = codecs.lookup(encoding)
+        io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that are not of text
     except LookupError as error:
         raise UsageError(
             f"--encoding: {encoding!r} is not known; common ones are utf-8, utf-16, latin-1, cp1252"
@@ -84,7 +86,8 @@ def _transcoded(file: InputFile, codec: codecs.CodecInfo, encoding: str) -> Iter
         position += len(chunk)
         try:
             yield decoder.decode(chunk, final=position >= file.size).encode()
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
+            reason = error.reason if isinstance(error, UnicodeDecodeError | UnicodeEncodeError) else str(error)
             raise DataError(
-                f"{file.path}: not {encoding}: {error.reason} before byte {position}; try another --encoding"
+                f"{file.path}: not {encoding}: {reason} before byte {position}; try another --encoding"
             ) from error

@@ -1,26 +1,30 @@
 """Where the records of delimited text end: quotes may hold line ends, so not every line end is one.
 
 Quoting follows RFC 4180 as the Arrow parser reads it: a quote opens only at the start of a field, a doubled quote
-inside is a literal one, and a quote anywhere else is a character like any other.
+inside is a literal one, and a quote anywhere else is a character like any other. Text behind a closing quote, which
+RFC 4180 does not allow, is refused: it is what an unclosed quote looks like at the next quoted field.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from msecli.core.exact import IntArray
 
 QUOTE = b'"'
+LINE_FEED, CARRIAGE_RETURN = 0x0A, 0x0D
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """The bytes that structure delimited text.
 
-    `terminator` is the last byte of a line end: a line feed, or a carriage return in files that have no line feeds.
+    `terminator` is the last byte of a line end: a line feed, or a carriage return in files whose lines end in one.
     """
 
     delimiter: bytes = b","
@@ -38,28 +42,86 @@ class Cut:
         Where the last complete record ends; 0 if none does.
     open_quote : int or None
         Where the quote was opened that the buffer ends inside of.
+    stray_text : int or None
+        Where the first text is that follows a closing quote.
     quoted : bool
         Whether the buffer holds any quote at all.
     """
 
     end: int
-    open_quote: int | None
-    quoted: bool
+    open_quote: int | None = None
+    stray_text: int | None = None
+    quoted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of delimited text.
+
+    Parameters
+    ----------
+    line : int
+        The number of its first line in the buffer, from 0.
+    start, end : int
+        Where it is in the buffer; its line end belongs to it.
+    cells : tuple of bytes
+        What its fields hold, without quotes.
+    blank : bool
+        Whether it is an empty line.
+    open_quote : bool
+        Whether the buffer ends inside of a quote of it.
+    """
+
+    line: int
+    start: int
+    end: int
+    cells: tuple[bytes, ...]
+    blank: bool
+    open_quote: bool
 
 
 def cut_records(buffer: bytes, dialect: Dialect) -> Cut:
     """Find the complete records of a buffer that starts at a record."""
     if QUOTE not in buffer:
-        return Cut(buffer.rfind(dialect.terminator) + 1, None, quoted=False)
+        return Cut(buffer.rfind(dialect.terminator) + 1)
+    if dialect.comment is not None and dialect.comment in buffer:
+        return _cut_one_by_one(buffer, dialect)
     opened, closed = quoted_spans(buffer, dialect)
-    open_quote = int(opened[-1]) if len(opened) > len(closed) else None
+    open_quote = _first_of_doubled(opened, closed) if len(opened) > len(closed) else None
     end = buffer.rfind(dialect.terminator, 0, open_quote)
     while end >= 0:
         before = int(np.searchsorted(opened, end)) - 1
         if before < 0 or (before < len(closed) and closed[before] < end):
             break
         end = buffer.rfind(dialect.terminator, 0, int(opened[before]))
-    return Cut(end + 1, open_quote, quoted=True)
+    return Cut(end + 1, open_quote, _stray_text(buffer, opened, closed, dialect), quoted=True)
+
+
+def _cut_one_by_one(buffer: bytes, dialect: Dialect) -> Cut:
+    """Cut where quotes may be in comments, in which they open nothing."""
+    end = 0
+    for record in records(buffer, dialect):
+        if record.open_quote:
+            return Cut(end, buffer.index(QUOTE, record.start), quoted=True)
+        if buffer[record.end - 1 : record.end] == dialect.terminator:
+            end = record.end
+    return Cut(end, quoted=True)
+
+
+def _first_of_doubled(opened: IntArray, closed: IntArray) -> int:
+    """Return where the last quote really opened: behind doubled quotes, which close and open again, further ahead."""
+    number = len(opened) - 1
+    while number > 0 and closed[number - 1] == opened[number] - 1:
+        number -= 1
+    return int(opened[number])
+
+
+def _stray_text(buffer: bytes, opened: IntArray, closed: IntArray, dialect: Dialect) -> int | None:
+    following = closed[closed + 1 < len(buffer)] + 1
+    marks = np.frombuffer(buffer, dtype=np.uint8)[following]
+    doubled = np.isin(following, opened)
+    stray = ~(doubled | (marks == dialect.delimiter[0]) | (marks == LINE_FEED) | (marks == CARRIAGE_RETURN))
+    return int(following[np.argmax(stray)]) if stray.any() else None
 
 
 def quoted_spans(buffer: bytes, dialect: Dialect) -> tuple[IntArray, IntArray]:
@@ -70,7 +132,7 @@ def quoted_spans(buffer: bytes, dialect: Dialect) -> tuple[IntArray, IntArray]:
     # Taken in turn, quotes open and close: true if each that opens is at the start of a field, or is the second of
     # a doubled quote, which closes and opens again.
     before = data[opened - 1]
-    starts = (before == dialect.delimiter[0]) | (before == 0x0A) | (before == 0x0D) | (before == QUOTE[0])
+    starts = np.isin(before, [dialect.delimiter[0], LINE_FEED, CARRIAGE_RETURN, QUOTE[0]])
     if len(opened) and opened[0] == 0:
         starts[0] = True
     if starts.all():
@@ -96,13 +158,45 @@ def _spans_one_by_one(buffer: bytes, quotes: IntArray, dialect: Dialect) -> tupl
     return np.array(opened, dtype=np.int64), np.array(closed, dtype=np.int64)
 
 
-def lines(buffer: bytes, dialect: Dialect) -> Iterator[bytes]:
-    """Yield the physical lines of a buffer, each with its line end."""
-    start = 0
-    while start < len(buffer):
-        end = buffer.find(dialect.terminator, start) + 1 or len(buffer)
-        yield buffer[start:end]
-        start = end
+@lru_cache
+def _field_pattern(delimiter: bytes) -> re.Pattern[bytes]:
+    mark = re.escape(delimiter)
+    return re.compile(
+        rb'(?:"(?P<quoted>[^"]*(?:""[^"]*)*)(?P<closed>"|\Z))?'
+        rb"(?P<plain>[^\r\n" + mark + rb"]*)(?P<end>" + mark + rb"|\r\n|\r|\n|\Z)"
+    )
+
+
+def records(buffer: bytes, dialect: Dialect) -> Iterator[Record]:
+    """Yield the records of a buffer that starts at one, field by field, without comment lines: slow, and exact."""
+    field, comment = _field_pattern(dialect.delimiter), dialect.comment
+    position = line = 0
+    while position < len(buffer):
+        start = position
+        if comment is not None and buffer.startswith(comment, position):
+            position = _line_end(buffer, position)
+        else:
+            cells: list[bytes] = []
+            while True:
+                match = field.match(buffer, position)
+                assert match is not None  # noqa: S101 - the pattern matches anything, even nothing
+                cells.append((match["quoted"] or b"").replace(b'""', QUOTE) + match["plain"])
+                position = match.end()
+                if match["end"] != dialect.delimiter:
+                    break
+            blank = position - start == len(match["end"])
+            yield Record(line, start, position, tuple(cells), blank, match["closed"] == b"")
+        line += count_lines(buffer[start:position])
+
+
+def _line_end(buffer: bytes, position: int) -> int:
+    end = re.compile(rb"\r\n|\r|\n|\Z").search(buffer, position)
+    return len(buffer) if end is None else end.end()
+
+
+def count_lines(text: bytes) -> int:
+    """Return the number of line ends in a text."""
+    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
 
 
 def without_comments(buffer: bytes, dialect: Dialect) -> bytes:
@@ -112,17 +206,6 @@ def without_comments(buffer: bytes, dialect: Dialect) -> bytes:
     """
     if dialect.comment is None or dialect.comment not in buffer:
         return buffer
-    kept: list[bytes] = []
-    inside = False
-    for line in lines(buffer, dialect):
-        if not inside and line.startswith(dialect.comment):
-            continue
-        kept.append(line)
-        if QUOTE in line:
-            inside = _ends_inside(line, dialect, inside=inside)
-    return b"".join(kept)
-
-
-def _ends_inside(line: bytes, dialect: Dialect, *, inside: bool) -> bool:
-    opened, closed = quoted_spans((QUOTE + b"x" if inside else b"") + line, dialect)
-    return len(opened) > len(closed)
+    if QUOTE not in buffer:
+        return re.sub(rb"(?<![^\r\n])" + re.escape(dialect.comment) + rb"[^\r\n]*(?:\r\n|\r|\n|\Z)", b"", buffer)
+    return b"".join(buffer[record.start : record.end] for record in records(buffer, dialect))

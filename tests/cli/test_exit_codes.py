@@ -442,10 +442,10 @@ def test_a_termination_while_reading(folder: Path) -> None:
 
 
 def stopped_while_writing(number: signal.Signals, folder: Path) -> Completed | None:
-    """Send a signal to a process as soon as its output has begun; None if it was faster."""
+    """Send a signal to a process as soon as there is output in its file; None if it was faster."""
     command = [*COMMAND, "compute", "large.npy", "large.npy", "-r", "none", "-o", "old.csv", "--overwrite"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while process.poll() is None and not list(folder.glob(".old.csv*")):
+        while process.poll() is None and not any(path.stat().st_size for path in folder.glob(".old.csv*")):
             time.sleep(0.001)
         process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE)

@@ -227,14 +227,15 @@ def test_more_full_blocks_than_an_int64_can_add_stay_exact(sign: int, codes: Int
     assert merged.total().units == 2 * units_of(value) * 65_536 * blocks
 
 
-def test_merging_two_states_just_before_their_carry_stays_exact() -> None:
-    value, blocks = -math.ldexp(1.0 - 2.0**-53, WIDTH), MERGES_BEFORE_CARRY - 1
+@pytest.mark.parametrize("sign", [1, -1])
+def test_merging_two_states_just_before_their_carry_stays_exact(sign: int) -> None:
+    value, blocks = sign * math.ldexp(2.0**WIDTH - 1, UNIT_EXPONENT + 30 * WIDTH), MERGES_BEFORE_CARRY - 1
     states = [ExactSum(), ExactSum()]
     for state in states:
         for _ in range(blocks):
-            state.add(np.full(BLOCK, value))
+            state.add(np.full(65_536, value))
     states[0].merge(states[1])
-    assert states[0].total().units == 2 * blocks * BLOCK * units_of(value)
+    assert states[0].total().units == 2 * blocks * 65_536 * units_of(value)
 
 
 @pytest.mark.parametrize("number", [255, 256, 257, 10_001])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import count, islice
+from itertools import islice
 from threading import Barrier, Event, Thread, current_thread, main_thread
 from typing import TypeVar
 
@@ -60,8 +60,8 @@ def failing(results: int, error: BaseException) -> Iterator[int]:
 
 
 def counted(drawn: list[int], results: int = 1) -> Iterator[Callable[[], Iterator[tuple[int, int]]]]:
-    """Draw tasks without end, and note each that is drawn."""
-    for task in count():
+    """Draw very many tasks, and note each that is drawn."""
+    for task in range(10_000):
         drawn.append(task)
         yield partial(numbers, task, results)
 
@@ -241,14 +241,14 @@ def test_nothing_is_drawn_before_the_first_result_is_asked_for(jobs: int) -> Non
 def test_a_task_does_not_run_far_ahead_of_its_consumer(jobs: int) -> None:
     made: list[int] = []
 
-    def endless() -> Iterator[int]:
-        for number in count():
+    def long() -> Iterator[int]:
+        for number in range(10_000):
             made.append(number)
             yield number
 
     def work() -> list[int]:
         with LocalEngine(jobs) as engine:
-            return list(islice(engine.run([endless] * 2), 20))
+            return list(islice(engine.run([long] * 2), 20))
 
     assert finish(work) == list(range(20))
     assert len(made) <= 20 + 2 * RESULTS_AHEAD

@@ -79,6 +79,25 @@ def test_a_failed_block_leaves_the_old_file_and_nothing_else(
     assert contents(tmp_path) == {"old.json": b"old"}
 
 
+def test_a_signal_right_behind_the_making_of_a_file_leaves_nothing(
+    tmp_path: Path, old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = os.open
+
+    def make_and_stop(path: str, *arguments: Any, **options: Any) -> int:
+        descriptor = make(path, *arguments, **options)
+        if not str(path).startswith(str(tmp_path)):
+            return descriptor
+        os.close(descriptor)
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.open", make_and_stop)
+        with pytest.raises(Stopped):
+            write(old)
+    assert contents(tmp_path) == {"old.json": b"old"}
+
+
 def test_files_appear_together_or_not_at_all(tmp_path: Path, old: Path) -> None:
     def fail_in(staging: Staging) -> None:
         for name in ("first.npy", "old.json"):

@@ -69,8 +69,8 @@ def test_a_buffer_is_filled_at_any_offset(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "offset"), [(100, 10200), (1, 10240), (20000, 0)])
-def test_a_buffer_beyond_the_end_is_an_error_that_says_where(path: Path, size: int, offset: int) -> None:
-    with pytest.raises(DataError, match=r"data\.bin: the file ends at byte 10240"):
+def test_a_buffer_beyond_the_end_is_not_filled(path: Path, size: int, offset: int) -> None:
+    with pytest.raises(DataError, match=r"data\.bin: the file was changed while it was read"):
         InputFile(str(path)).fill(memoryview(bytearray(size)), offset)
 
 
@@ -191,6 +191,14 @@ def test_standard_input_that_is_closed_cannot_be_read(monkeypatch: pytest.Monkey
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(ReadWriteError, match="-: "):
         InputFile("-")
+
+
+def test_bytes_that_are_gone_cannot_be_read(path: Path) -> None:
+    file = InputFile(str(path))
+    os.truncate(path, 100)
+    assert file.read(50, 50) == CONTENT[50:100]
+    with pytest.raises(DataError, match=r"data\.bin: the file was changed while it was read"):
+        file.read(50, 60)
 
 
 @pytest.mark.parametrize("size", [len(CONTENT) - 1, len(CONTENT) + 1, 0])

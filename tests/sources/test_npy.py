@@ -281,7 +281,7 @@ def test_a_file_cut_off_while_it_is_read_is_refused(tmp_path: Path) -> None:
     source = open_source(path)
     with path.open("r+b") as file:
         file.truncate(1000)
-    with pytest.raises(DataError, match=r"x\.npy.* byte 1000"):
+    with pytest.raises(DataError, match=r"x\.npy: the file was changed while it was read"):
         read(source)
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from msecli.sources.records import Dialect, cut_records, lines, quoted_spans, without_comments
+from msecli.sources.records import Dialect, cut_records, quoted_spans, without_comments
 
 COMMAS = Dialect()
 BUFFERS = st.text('"a,\n\r#', max_size=40).map(str.encode)
@@ -112,14 +112,6 @@ def test_a_quote_opens_behind_the_delimiter_of_the_dialect(delimiter: bytes) -> 
     assert cut_records(buffer, Dialect(delimiter)).end == len(buffer)
     assert cut_records(buffer[:-2], Dialect(delimiter)).open_quote == 2
     assert cut_records(buffer[:-2].replace(delimiter, b","), Dialect(delimiter)).open_quote is None
-
-
-@given(BUFFERS)
-def test_lines_are_the_whole_buffer(buffer: bytes) -> None:
-    found = list(lines(buffer, COMMAS))
-    assert b"".join(found) == buffer
-    assert all(line.endswith(b"\n") for line in found[:-1])
-    assert all(line.count(b"\n") <= 1 for line in found)
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,8 @@ def test_the_name_in_a_weight_file_does_not_take_columns_from_the_data() -> None
     sources = [table(path, "y") for path in ("p.csv", "t.csv", "w.csv")]
     roles = roles_of(*sources, weight_file=True)
     assert (roles.prediction, roles.target, roles.weight) == (("y",), ("y",), (2, "y"))
+    several = roles_of(table("p.csv", "a", "b"), table("t.csv", "a", "b"), table("w.csv", "a"), weight_file=True)
+    assert (several.prediction, several.target, several.weight) == (("a", "b"), ("a", "b"), (2, "a"))
 
 
 @pytest.mark.parametrize("index", ["id", "index", "Unnamed: 0", ""])

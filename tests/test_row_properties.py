@@ -1,0 +1,565 @@
+"""Laws of the row contract, on files: for any rows, any cut into blocks, any number of threads, any format.
+
+The oracle is `fractions.Fraction`: exact sums of the float64 losses of the used elements, divided with one rounding.
+Where both sides of a law are msecli's own the law is the expectation: a weight is a number of repeats, a mask is a
+deletion, groups and batches are parts of the whole, the order of keyed rows does not exist.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+import msecli
+from msecli.cli.main import main
+from msecli.errors import DataError
+
+NAN = math.nan
+IGNORED = -1.0
+BLOCKS = st.sampled_from([1, 2, 3, 7, 100_000])
+JOBS = st.sampled_from([1, 2, 3])
+TABLES = st.sampled_from(["csv", "parquet"])
+MODERATE = st.floats(-1e3, 1e3).map(lambda x: round(x, 3)) | st.floats(-1e100, 1e100)
+NAMED = msecli.Reading(header=True)
+"""The first line of text is one of names, even if these are the numbers of an array's columns."""
+QUARTERS = st.integers(-40, 40).map(lambda x: x / 4)
+"""Numbers whose squares, weighted by small integers and summed in any order, are exact in float64."""
+
+
+@pytest.fixture(name="folder", scope="module")
+def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("rows")
+
+
+@contextmanager
+def blocks_of(rows: int) -> Iterator[None]:
+    """Have files read, paired and written a few rows at a time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("npy", "parquet", "keys"):
+            patch.setattr(f"msecli.sources.{module}.ROWS_PER_BLOCK", rows)
+        patch.setattr("msecli.sources.csv.PIECE_BYTES", 16 * rows)
+        patch.setattr("msecli.core.chunk.BLOCK", rows)
+        patch.setattr("msecli.core.exact.BLOCK", min(rows, 65536))
+        patch.setattr("msecli.outputs.base.BLOCK_BYTES", 8 * rows)
+        yield
+
+
+def write(path: Path, columns: Mapping[str, Sequence[Any]], *, group_rows: int = 3) -> Path:
+    """Write columns as the suffix says: None and NaN are empty cells of text, and nulls of Parquet."""
+    if path.suffix == ".npy":
+        arrays = [np.array(values, dtype=np.float64) for values in columns.values()]
+        np.save(path, arrays[0] if len(arrays) == 1 else np.column_stack(arrays))
+    elif path.suffix == ".parquet":
+        arrays = [pa.array(values, from_pandas=True) for values in columns.values()]
+        pq.write_table(pa.table(arrays, names=list(columns)), path, row_group_size=group_rows)
+    else:
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            rows = zip(*columns.values(), strict=True)
+            writer.writerows([["" if _is_missing(cell) else cell for cell in row] for row in rows])
+    return path
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, float) and math.isnan(cell))
+
+
+def numbers_of(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document without what names the files."""
+    return {name: value for name, value in document.items() if name != "inputs"}
+
+
+def add(fractions: Sequence[Fraction]) -> Fraction:
+    return sum(fractions, Fraction(0))
+
+
+# Everything at once, against fractions
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of both files."""
+
+    prediction: tuple[float, float]
+    target: tuple[float, float]
+    weight: float
+    label: str | None
+
+    def losses(self, *, weighted: bool) -> list[tuple[Fraction, Fraction]]:
+        """Return the loss and the weight of each used element."""
+        found = []
+        for p, t in zip(self.prediction, self.target, strict=True):
+            if not (math.isnan(p) or math.isnan(t) or t == IGNORED):
+                square = (p - t) * (p - t)
+                found.append((Fraction(square * self.weight if weighted else square), Fraction(self.weight)))
+        return found if weighted else [(loss, Fraction(1)) for loss, _ in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Rows, and how they are to be scored."""
+
+    rows: list[Row]
+    columns: int
+    weighted: bool
+    grouped: bool
+    keyed: bool
+    batch_size: int | None
+    seed: int | None
+    drop_last: bool
+    reduction: str
+    extra: tuple[int, int]
+    random: Random
+
+    @property
+    def arguments(self) -> list[str]:
+        """The options of the command."""
+        words = ["-r", self.reduction, "--nan-policy", "omit", "--nan-pred", "omit", "--ignore-index", str(IGNORED)]
+        words += ["-w", "w"] if self.weighted else []
+        words += ["--by", "g"] if self.grouped else []
+        words += ["--on", "key", "--unmatched", "skip"] if self.keyed else []
+        if self.batch_size is not None:
+            words += ["--batch-size", str(self.batch_size)]
+            words += [] if self.seed is None else ["--shuffle", str(self.seed)]
+            words += ["--drop-last"] if self.drop_last else []
+        return words
+
+    def batch_numbers(self) -> list[int | None]:
+        """Return the batch of every row, None where it is dropped."""
+        count, size = len(self.rows), self.batch_size or len(self.rows)
+        order = list(range(count))
+        if self.batch_size is not None and self.seed is not None:
+            order = np.random.default_rng(self.seed).permutation(count).tolist()
+        last = count // size * size if self.batch_size is not None and self.drop_last else count
+        numbers: list[int | None] = [None] * count
+        for place, row in enumerate(order[:last]):
+            numbers[row] = place // size
+        return numbers
+
+    def divide(self, rows: Sequence[Row], reduction: str) -> tuple[float | None, Fraction]:
+        """Return the loss of some rows and its denominator, None without any used element or weight."""
+        pairs = [row.losses(weighted=self.weighted) for row in rows]
+        losses = [loss for row in pairs for loss, _ in row]
+        divisor = add([weight for row in pairs for _, weight in row])
+        if reduction != "mean":
+            divisor = Fraction(1 if reduction == "sum" else sum(map(bool, pairs)))
+        if not losses or divisor == 0:
+            return None, divisor
+        return float(add(losses) / divisor), divisor
+
+
+def _element(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[tuple[float, float]]:
+    return st.tuples(numbers, numbers)
+
+
+ROWS = st.builds(
+    Row,
+    _element(MODERATE | st.just(NAN)),
+    _element(MODERATE | st.sampled_from([NAN, IGNORED])),
+    st.sampled_from([0.0, 0.1, 1.0, 3.0, 1e-9, 1e9]),
+    st.sampled_from(["a", "b", "b,c", "7", None]),
+)
+SCENARIOS = st.builds(
+    Scenario,
+    st.lists(ROWS, min_size=1, max_size=14),
+    st.sampled_from([1, 2]),
+    *[st.booleans()] * 3,
+    st.none() | st.integers(1, 6),
+    st.none() | st.integers(0, 2**40),
+    st.booleans(),
+    st.sampled_from(["mean", "sum", "batchmean"]),
+    st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    st.randoms(use_true_random=False),
+)
+
+
+def write_scenario(folder: Path, scenario: Scenario, suffixes: tuple[str, str]) -> tuple[list[Path], list[int]]:
+    """Write both files, and return them with the key of every row: rows without a partner stand between the others."""
+    count, (more, others) = len(scenario.rows), scenario.extra
+    keys = scenario.random.sample(range(1000), count)
+    prediction: list[tuple[int, Row]] = list(zip(keys, scenario.rows, strict=True))
+    target = prediction.copy()
+    if scenario.keyed:
+        stranger = Row((5.0, 5.0), (9.0, 9.0), 1.0, "a")
+        for number in range(more):
+            prediction.insert(scenario.random.randint(0, count), (2000 + number, stranger))
+        target += [(3000 + number, stranger) for number in range(others)]
+        scenario.random.shuffle(target)
+    sides = ({"key": [key for key, _ in prediction]}, {"key": [key for key, _ in target]})
+    columns: list[dict[str, Any]] = [dict(side) for side in sides]
+    for number, name in enumerate("ab"[: scenario.columns]):
+        columns[0][name] = [row.prediction[number] for _, row in prediction]
+        columns[1][name] = [row.target[number] for _, row in target]
+    side, rows = scenario.random.choice([(0, prediction), (1, target)])
+    columns[side]["w"] = [row.weight for _, row in rows]
+    columns[1 - side]["g"] = [row.label for _, row in (target if side == 0 else prediction)]
+    files = [folder / f"{name}.{suffix}" for name, suffix in zip("pt", suffixes, strict=True)]
+    for path, table in zip(files, columns, strict=True):
+        write(path, table, group_rows=scenario.random.choice([1, 2, 1000]))
+    return files, keys
+
+
+def command(folder: Path, *arguments: object) -> tuple[int, Any]:
+    """Run the command with its result in a file, and return its exit code and its document."""
+    path = folder / "o.json"
+    path.unlink(missing_ok=True)
+    with pytest.raises(SystemExit) as ended:
+        main(["compute", *map(str, arguments), "-o", str(path)])
+    code = ended.value.code
+    assert isinstance(code, int)
+    return code, json.loads(path.read_text()) if path.exists() else None
+
+
+@settings(deadline=None, max_examples=200)
+@given(SCENARIOS, st.tuples(TABLES, TABLES), BLOCKS, JOBS)
+def test_every_combination_is_what_fractions_say(
+    folder: Path, scenario: Scenario, suffixes: tuple[str, str], block: int, jobs: int
+) -> None:
+    scenario = _one_column(scenario) if scenario.columns == 1 else scenario
+    files, keys = write_scenario(folder, scenario, suffixes)
+    names = [word for name in "ab"[: scenario.columns] for word in ("-p", name, "-t", name)]
+    grad = folder / "g.parquet"
+    with blocks_of(block):
+        code, document = command(
+            folder, *files, *names, *scenario.arguments, "--jobs", jobs, "--grad", grad, "--overwrite"
+        )
+    batches = scenario.batch_numbers()
+    kept = [row for row, batch in zip(scenario.rows, batches, strict=True) if batch is not None]
+    loss, divisor = scenario.divide(kept, scenario.reduction)
+    weights = [weight for row in kept for _, weight in row.losses(weighted=scenario.weighted)]
+    if not any(weights):
+        assert (code, document) == (3, None)
+        return
+    assert code == 0
+    assert document["loss"] == loss
+    assert document["denominator"] == (None if scenario.reduction == "sum" else float(divisor))
+    _check_ledger(document, scenario, kept)
+    _check_groups(document, scenario, kept)
+    _check_batches(document, scenario, batches)
+    _check_gradient(grad, scenario, keys, float(divisor))
+
+
+def _one_column(scenario: Scenario) -> Scenario:
+    """Return the scenario with the first element of every row alone: the second is never used."""
+    rows = [Row((row.prediction[0], NAN), (row.target[0], NAN), row.weight, row.label) for row in scenario.rows]
+    fields = {name: getattr(scenario, name) for name in Scenario.__slots__}
+    return Scenario(**fields | {"rows": rows})
+
+
+def _check_ledger(document: dict[str, Any], scenario: Scenario, kept: Sequence[Row]) -> None:
+    count, (more, others) = len(scenario.rows), scenario.extra if scenario.keyed else (0, 0)
+    assert document["rows"] == {
+        "prediction": count + more, "target": count + others, "matched": count, "unmatched_prediction": more,
+        "unmatched_target": others, "dropped": count - len(kept),
+        "used": sum(bool(row.losses(weighted=False)) for row in kept),
+    }  # fmt: skip
+    pairs = [pair for row in kept for pair in list(zip(row.prediction, row.target, strict=True))[: scenario.columns]]
+    looked_at = [(p, t) for p, t in pairs if t != IGNORED]
+    assert document["elements"] == {
+        "total": len(pairs),
+        "used": sum(len(row.losses(weighted=False)) for row in kept),
+        "ignored": len(pairs) - len(looked_at),
+        "nan_target": sum(math.isnan(t) for _, t in looked_at),
+        "nan_prediction": sum(math.isnan(p) for p, _ in looked_at),
+        "infinite": 0,
+    }
+
+
+def _check_groups(document: dict[str, Any], scenario: Scenario, kept: Sequence[Row]) -> None:
+    labels = {row.label for row in kept} if scenario.grouped else set()
+    found = {entry["group"]["g"]: entry for entry in document.get("groups", ())}
+    # Where every label is a whole number the labels are numbers.
+    assert {None if label is None else str(label) for label in found} == labels
+    for label, entry in found.items():
+        rows = [row for row in kept if row.label == (None if label is None else str(label))]
+        loss, _ = scenario.divide(rows, scenario.reduction)
+        assert entry["loss"] == loss
+        assert entry["rows"]["matched"] == len(rows)
+
+
+def _check_batches(document: dict[str, Any], scenario: Scenario, numbers: Sequence[int | None]) -> None:
+    found = document.get("batches", [])
+    present = sorted({number for number in numbers if number is not None}) if scenario.batch_size is not None else []
+    assert [entry["batch"] for entry in found] == present
+    for entry in found:
+        pairs = list(zip(scenario.rows, numbers, strict=True))
+        rows = [row for row, number in pairs if number == entry["batch"]]
+        earlier = [row for row, number in pairs if number is not None and number <= entry["batch"]]
+        assert entry["loss"] == scenario.divide(rows, scenario.reduction)[0]
+        assert entry["running_mean"] == scenario.divide(earlier, "mean")[0]
+
+
+def _check_gradient(path: Path, scenario: Scenario, keys: Sequence[int], divisor: float) -> None:
+    table = pq.read_table(path)
+    assert table.column_names[: -scenario.columns] == (["key"] if scenario.keyed else [])
+    if scenario.keyed:
+        assert table["key"].to_pylist() == list(keys)
+    values = np.column_stack([column.to_numpy() for column in table.columns[-scenario.columns :]])
+    for row, batch, found in zip(scenario.rows, scenario.batch_numbers(), values.tolist(), strict=True):
+        for number, value in enumerate(found):
+            p, t = row.prediction[number], row.target[number]
+            used = batch is not None and not (math.isnan(p) or math.isnan(t) or t == IGNORED)
+            doubled = (p - t) * 2.0 * (row.weight if scenario.weighted else 1.0)
+            assert value == (doubled / divisor if used else 0.0)
+            assert used or math.copysign(1.0, value) == 1.0
+
+
+# Laws
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(QUARTERS, QUARTERS, st.integers(0, 3)), min_size=1, max_size=12), TABLES, BLOCKS)
+def test_weights_act_as_repeats(folder: Path, rows: list[tuple[float, float, int]], suffix: str, block: int) -> None:
+    repeated = [(p, t) for p, t, weight in rows for _ in range(weight)]
+    assume(repeated)
+    weighted = write(folder / f"w.{suffix}", {"p": [p for p, _, _ in rows], "t": [t for _, t, _ in rows],
+                                              "w": [float(w) for _, _, w in rows]})  # fmt: skip
+    plain = write(folder / f"r.{suffix}", {"p": [p for p, _ in repeated], "t": [t for _, t in repeated]})
+    options: dict[str, Any] = {
+        "pred_columns": "p", "target_columns": "t", "metrics": ("mse", "rmse", "mae", "bias", "r2", "sse"),
+    }  # fmt: skip
+    for reduction in ("mean", "sum"):
+        with blocks_of(block):
+            one = msecli.score(weighted, weight="w", reduction=reduction, **options)
+            other = msecli.score(plain, reduction=reduction, **options)
+        assert (one.loss, one.denominator) == (other.loss, other.denominator)
+        np.testing.assert_array_equal(list(one.metrics.values()), list(other.metrics.values()))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(QUARTERS, QUARTERS, st.integers(1, 3)), min_size=1, max_size=12))
+def test_weights_act_as_repeats_for_arrays_and_their_gradients(rows: list[tuple[float, float, int]]) -> None:
+    p, t, w = (np.array(side, dtype=np.float64) for side in zip(*rows, strict=True))
+    repeats = w.astype(int)
+    assert msecli.mse_loss(p, t, weight=w) == msecli.mse_loss(p.repeat(repeats), t.repeat(repeats))
+    whole = msecli.mse_loss_grad(p.repeat(repeats), t.repeat(repeats), reduction="sum")
+    shares = np.add.reduceat(whole, np.cumsum(repeats) - repeats)
+    assert msecli.mse_loss_grad(p, t, weight=w, reduction="sum").tolist() == shares.tolist()
+
+
+MASKED = st.lists(
+    st.tuples(MODERATE, MODERATE, st.floats(0.1, 9.0), st.sampled_from(["", "", "p", "t", "both", "ignore"])),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(deadline=None)
+@given(MASKED, st.sampled_from(["csv", "parquet", "npy"]), BLOCKS, st.sampled_from(["mean", "sum", "batchmean"]))
+def test_a_mask_is_a_deletion(
+    folder: Path, rows: list[tuple[float, float, float, str]], suffix: str, block: int, reduction: str
+) -> None:
+    rows = [row for row in rows if row[1] != IGNORED]
+    kept = [(p, t, w) for p, t, w, mask in rows if not mask]
+    assume(kept)
+    masked = [
+        (NAN if mask in ("p", "both") else p, {"t": NAN, "both": NAN, "ignore": IGNORED}.get(mask, t), w)
+        for p, t, w, mask in rows
+    ]
+    tables = [
+        write(folder / f"{name}.{suffix}", dict(zip("012", map(list, zip(*side, strict=True)), strict=True)))
+        for name, side in (("m", masked), ("d", kept))
+    ]
+    options: dict[str, Any] = {
+        "pred_columns": "0", "target_columns": "1", "weight": "2", "reduction": reduction, "ignore_index": IGNORED,
+        "nan_policy": "omit", "nan_pred": "omit", "metrics": ("rmse", "mae", "bias", "r2", "max_error", "l2", "lp:3"),
+        "reading": NAMED,
+    }  # fmt: skip
+    with blocks_of(block):
+        one, other = (msecli.score(path, **options) for path in tables)
+    assert (one.loss, one.denominator, one.elements.used) == (other.loss, other.denominator, len(kept))
+    np.testing.assert_array_equal(list(one.metrics.values()), list(other.metrics.values()))
+    assert one.elements.total == len(rows)
+
+
+@settings(deadline=None)
+@given(MASKED)
+def test_a_mask_is_a_deletion_for_gradients_too(rows: list[tuple[float, float, float, str]]) -> None:
+    keep = np.array([not mask for *_, mask in rows])
+    assume(keep.any())
+    p, t, w = (np.array([row[number] for row in rows]) for number in range(3))
+    missing = np.where(keep, t, NAN)
+    gradient = msecli.mse_loss_grad(p, missing, weight=w, nan_policy="omit")
+    assert gradient[keep].tolist() == msecli.mse_loss_grad(p[keep], t[keep], weight=w[keep]).tolist()
+    assert gradient[~keep].tolist() == [0.0] * int((~keep).sum())
+
+
+PARTED = st.lists(st.tuples(QUARTERS, QUARTERS, st.integers(0, 4), st.sampled_from("abc")), min_size=1, max_size=20)
+
+
+@settings(deadline=None)
+@given(rows=PARTED, suffix=TABLES, block=BLOCKS, jobs=JOBS, size=st.integers(1, 7), seed=st.none() | st.integers(0, 99))
+def test_groups_and_batches_add_up_to_the_total_as_fractions(
+    folder: Path,
+    rows: list[tuple[float, float, int, str]],
+    suffix: str,
+    *,
+    block: int,
+    jobs: int,
+    size: int,
+    seed: int | None,
+) -> None:
+    assume(any(w for _, _, w, _ in rows))
+    columns = dict(zip("ptwg", map(list, zip(*rows, strict=True)), strict=True))
+    path = write(folder / f"x.{suffix}", columns)
+    options: dict[str, Any] = {
+        "pred_columns": "p", "target_columns": "t", "weight": "w", "by": "g", "batch_size": size, "shuffle": seed,
+        "jobs": jobs, "metrics": "sse",
+    }  # fmt: skip
+    with blocks_of(block):
+        result = msecli.score(path, reduction="sum", **options)
+        mean = msecli.score(path, **options)
+    for entries, means in ((result.groups, mean.groups), (result.batches, mean.batches)):
+        losses = [Fraction(entry.score.loss or 0.0) for entry in entries]
+        assert add(losses) == Fraction(result.loss or 0.0)
+        assert add([Fraction(entry.score.metrics["sse"]) for entry in entries]) == Fraction(result.metrics["sse"])
+        weights = [Fraction(entry.score.denominator or 0) for entry in means]
+        assert add(weights) == Fraction(mean.denominator or 0)
+        assert mean.loss == float(add(losses) / add(weights))
+        for entry, loss, weight in zip(means, losses, weights, strict=True):
+            assert entry.score.loss == (float(loss / weight) if weight else None)
+        assert sum(entry.score.rows.used for entry in entries) == result.rows.used == len(rows)
+
+
+@settings(deadline=None)
+@given(
+    rows=st.lists(st.tuples(MODERATE, MODERATE, st.floats(0.1, 9.0), st.sampled_from("ab")), min_size=1, max_size=12),
+    key=st.sampled_from([int, lambda row: row * 7 - 20, lambda row: f"k{row}", lambda row: row * 10**15]),
+    suffixes=st.tuples(TABLES, TABLES),
+    block=BLOCKS,
+    jobs=JOBS,
+    random=st.randoms(use_true_random=False),
+)
+def test_keys_in_any_order_equal_the_sorted_files(
+    folder: Path, rows: list[Any], key: Any, suffixes: tuple[str, str], *, block: int, jobs: int, random: Random
+) -> None:
+    keys = [key(row) for row in range(len(rows))]
+
+    def save(name: str, order: Sequence[int], suffix: str) -> Path:
+        columns: dict[str, Any] = {"id": [keys[row] for row in order], "v": [rows[row][name == "t"] for row in order]}
+        if name == "t":
+            columns |= {"w": [rows[row][2] for row in order], "g": [rows[row][3] for row in order]}
+        return write(folder / f"{name}.{suffix}", columns)
+
+    options: dict[str, Any] = {
+        "pred_columns": "v", "target_columns": "v", "weight": "w", "by": "g", "metrics": ("r2", "bias", "linf"),
+    }  # fmt: skip
+    straight = list(range(len(rows)))
+    whole = msecli.score(save("p", straight, "csv"), save("t", straight, "csv"), **options).to_dict()
+    orders = [random.sample(straight, len(rows)) for _ in range(2)]
+    files = [save(name, order, suffix) for name, order, suffix in zip("pt", orders, suffixes, strict=True)]
+    with blocks_of(block):
+        result = msecli.score(files[0], files[1], on="id", jobs=jobs, **options).to_dict()
+    for name in ("loss", "metrics", "denominator", "rows", "elements", "groups", "macro"):
+        assert result[name] == whole[name]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32), BLOCKS, JOBS, st.sampled_from(["csv", "parquet", "npy"]))
+@example(0, 1, 3, "csv")
+def test_blocks_and_threads_do_not_change_a_bit(folder: Path, seed: int, block: int, jobs: int, suffix: str) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 60))
+    numbers = np.ldexp(rng.standard_normal((count, 4)), rng.integers(-60, 60, (count, 4)))
+    numbers[:, :2][rng.random((count, 2)) < 0.1] = NAN
+    assume(not np.isnan(numbers[:, :2]).any(axis=1).all())
+    paths = [write(folder / f"{name}.{suffix}", {"0": numbers[:, column].tolist()}) for column, name in enumerate("pt")]
+    weights = write(folder / f"w.{suffix}", {"0": np.abs(numbers[:, 2]).tolist()})
+    options: dict[str, Any] = {
+        "weight_file": weights, "nan_policy": "omit", "nan_pred": "omit", "metrics": ("rmse", "r2", "mae", "lp:3"),
+        "reading": NAMED,
+    }  # fmt: skip
+    for more in ({}, {"batch_size": 4, "shuffle": seed, "drop_last": count >= 4}, {"reduction": "none"}):
+        whole = outcome(*paths, jobs=1, **options, **more)
+        with blocks_of(block):
+            assert outcome(*paths, jobs=jobs, **options, **more) == whole
+
+
+def outcome(*paths: Path, **options: Any) -> Any:
+    """Return the document of a score, or the message with which it is refused."""
+    try:
+        return msecli.score(*paths, **options).to_dict()
+    except DataError as error:
+        return str(error)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.sampled_from(["1", "7", "007", "07", "-7", "x", "7.0"]), st.integers(0, 9)), min_size=1),
+    st.integers(95, 130),
+    st.sampled_from([1, 2, 5]),
+)
+def test_blocks_do_not_change_what_a_label_is(
+    folder: Path, tail: list[tuple[str, int]], ordinary: int, block: int
+) -> None:
+    """Labels are text as it is written, however the text is cut and wherever the first strange one stands."""
+    labels = [*(str(row % 9) for row in range(ordinary)), *(label for label, _ in tail)]
+    values = [0] * ordinary + [value for _, value in tail]
+    path = write(folder / "x.csv", {"g": labels, "pred": values, "target": [0] * len(labels)})
+    whole = msecli.score(path, by="g", reduction="sum")
+    with blocks_of(block):
+        assert msecli.score(path, by="g", reduction="sum").to_dict() == whole.to_dict()
+    expected: dict[str, float] = {}
+    for label, value in zip(labels, values, strict=True):
+        expected[label] = expected.get(label, 0.0) + value * value
+    assert {str(entry.label["g"]): entry.score.loss for entry in whole.groups} == expected
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(*[MODERATE | st.just(NAN)] * 2, st.floats(0.0, 9.0)), min_size=1, max_size=20),
+    st.integers(1, 6),
+    st.none() | st.integers(0, 2**40),
+    st.booleans(),
+)
+def test_csv_parquet_and_npy_give_the_same_bits(
+    folder: Path, rows: list[tuple[float, float, float]], size: int, seed: int | None, drop_last: bool
+) -> None:
+    columns = dict(zip("012", map(list, zip(*rows, strict=True)), strict=True))
+    options: dict[str, Any] = {
+        "pred_columns": "0", "target_columns": "1", "weight": "2", "nan_policy": "omit", "nan_pred": "omit",
+        "batch_size": size, "shuffle": seed, "drop_last": drop_last, "metrics": ("rmse", "r2"), "reading": NAMED,
+    }  # fmt: skip
+    found = []
+    for suffix in ("csv", "parquet", "npy"):
+        outcome_ = outcome(write(folder / f"x.{suffix}", columns), **options)
+        found.append(outcome_.replace(suffix, "") if isinstance(outcome_, str) else numbers_of(outcome_))
+    assert found[0] == found[1] == found[2]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([(0,), (1,)]), st.booleans(), BLOCKS)
+def test_losses_along_axes_have_the_same_bits_in_every_format(
+    folder: Path, seed: int, axes: tuple[int, ...], weighted: bool, block: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(1, 12)), 3)
+    prediction, target = (np.ldexp(rng.standard_normal(shape), rng.integers(-60, 60, shape)) for _ in range(2))
+    target[0, 0] = NAN
+    found = []
+    for suffix in ("csv", "parquet", "npy"):
+        paths = [
+            write(folder / f"{name}.{suffix}", dict(zip("012", array.T.tolist(), strict=True)))
+            for name, array in (("p", prediction), ("t", target))
+        ]
+        weights = write(folder / f"w.{suffix}", {"w": np.abs(prediction[:, 1]).tolist()})
+        options: dict[str, Any] = {"reading": NAMED} | ({"weight_file": weights} if weighted else {})
+        with blocks_of(block):
+            found.append(numbers_of(msecli.score(*paths, axis=axes, nan_policy="omit", **options).to_dict()))
+    assert found[0] == found[1] == found[2]
