@@ -530,9 +530,9 @@ def test_an_array_can_be_grouped_by_one_of_its_columns(run: Run, tmp_path: Path)
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 @pytest.mark.parametrize("owner", ["prediction", "target", "both"])
 def test_labels_of_groups_come_from_either_file(run: Run, tmp_path: Path, suffix: str, owner: str) -> None:
-    labels = {"g": ["b", "a", "b"]}
-    prediction = write(tmp_path / f"p.{suffix}", {"v": [1.0, 2.0, 3.0]} | (labels if owner != "target" else {}))
-    target = write(tmp_path / f"t.{suffix}", {"v": [0.0, 0.0, 0.0]} | (labels if owner != "prediction" else {}))
+    labels: dict[str, list[Any]] = {"g": ["b", "a", "b"]}
+    prediction = write(tmp_path / f"p.{suffix}", (labels if owner != "target" else {}) | {"v": [1.0, 2.0, 3.0]})
+    target = write(tmp_path / f"t.{suffix}", (labels if owner != "prediction" else {}) | {"v": [0.0, 0.0, 0.0]})
     document = scored(run, prediction, target, by="g")
     assert [(entry["group"]["g"], entry["loss"]) for entry in document["groups"]] == [("a", 4.0), ("b", 5.0)]
 

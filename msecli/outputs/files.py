@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from msecli.errors import ReadWriteError, UsageError
+
+NAME_KEPT = 40
+"""Characters of an output's name in that of its temporary file: at most 160 of the 255 bytes that a name may have."""
 
 
 def check_outputs(outputs: Iterable[tuple[str, str]], inputs: Iterable[str], *, overwrite: bool) -> None:
@@ -99,11 +102,19 @@ class Staging:
             return
         final = os.path.realpath(path)
         with _explained(path):
-            descriptor, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(final)}.", dir=os.path.dirname(final))
+            temporary = _beside(final)
+            # Remembered before it exists, so that a signal in between cannot leave it behind.
             self._staged.append((temporary, final))
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
                 os.fchmod(descriptor, _mode(final))
                 yield stream
+
+
+def _beside(path: str) -> str:
+    """Return a new name in the same folder, no longer than names may be."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name[:NAME_KEPT]}.{secrets.token_hex(4)}")
 
 
 def _mode(path: str) -> int:

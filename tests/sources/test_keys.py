@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -188,6 +189,13 @@ def test_duplicates_are_refused_whatever_happens_to_unmatched_keys() -> None:
             matched(*sides, skip=True)
 
 
+def test_duplicates_of_both_files_are_reported_together() -> None:
+    with pytest.raises(DataError) as raised:
+        matched([1, 1, 2], [2, 2, 1])
+    assert "p.csv: 1 key of 'id' there more than once: 1 (rows 1 and 2)" in str(raised.value)
+    assert "t.csv: 1 key of 'id' there more than once: 2 (rows 1 and 2)" in str(raised.value)
+
+
 def test_duplicates_of_several_columns_are_shown_as_tuples() -> None:
     prediction = held({"a": [1, 1, 1], "b": ["x", "y", "x"]})
     with pytest.raises(DataError) as raised:
@@ -308,6 +316,27 @@ def test_the_warning_of_mixed_types_is_in_the_document(run: Run, tmp_path: Path)
 
 
 @pytest.mark.parametrize("rows", [3, 99, 150, 5000])
+def test_every_key_column_of_mixed_types_is_named(run: Run, tmp_path: Path) -> None:
+    prediction = write(tmp_path / "p.parquet", {"a": [1], "b": [2], "v": [1.0]})
+    target = write(tmp_path / "t.parquet", {"a": ["1"], "b": ["2"], "v": [1.0]})
+    ran = run("compute", prediction, target, "--on", "a", "--on", "b")
+    assert ran.out == "0.0\n"
+    assert "key 'a' is text in one file" in ran.err
+    assert "key 'b' is text in one file" in ran.err
+
+
+def test_whole_numbers_that_pandas_keeps_as_floats_are_the_same_in_text_and_parquet(run: Run, tmp_path: Path) -> None:
+    """One frame, saved twice: pandas turns a column of integers that once had a gap into floats."""
+    frame = pd.DataFrame({"id": [2.0, 1.0, 3.0], "v": [1.0, 2.0, 3.0]})
+    files = tmp_path / "x.csv", tmp_path / "x.parquet"
+    frame.to_csv(files[0], index=False)
+    frame.to_parquet(files[1], index=False)
+    assert run("compute", *files, "--on", "id").out == "0.0\n"
+    assert run("compute", *files).out == "0.0\n"
+    labels = [run("compute", path, path, "-p", "v", "-t", "v", "--by", "id").out for path in files]
+    assert labels[0] == labels[1]
+
+
 def test_leading_zeros_in_text_files_make_different_keys_wherever_they_are(run: Run, tmp_path: Path, rows: int) -> None:
     plain = [str(row) for row in range(1, rows + 1)]
     prediction = write(tmp_path / "p.csv", {"id": plain, "v": plain})
