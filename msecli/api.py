@@ -7,9 +7,6 @@ from os import PathLike, fspath
 
 from msecli.core.reduction import legacy_reduction
 from msecli.core.state import Policy
-from msecli.functional import mse_loss, mse_loss_grad
-from msecli.jobs.gradcheck import GradCheck, check_gradient
-from msecli.jobs.norms import NormRequest, NormResult, check_order, norms
 from msecli.jobs.request import Batching, ModelFiles, PenaltyRequest, Request, check_request
 from msecli.jobs.scoring import Progress, Scored, run
 from msecli.outputs.files import Staging, check_outputs
@@ -140,10 +137,7 @@ def _tuple(names: Names) -> tuple[str, ...]:
 
 __all__ = [
     "Batching",
-    "GradCheck",
     "ModelFiles",
-    "NormRequest",
-    "NormResult",
     "PenaltyRequest",
     "Progress",
     "Reading",
@@ -151,14 +145,9 @@ __all__ = [
     "Result",
     "Scored",
     "Staging",
-    "check_gradient",
-    "check_order",
     "check_outputs",
     "check_request",
     "legacy_reduction",
-    "mse_loss",
-    "mse_loss_grad",
-    "norms",
     "run",
     "score",
 ]

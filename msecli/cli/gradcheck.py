@@ -46,6 +46,7 @@ def gradcheck(predictions: str, targets: str | None, **values: Any) -> None:
     """
     outputs = outputs_from(values)
     from msecli import api
+    from msecli.jobs.gradcheck import check_gradient
 
     model = api.ModelFiles(values["coef"], values["intercept"]) if values["coef"] else None
     columns = values["inputs"] if model else values["pred"]
@@ -53,7 +54,7 @@ def gradcheck(predictions: str, targets: str | None, **values: Any) -> None:
     api.check_request(request)
     api.check_outputs(outputs, request.files, overwrite=values["overwrite"])
     with ProgressBar(wanted=values["progress"]) as progress:
-        found = api.check_gradient(
+        found = check_gradient(
             request,
             samples=values["samples"],
             seed=values["seed"],

@@ -12,7 +12,7 @@ from msecli.cli.deliver import outputs_from, write_document
 from msecli.cli.grouped import GroupedCommand
 
 if TYPE_CHECKING:
-    from msecli.api import NormRequest
+    from msecli.jobs.norms import NormRequest
 
 EXAMPLES = """\b
 Examples:
@@ -34,14 +34,15 @@ def norm(file: str, other: str | None, **values: Any) -> None:
     """
     outputs = outputs_from(values)
     request = _request(file, other, values)
-    from msecli import api
+    from msecli.jobs.norms import norms
+    from msecli.outputs.files import check_outputs
 
-    api.check_outputs(outputs, request.files, overwrite=values["overwrite"])
-    write_document(api.norms(request).to_dict(), values, options.style_from(values, os.environ))
+    check_outputs(outputs, request.files, overwrite=values["overwrite"])
+    write_document(norms(request).to_dict(), values, options.style_from(values, os.environ))
 
 
 def _request(file: str, other: str | None, values: dict[str, Any]) -> NormRequest:
-    from msecli.api import NormRequest, check_order
+    from msecli.jobs.norms import NormRequest, check_order
 
     orders = tuple(check_order(order) for order in values["ord"]) or (2.0,)
     return NormRequest(file, other, orders, values["column"], options.reading_from(values), values["jobs"])

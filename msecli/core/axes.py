@@ -37,10 +37,11 @@ def kept_axes(axes: Sequence[int], dimensions: int) -> tuple[int, ...]:
 
 
 def loss_of(summary: Summary, reduction: Reduction) -> float:
-    """Return the reduced loss, nan if no element was used."""
-    if summary.used == 0:
+    """Return the reduced loss, nan if no element was used or all weights are 0."""
+    divisor = reduction.divisor(summary)
+    if summary.used == 0 or divisor == 0:
         return math.nan
-    return summary.sums["squared_error"].over(reduction.divisor(summary))
+    return summary.sums["squared_error"].over(divisor)
 
 
 def losses_of_items(state: LossState, item: tuple[int, ...], kept: Sequence[int], reduction: Reduction) -> FloatArray:

@@ -6,7 +6,7 @@ States merge exactly, so it does not matter how the rows were cut into chunks or
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -23,6 +23,10 @@ POLICIES = ("raise", "omit", "propagate")
 
 COUNTS = ("total", "used", "ignored", "nan_target", "nan_prediction", "infinite")
 """What the ledger counts, in elements."""
+
+
+RowNumbers = Mapping[str, IntArray]
+"""For each kind of problem the number of every row of a chunk in the file where such a problem would be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +136,13 @@ class LossState:
         """The first row of each kind of problem: nan_target, nan_prediction, weight."""
 
     @classmethod
-    def of(cls, chunk: Chunk, rules: Rules) -> Self:
-        """Return the state of one chunk."""
+    def of(cls, chunk: Chunk, rules: Rules, row_numbers: RowNumbers | None = None) -> Self:
+        """Return the state of one chunk, whose rows are numbered on from its first one unless numbers are given."""
         state = cls(rules, weighted=chunk.weight is not None, groups=chunk.groups)
         for piece in chunk.pieces():
-            state._take(piece)
+            start = piece.first_row - chunk.first_row
+            rows = slice(start, start + piece.rows)
+            state._take(piece, {kind: numbers[rows] for kind, numbers in (row_numbers or {}).items()})
         return state
 
     def merge(self, other: Self, groups: IntArray | None = None) -> None:
@@ -232,11 +238,13 @@ class LossState:
         for sums in self._sums.values():
             sums.grow(self.groups * self.rules.columns)
 
-    def _take(self, piece: Chunk) -> None:
+    def _take(self, piece: Chunk, row_numbers: RowNumbers) -> None:
         residual, judgement = judge(piece, self.rules)
         self._count(piece, judgement)
+        for kind in ("nan_target", "nan_prediction"):
+            self._note_first(kind, judgement.masks.get(kind), piece, row_numbers)
         elements = self._elements(piece, residual, judgement.used)
-        self._check_weights(piece, judgement.used)
+        self._note_first("weight", _bad_weights(piece, judgement.used), piece, row_numbers)
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             for term, sums in self._sums.items():
                 for values in addends(term, elements):
@@ -254,8 +262,6 @@ class LossState:
         self._counts["total"] += all_elements
         for name, mask in judgement.masks.items():
             self._counts[name] += _by_group(self._per_row(mask, piece), piece)
-            if name.startswith("nan") and mask.any():
-                self._note_row(name, piece.first_row + _first_row(mask))
         if judgement.used is None:
             self._counts["used"] += all_elements
             self._rows_used += rows
@@ -290,21 +296,19 @@ class LossState:
             flat = [None if array is None else array[used] for array in arrays]
         return Elements(*flat)  # type: ignore[arg-type]
 
-    def _check_weights(self, piece: Chunk, used: BoolArray | None) -> None:
-        weight = piece.element_weight()
-        if weight is None:
-            return
-        bad = ~(np.isfinite(weight) & (weight >= 0))
-        if used is not None:
-            bad &= used
-        if bad.any():
-            self._note_row("weight", piece.first_row + _first_row(bad))
-
     def _keep_largest(self, size: FloatArray, cell: IntArray | None) -> None:
         if cell is None:
             self._largest[0] = np.maximum(self._largest[0], size.max())
         else:
             np.maximum.at(self._largest.reshape(-1), cell, size)
+
+    def _note_first(self, kind: str, mask: BoolArray | None, piece: Chunk, row_numbers: RowNumbers) -> None:
+        """Remember the lowest number of the marked rows."""
+        if mask is None or not mask.any():
+            return
+        rows = np.flatnonzero(mask.reshape(piece.rows, -1).any(axis=1))
+        numbers = row_numbers.get(kind)
+        self._note_row(kind, piece.first_row + int(rows[0]) if numbers is None else int(numbers[rows].min()))
 
     def _note_row(self, kind: str, row: int) -> None:
         self.first_row[kind] = min(row, self.first_row.get(kind, row))
@@ -353,8 +357,13 @@ def _by_group(per_row: IntArray, piece: Chunk) -> IntArray:
     return sums
 
 
-def _first_row(mask: BoolArray) -> int:
-    return int(np.argmax(mask.reshape(mask.shape[0], -1).any(axis=1)))
+def _bad_weights(piece: Chunk, used: BoolArray | None) -> BoolArray | None:
+    """Return at which used elements the weights are impossible, None without weights."""
+    weight = piece.element_weight()
+    if weight is None:
+        return None
+    bad: BoolArray = ~(np.isfinite(weight) & (weight >= 0))
+    return bad if used is None else bad & used
 
 
 def check_policies(nan_policy: str, nan_pred: str) -> None:

@@ -25,6 +25,9 @@ from msecli.sources.roles import PREDICTION, Roles
 if TYPE_CHECKING:
     from msecli.sources.keys import Matched
 
+LARGEST_COUNT = 2**53
+"""Up to here every integer is a float64, so that integers and floats can stand in one column."""
+
 EMPTY = "empty"
 """The status of an entry without used elements."""
 
@@ -92,8 +95,9 @@ def _score(report: Report, summary: Summary, rows: Rows) -> Score:
 
 
 def _number(units: int) -> float:
-    """Return a number given in units of 2**-1074, as an int where it is one."""
-    return units // ONE if units % ONE == 0 else ratio(units, ONE)
+    """Return a number given in units of 2**-1074, as an int where it is one that a column of float64 can hold."""
+    whole, rest = divmod(units, ONE)
+    return ratio(units, ONE) if rest or whole > LARGEST_COUNT else whole
 
 
 def _denominator_name(report: Report) -> str | None:
@@ -201,7 +205,7 @@ def _inputs(report: Report) -> tuple[Input, ...]:
     first = "prediction" if report.request.model is None else "inputs"
     parts = [(first, PREDICTION, roles.prediction), ("target", roles.target_file, roles.target)]
     if roles.weight is not None:
-        parts.append(("weight", roles.weight[0], (roles.weight[1],) if roles.weight[1] else ()))
+        parts.append(("weight", roles.weight[0], roles.weight_columns))
     return tuple(
         Input(role, report.sources[file].path, report.sources[file].format, columns) for role, file, columns in parts
     )

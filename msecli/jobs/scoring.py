@@ -158,7 +158,7 @@ class _Job:
         self.predictions = self._values("prediction") if self._wants("predictions") else None
         self.nudge: Nudge | None = None
         self.ledger = Ledger()
-        self.notes: dict[tuple[str, str], Note] = {}
+        self.notes: dict[tuple[str, str, str], Note] = {}
         for note in (*roles.notes, *(note for source in sources for note in source.notes)):
             self._note(note)
 
@@ -305,7 +305,10 @@ class _Job:
         """Read both files, match their rows by key, and return these side by side."""
         from msecli.sources.keys import Held, aligned_rows, match
 
-        prediction, target = (Held(stream) for stream in streams)
+        prediction, target = (
+            Held(stream, dict(zip(self.roles.on, names, strict=True)))
+            for stream, names in zip(streams, self.roles.key_columns, strict=True)
+        )
         matched = match(prediction, target, self.roles.on, skip_unmatched=self.request.unmatched == "skip")
         self.ledger.matched = matched
         for note in matched.notes:
@@ -363,12 +366,12 @@ class _Job:
         prediction, target = (_named(self.sources[file].path, columns) for file, columns in sides)
         if self.roles.weight is None:
             return Where(prediction, target)
-        file, column = self.roles.weight
-        return Where(prediction, target, _named(self.sources[file].path, (column,) if column else ()))
+        weights = _named(self.sources[self.roles.weight[0]].path, self.roles.weight_columns)
+        return Where(prediction, target, weights)
 
     def _note(self, note: Note) -> None:
         """Remember a note, adding up those that say the same."""
-        key = (note.code, note.where)
+        key = (note.code, note.where, note.meaning)
         seen = self.notes.get(key)
         self.notes[key] = note if seen is None else replace(note, count=note.count + seen.count)
 

@@ -12,10 +12,10 @@ from msecli.core.exact import FloatArray, IntArray
 from msecli.core.linear import LinearModel, ParameterSums
 from msecli.core.partition import Batches
 from msecli.core.reduction import Reduction
-from msecli.core.state import LossState, Rules
+from msecli.core.state import LossState, RowNumbers, Rules
 from msecli.sources.labels import GroupKey
 from msecli.sources.pairing import Aligned
-from msecli.sources.roles import Roles, chunk_of, groups_of, inputs_of
+from msecli.sources.roles import Roles, chunk_of, groups_of, inputs_of, problem_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +87,33 @@ class Output:
     aligned: Aligned | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of a chunk, the inputs that its predictions are made of, and their numbers in the files."""
+
+    chunk: Chunk
+    inputs: FloatArray | None
+    numbers: RowNumbers | None
+
+
 def work(aligned: Aligned, task: Task) -> Iterator[Output]:
     """Yield the one output of some aligned rows."""
     inputs = None if task.model is None else inputs_of(aligned, task.roles)
     chunk = chunk_of(aligned, task.roles, task.model, inputs)
     if task.nudge is not None:
         chunk = _nudged(chunk, task.nudge)
+    rows = _Rows(chunk, inputs, problem_rows(aligned, task.roles))
     batches, by_batch, by_group = task.batches, None, None
     if batches is not None:
         chunk = replace(chunk, dropped=batches.dropped(aligned.first_row, aligned.rows))
+        rows = replace(rows, chunk=chunk)
         codes, numbers = batches.of(aligned.first_row, aligned.rows)
-        by_batch = _part(task, chunk, inputs, codes, numbers.tolist())
+        by_batch = _part(task, rows, codes, numbers.tolist())
     if task.roles.by:
         codes, keys = groups_of(aligned, task.roles)
-        by_group = _part(task, chunk, inputs, codes, keys)
+        by_group = _part(task, rows, codes, keys)
     yield Output(
-        whole=_part(task, chunk, inputs) if by_batch is by_group is None else None,
+        whole=_part(task, rows) if by_batch is by_group is None else None,
         by_group=by_group,
         by_batch=by_batch,
         losses=_losses(task, chunk),
@@ -123,18 +134,17 @@ def _nudged(chunk: Chunk, nudge: Nudge) -> Chunk:
 
 def _part(
     task: Task,
-    chunk: Chunk,
-    inputs: FloatArray | None,
+    rows: _Rows,
     codes: IntArray | None = None,
     keys: list[GroupKey] | list[int] | None = None,
 ) -> Part:
     """Return the states of a chunk: of its groups, or of all of it as group 0."""
     keys = [0] if keys is None else keys
-    grouped = replace(chunk, group=codes, groups=len(keys))
+    grouped = replace(rows.chunk, group=codes, groups=len(keys))
     parameters = None
-    if task.parameters and task.model is not None and inputs is not None:
-        parameters = ParameterSums.of(grouped, inputs, task.rules, task.model)
-    return Part(LossState.of(grouped, task.rules), keys, parameters)
+    if task.parameters and task.model is not None and rows.inputs is not None:
+        parameters = ParameterSums.of(grouped, rows.inputs, task.rules, task.model)
+    return Part(LossState.of(grouped, task.rules, rows.numbers), keys, parameters)
 
 
 def _losses(task: Task, chunk: Chunk) -> FloatArray | None:

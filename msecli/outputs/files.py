@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from types import TracebackType
@@ -114,7 +113,7 @@ class Staging:
 def _beside(path: str) -> str:
     """Return a new name in the same folder, no longer than names may be."""
     folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name[:NAME_KEPT]}.{secrets.token_hex(4)}")
+    return os.path.join(folder, f".{name[:NAME_KEPT]}.{os.urandom(4).hex()}")
 
 
 def _mode(path: str) -> int:

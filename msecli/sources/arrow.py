@@ -15,11 +15,13 @@ from msecli.core.check import as_float64
 from msecli.core.exact import BoolArray, FloatArray
 from msecli.errors import DataError
 
+TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
 HINTS = (
-    (pa.types.is_nested, "it holds lists or structs; write one number per row"),
-    (pa.types.is_temporal, "dates and times are not numbers"),
-    (lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind), "text is not a number"),
-    (lambda kind: pa.types.is_binary(kind) or pa.types.is_large_binary(kind), "bytes are not numbers"),
+    ((pa.types.is_nested,), "it holds lists or structs; write one number per row"),
+    ((pa.types.is_temporal,), "dates and times are not numbers"),
+    (TEXTS, "text is not a number"),
+    (BYTES, "bytes are not numbers"),
 )
 
 
@@ -47,8 +49,7 @@ def floats(array: pa.Array, what: str) -> tuple[FloatArray, int]:
         For any other type.
     """
     if not is_numeric(array.type):
-        hint = next((hint for check, hint in HINTS if check(array.type)), "it cannot be taken as a number")
-        raise DataError(f"{what}: the column is of type {array.type}: {hint}")
+        raise DataError(f"{what}: the column is of type {array.type}: {_hint(array.type)}")
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     values, rounded = _without_validity(array, what)
@@ -56,6 +57,12 @@ def floats(array: pa.Array, what: str) -> tuple[FloatArray, int]:
         values = values.copy()
         values[~validity(array)] = np.nan
     return values, rounded
+
+
+def _hint(kind: pa.DataType) -> str:
+    if pa.types.is_dictionary(kind):
+        return _hint(kind.value_type)
+    return next((hint for checks, hint in HINTS if any(check(kind) for check in checks)), "it is not a number")
 
 
 def _without_validity(array: pa.Array, what: str) -> tuple[FloatArray, int]:

@@ -261,7 +261,8 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 
 def _inexact(values: FloatArray, text: bytes | memoryview, layout: Layout, column: int, path: str) -> list[Note]:
     """Return notes on cells that float64 cannot hold; only large values can be such, so only they are looked up."""
-    if values.size == 0 or not np.fmax.reduce(np.abs(values)) >= LAST_EXACT_INTEGER:
+    largest = max(np.fmax.reduce(values, initial=0.0), -np.fmin.reduce(values, initial=0.0))
+    if largest < LAST_EXACT_INTEGER:
         return []
     overflowed, rounded = count_inexact(bytes(text), layout.dialect, layout.grammar, column)
     where = f"{path}, column {layout.grammar.names[column]!r}"

@@ -27,8 +27,8 @@ OTHER_BINARY = {b"PK\x03\x04": "a ZIP archive or spreadsheet", b"ARROW1": "an Ar
 PLAIN = frozenset({"utf-8", "utf-8-sig"})
 
 
-def check_text(path: str, head: bytes, *, decoded: bool) -> None:
-    """Refuse the start of a file that is not text in UTF-8, with a guess at what it is.
+def check_magic(path: str, head: bytes) -> None:
+    """Refuse a file whose first bytes are those of a compressed file, or of a kind that no source reads.
 
     Raises
     ------
@@ -39,7 +39,17 @@ def check_text(path: str, head: bytes, *, decoded: bool) -> None:
             raise DataError(f"{path}: the file is compressed with {name}; decompress it first: {command} {path}")
     kind = next((kind for magic, kind in OTHER_BINARY.items() if head.startswith(magic)), None)
     if kind is not None:
-        raise DataError(f"{path}: the file is {kind}, not text; export it as CSV or Parquet")
+        raise DataError(f"{path}: the file is {kind}; export it as CSV, Parquet or NPY")
+
+
+def check_text(path: str, head: bytes, *, decoded: bool) -> None:
+    """Refuse the start of a file that is not text in UTF-8, with a guess at what it is.
+
+    Raises
+    ------
+    DataError
+    """
+    check_magic(path, head)
     mark = next((encoding for mark, encoding in MARKS.items() if head.startswith(mark)), None)
     if mark is not None and not decoded:
         raise DataError(f"{path}: the text is encoded in {mark}; say --encoding {mark}")

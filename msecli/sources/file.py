@@ -158,7 +158,7 @@ def _explained(path: str) -> Iterator[None]:
     except IsADirectoryError as error:
         raise ReadWriteError(f"{path}: this is a folder, not a file") from error
     except FileNotFoundError as error:
-        raise ReadWriteError(f"{path}: no such file{_near(path)}") from error
+        raise ReadWriteError(f"{path or repr(path)}: no such file{_near(path)}") from error
     except OSError as error:
         raise ReadWriteError(f"{path}: cannot read: {error.strerror or error}") from error
 

@@ -6,7 +6,7 @@ key's row is: one look-up for each row, whatever the keys are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from msecli.core.exact import BoolArray, FloatArray, IntArray
-from msecli.errors import DataError
+from msecli.errors import DataError, Problems
 from msecli.sources.base import ROWS_PER_BLOCK, Block, Note
 from msecli.sources.labels import codes_of, missing
 from msecli.sources.pairing import Aligned, Stream, check_labels
@@ -40,9 +40,16 @@ class Matched:
 
 
 class Held:
-    """All the rows of a file, in memory: its numbers and labels, column by column."""
+    """All the rows of a file, in memory: its numbers and labels, column by column.
 
-    def __init__(self, stream: Stream) -> None:
+    Parameters
+    ----------
+    stream : Stream
+    names : mapping of str to str, optional
+        Further names for columns of labels: the name, and the column's name in the file.
+    """
+
+    def __init__(self, stream: Stream, names: Mapping[str, str] | None = None) -> None:
         self.path = stream.path
         blocks = list(iter(stream.next, None))
         if not blocks:
@@ -52,6 +59,7 @@ class Held:
         for name in blocks[0].numbers:
             self.numbers[name] = np.concatenate([block.numbers[name] for block in blocks])
         self.labels = {name: _joined([block.labels[name] for block in blocks]) for name in blocks[0].labels}
+        self.labels |= {name: self.labels[column] for name, column in (names or {}).items()}
 
     def take(self, rows: IntArray) -> Block:
         """Return these rows as a block."""
@@ -83,10 +91,18 @@ def match(prediction: Held, target: Held, on: Sequence[str], *, skip_unmatched: 
     absent = [_any_missing(held, on) for held in (prediction, target)]
     if not skip_unmatched:
         _refuse_missing((prediction, target), on, absent)
-    place = _places(target, on, codes[1], absent[1])
-    _refuse_duplicates(prediction, on, codes[0], absent[0])
+    # One table for both files: a key of either must be within it.
+    size = max(int(side.max(initial=-1)) for side in codes) + 1
+    problems = Problems()
+    with problems.collect():
+        _refuse_duplicates(prediction, on, codes[0], absent[0], _last_rows(codes[0], absent[0], size))
+    place = _last_rows(codes[1], absent[1], size)
+    with problems.collect():
+        _refuse_duplicates(target, on, codes[1], absent[1], place)
+    problems.raise_found()
     position = place[codes[0]]
     position[absent[0]] = -1
+    del place, codes
     unmatched = position < 0
     matched = len(position) - int(np.count_nonzero(unmatched))
     result = Matched(position, int(np.count_nonzero(unmatched)), target.rows - matched, tuple(notes))
@@ -106,7 +122,8 @@ def aligned_rows(prediction: Held, target: Held, matched: Matched, index: Sequen
     rows = np.flatnonzero(matched.position >= 0)
     for start in range(0, len(rows), ROWS_PER_BLOCK):
         chosen = rows[start : start + ROWS_PER_BLOCK]
-        aligned = Aligned(start, (prediction.take(chosen), target.take(matched.position[chosen])))
+        numbers = chosen, matched.position[chosen]
+        aligned = Aligned(start, (prediction.take(numbers[0]), target.take(numbers[1])), numbers)
         check_labels(aligned, (prediction.path, target.path), index)
         yield aligned
 
@@ -138,38 +155,45 @@ def _coded(left: pa.Array, right: pa.Array) -> IntArray:
         if high - low < DENSE * len(keys):
             keys -= low
             return keys
+        return _ranks(keys)
     return codes_of(pa.concat_arrays([left, right]))[0]
+
+
+def _ranks(keys: IntArray) -> IntArray:
+    """Return the rank of every key among the distinct ones; sorting takes half the memory of a table of hashes."""
+    order = np.argsort(keys)
+    ordered = keys[order]
+    new = np.empty(len(keys), dtype=bool)
+    new[0] = False
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    ranks = np.cumsum(new, out=ordered)
+    keys[order] = ranks
+    return keys
 
 
 def _dense(codes: IntArray) -> IntArray:
     return codes_of(pa.array(codes))[0]
 
 
-def _places(held: Held, on: Sequence[str], codes: IntArray, absent: BoolArray) -> IntArray:
-    """Return the row of every code, -1 where there is none."""
-    _refuse_duplicates(held, on, codes, absent)
-    return _last_rows(codes, absent, int(codes.max(initial=-1)) + 1)
-
-
 def _last_rows(codes: IntArray, absent: BoolArray, size: int) -> IntArray:
+    """Return the last row of every code, -1 where there is none."""
     place = np.full(size, -1, dtype=np.int64)
     rows = np.flatnonzero(~absent)
     place[codes[rows]] = rows
     return place
 
 
-def _refuse_duplicates(held: Held, on: Sequence[str], codes: IntArray, absent: BoolArray) -> None:
-    place = _last_rows(codes, absent, int(codes.max(initial=-1)) + 1)
-    rows = np.arange(held.rows)
-    earlier = (place[codes] != rows) & ~absent
-    if not earlier.any():
+def _refuse_duplicates(held: Held, on: Sequence[str], codes: IntArray, absent: BoolArray, place: IntArray) -> None:
+    earlier = np.flatnonzero((place[codes] != np.arange(held.rows)) & ~absent)
+    if not earlier.size:
         return
+    # A key that is there three times has two earlier rows, but is one key.
+    first = np.sort(earlier[np.unique(codes[earlier], return_index=True)[1]])
     examples = ", ".join(
         f"{_key(held, on, row)} (rows {row + 1} and {int(place[codes[row]]) + 1})"
-        for row in np.flatnonzero(earlier)[:SHOWN_KEYS].tolist()
+        for row in first[:SHOWN_KEYS].tolist()
     )
-    count = int(np.count_nonzero(earlier))
-    raise DataError(f"{held.path}: {_many(count, 'key')} of {_names(on)} there more than once: {examples}")
+    raise DataError(f"{held.path}: {_many(len(first), 'key')} of {_names(on)} there more than once: {examples}")
 
 
 def _any_missing(held: Held, on: Sequence[str]) -> BoolArray:

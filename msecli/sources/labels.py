@@ -12,6 +12,9 @@ from msecli.core.exact import BoolArray, IntArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
+INT64_CHARACTERS = 20
+"""The length of -2**63; longer labels are not even tried, as Python refuses to read very many digits."""
+
 GroupKey = tuple[str | None, ...]
 """The labels of a group, one for each column, as text; None where missing."""
 
@@ -63,7 +66,12 @@ def shown_keys(keys: Sequence[GroupKey]) -> list[tuple[Any, ...]]:
 
 
 def _is_whole(label: str | None) -> bool:
-    return label is None or (label.lstrip("-").isdecimal() and str(int(label)) == label)
+    """Tell whether a label is a number as files write it, within the range that every output format can hold."""
+    if label is None:
+        return True
+    if len(label) > INT64_CHARACTERS or not label.removeprefix("-").isdecimal():
+        return False
+    return str(int(label)) == label and -(2**63) <= int(label) < 2**63
 
 
 def _numbers(column: Sequence[str | None]) -> list[int | None]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import math
+import sys
+import textwrap
+import tokenize
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +25,26 @@ from msecli.sources.file import InputFile
 MAGIC = b"\x93NUMPY"
 HEADER_BYTES = 65536
 """Far more than the header of any array of numbers; the format's own limit for safe parsing is 10 000."""
+
+VERSIONS = frozenset({(1, 0), (2, 0), (3, 0)})
+MOST_DIMENSIONS = 64
+"""NumPy's own limit."""
+
+SHOWN_CHARACTERS = 120
+"""How much of a damaged header an error message quotes."""
+
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    SyntaxError,
+    tokenize.TokenError,
+    MemoryError,
+    RecursionError,
+    OverflowError,
+)
+"""What NumPy's parser raises on damaged headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,38 +98,86 @@ class NpySource:
 
 
 def read_layout(file: InputFile) -> Layout:
-    """Return where the numbers lie, with the file's size checked against the shape before anything is allocated."""
+    """Return where the numbers lie, with the file's size checked against the shape before anything is allocated.
+
+    Raises
+    ------
+    DataError
+        If the header is damaged, does not describe numbers, or does not fit the file.
+    """
     stream = io.BytesIO(file.read(HEADER_BYTES, 0))
     try:
         version = npy_format.read_magic(stream)
-        read_header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
-        shape, fortran_order, dtype = read_header(stream)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, OverflowError) as error:
-        raise DataError(f"{file.path}: the NPY header cannot be read ({error}); is the file complete?") from error
-    layout = Layout(stream.tell(), shape, fortran_order, dtype)
-    _check_layout(file, layout)
+        _check_version(file.path, version)
+        layout = _parse_header(stream, version)
+    except UNREADABLE as error:
+        raise DataError(f"{file.path}: the NPY header cannot be read ({_reason(error)}); is it damaged?") from error
+    _check_shape(file.path, layout.shape)
+    _check_type(file.path, layout.dtype)
+    _check_size(file, layout)
     return layout
 
 
-def _check_layout(file: InputFile, layout: Layout) -> None:
-    if any(not isinstance(length, int) or isinstance(length, bool) or length < 0 for length in layout.shape):
-        raise DataError(f"{file.path}: the NPY header gives an impossible shape {layout.shape}")
-    if layout.dtype.hasobject:
-        raise DataError(f"{file.path}: the array holds pickled Python objects; pickled data is never loaded")
-    check_dtype(layout.dtype, file.path)
+def _check_version(path: str, version: tuple[int, int]) -> None:
+    if version not in VERSIONS:
+        found = ".".join(map(str, version))
+        raise DataError(f"{path}: NPY format version {found} is not known; save the array again with numpy.save")
+
+
+def _parse_header(stream: io.BytesIO, version: tuple[int, int]) -> Layout:
+    read_header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+    with warnings.catch_warnings():
+        # NumPy warns that headers of Python 2 are slow to parse, Python of odd escapes in damaged ones.
+        warnings.simplefilter("ignore")
+        shape, fortran_order, dtype = read_header(stream)
+    return Layout(stream.tell(), shape, fortran_order, dtype)
+
+
+def _reason(error: BaseException) -> str:
+    """NumPy's messages quote the whole header, and go on to advise options that are not ours."""
+    first_line = str(error).partition("\n")[0]
+    return textwrap.shorten(first_line, SHOWN_CHARACTERS) or type(error).__name__
+
+
+def _check_shape(path: str, shape: tuple[int, ...]) -> None:
+    if len(shape) > MOST_DIMENSIONS:
+        raise DataError(f"{path}: the NPY header gives a shape of {len(shape)} dimensions; is it damaged?")
+    if any(isinstance(length, bool) or not 0 <= length <= sys.maxsize for length in shape):
+        raise DataError(f"{path}: the NPY header gives an impossible shape {_shown(shape)}; is it damaged?")
+
+
+def _check_type(path: str, dtype: np.dtype[Any]) -> None:
+    if dtype.hasobject:
+        raise DataError(
+            f"{path}: the array holds pickled Python objects; pickled data is never loaded: "
+            "convert it to a numeric dtype and save it again"
+        )
+    check_dtype(dtype, path)
+
+
+def _check_size(file: InputFile, layout: Layout) -> None:
+    shape = _shown(layout.shape)
     expected = layout.offset + math.prod(layout.shape) * layout.dtype.itemsize
     if file.size < expected:
+        needed = expected if expected <= sys.maxsize else f"more than {sys.maxsize}"
         raise DataError(
-            f"{file.path}: truncated: shape {layout.shape} of {layout.dtype} needs {expected} bytes, "
+            f"{file.path}: truncated: shape {shape} of {layout.dtype} needs {needed} bytes, "
             f"the file has {file.size}; is it an incomplete copy?"
         )
     if file.size > expected:
         raise DataError(
-            f"{file.path}: {file.size - expected} bytes follow the array of shape {layout.shape}; "
+            f"{file.path}: {file.size - expected} bytes follow the array of shape {shape}; "
             "is it several arrays in one file?"
         )
     if math.prod(layout.shape) == 0:
-        raise DataError(f"{file.path}: the array of shape {layout.shape} has no elements")
+        raise DataError(f"{file.path}: the array of shape {shape} has no elements; a loss needs at least one")
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    # Python refuses to print integers of thousands of digits, which a header can hold in hexadecimal.
+    if any(abs(length) > sys.maxsize for length in shape):
+        return f"with a length beyond {sys.maxsize}"
+    return textwrap.shorten(str(shape), SHOWN_CHARACTERS)
 
 
 def _columns(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Column, ...] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from msecli.core.exact import IntArray
 from msecli.errors import DataError
 from msecli.sources.base import Block
 from msecli.sources.labels import first_difference
@@ -14,15 +15,33 @@ PAIR_BY_KEY = "; to pair rows by it, run: msecli compute {prediction} {target} -
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """The same rows of every file: the number of the first one, and a block of each file."""
+    """The same rows of every file.
+
+    Parameters
+    ----------
+    first_row : int
+        How many rows were aligned before these.
+    blocks : tuple of Block
+        One of each file.
+    row_numbers : tuple of ndarray of int64, shape (rows,), optional
+        The number of every row in each file, counted from 0; without it they run on from `first_row` in all files.
+    """
 
     first_row: int
     blocks: tuple[Block, ...]
+    row_numbers: tuple[IntArray, ...] | None = None
 
     @property
     def rows(self) -> int:
         """Number of rows."""
         return self.blocks[0].rows
+
+    def place(self, row: int) -> str:
+        """Return where a row is in the first two files, as an error says it."""
+        if self.row_numbers is None:
+            return f"row {self.first_row + row + 1}"
+        ours, theirs = (int(numbers[row]) + 1 for numbers in self.row_numbers[:2])
+        return f"row {ours}" if ours == theirs else f"rows {ours} and {theirs}"
 
 
 class Stream:
@@ -99,6 +118,6 @@ def check_labels(aligned: Aligned, paths: Sequence[str], names: Sequence[str], *
             row, ours, theirs = difference
             hint = advice.format(prediction=paths[0], target=paths[1], name=name or repr(name))
             raise DataError(
-                f"both files carry the column {name!r}, and it disagrees at row {aligned.first_row + row + 1}: "
+                f"both files carry the column {name!r}, and it disagrees at {aligned.place(row)}: "
                 f"{ours!r} in {paths[0]}, {theirs!r} in {paths[1]}{hint}"
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -44,10 +44,13 @@ class ParquetSource:
         self.notes: Sequence[Note] = ()
         if not self.rows:
             raise DataError(f"{file.path}: the table has no rows")
+        _check_groups(file.path, self._metadata)
 
     def parts(self, selection: Selection) -> Iterator[Part]:
         """Yield one part per row group."""
+        leaves = _leaves(self._metadata.schema, frozenset({*selection.numbers, *selection.labels}))
         for group in range(self._metadata.num_row_groups):
+            _check_chunks(self.path, self._metadata.row_group(group), group, leaves)
             yield partial(_read_group, self._file, self._metadata, selection, group)
 
     def verify(self) -> None:
@@ -60,6 +63,34 @@ def _open(file: InputFile, metadata: Any = None) -> pq.ParquetFile:
     return pq.ParquetFile(
         file.named(), metadata=metadata, pre_buffer=False, buffer_size=BUFFER_BYTES, page_checksum_verification=True
     )
+
+
+# The footer has no checksum, but it counts rows three times: in the file, in its row groups and in their columns.
+# The reader stops at whichever count it meets first, so one that is too small would lose rows in silence.
+
+
+def _check_groups(path: str, metadata: Any) -> None:
+    rows = sum(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+    if rows != metadata.num_rows:
+        raise DataError(
+            f"{path}: the Parquet footer counts {metadata.num_rows} rows, but {rows} in its row groups; is it damaged?"
+        )
+
+
+def _leaves(schema: Any, names: frozenset[str]) -> list[int]:
+    """Return which of the file's leaf columns are flat ones of these names: they hold one value per row."""
+    leaves = ((number, schema.column(number)) for number in range(len(schema)))
+    return [number for number, leaf in leaves if leaf.path in names and leaf.max_repetition_level == 0]
+
+
+def _check_chunks(path: str, row_group: Any, group: int, leaves: Iterable[int]) -> None:
+    for leaf in leaves:
+        chunk = row_group.column(leaf)
+        if chunk.num_values != row_group.num_rows:
+            raise DataError(
+                f"{path}, column {chunk.path_in_schema!r}: row group {group} has {row_group.num_rows} rows, but "
+                f"{chunk.num_values} values in this column; is the Parquet footer damaged?"
+            )
 
 
 def _read_group(file: InputFile, metadata: Any, selection: Selection, group: int) -> Iterator[Block]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from msecli.core.exact import IntArray
+from msecli.core.exact import BoolArray, IntArray
 
 QUOTE = b'"'
 LINE_FEED, CARRIAGE_RETURN = 0x0A, 0x0D
@@ -117,11 +117,22 @@ def _first_of_doubled(opened: IntArray, closed: IntArray) -> int:
 
 
 def _stray_text(buffer: bytes, opened: IntArray, closed: IntArray, dialect: Dialect) -> int | None:
-    following = closed[closed + 1 < len(buffer)] + 1
-    marks = np.frombuffer(buffer, dtype=np.uint8)[following]
-    doubled = np.isin(following, opened)
-    stray = ~(doubled | (marks == dialect.delimiter[0]) | (marks == LINE_FEED) | (marks == CARRIAGE_RETURN))
-    return int(following[np.argmax(stray)]) if stray.any() else None
+    following = closed + 1
+    if len(following) and following[-1] == len(buffer):
+        following = following[:-1]
+    fits = _field_marks(dialect.delimiter)[np.frombuffer(buffer, dtype=np.uint8)[following]]
+    # A doubled quote closes, and opens again at once.
+    reopened = opened[1 : len(following) + 1]
+    fits[: len(reopened)] |= reopened == following[: len(reopened)]
+    return None if fits.all() else int(following[np.argmin(fits)])
+
+
+@lru_cache
+def _field_marks(delimiter: bytes) -> BoolArray:
+    """Return which bytes end a field, and so come before the next."""
+    marks = np.zeros(256, dtype=bool)
+    marks[[delimiter[0], LINE_FEED, CARRIAGE_RETURN]] = True
+    return marks
 
 
 def quoted_spans(buffer: bytes, dialect: Dialect) -> tuple[IntArray, IntArray]:
@@ -132,7 +143,7 @@ def quoted_spans(buffer: bytes, dialect: Dialect) -> tuple[IntArray, IntArray]:
     # Taken in turn, quotes open and close: true if each that opens is at the start of a field, or is the second of
     # a doubled quote, which closes and opens again.
     before = data[opened - 1]
-    starts = np.isin(before, [dialect.delimiter[0], LINE_FEED, CARRIAGE_RETURN, QUOTE[0]])
+    starts = _field_marks(dialect.delimiter)[before] | (before == QUOTE[0])
     if len(opened) and opened[0] == 0:
         starts[0] = True
     if starts.all():

@@ -12,9 +12,10 @@ from msecli.core.check import same_item_shape
 from msecli.core.chunk import Chunk
 from msecli.core.exact import FloatArray
 from msecli.core.linear import LinearModel
+from msecli.core.state import RowNumbers
 from msecli.errors import DataError
 from msecli.sources.base import ARRAY, Block, Note, Selection, Source
-from msecli.sources.columns import choose_columns, choose_inputs, locate
+from msecli.sources.columns import Choice, choose_columns, choose_inputs, locate, numeric_columns
 from msecli.sources.labels import GroupKey, group_codes
 from msecli.sources.pairing import Aligned
 
@@ -53,7 +54,7 @@ class Roles:
     weight : Place, optional
         The column of the weights; its name is `ARRAY` for a whole file of them.
     on : tuple of str
-        Keys, in both files.
+        Keys, in both files, as the user named them.
     by : tuple of Place
         Labels of groups.
     index : tuple of str
@@ -68,18 +69,25 @@ class Roles:
     by: tuple[Place, ...]
     index: tuple[str, ...]
     notes: tuple[Note, ...]
+    key_columns: tuple[tuple[str, ...], ...] = ()
+    """The names of the keys in each file, which may have blanks around them."""
+    weight_table: tuple[str, ...] = ()
+    """The columns of a table of weights, one for each column to score; empty where each row has one weight."""
+
+    @property
+    def weight_columns(self) -> tuple[str, ...]:
+        """The columns of the weights; empty for a whole array, or without weights."""
+        single = () if self.weight is None or self.weight[1] == ARRAY else (self.weight[1],)
+        return self.weight_table or single
 
     def selection(self, file: int) -> Selection:
         """Return what to read of a file."""
         numbers = [*(self.prediction if file == PREDICTION else ()), *(self.target if file == self.target_file else ())]
-        numbers += [name for number, name in self._weights() if number == file and name != ARRAY]
+        numbers += self.weight_columns if self.weight is not None and self.weight[0] == file else ()
         labels = [name for number, name in self.by if number == file]
         if file in (PREDICTION, self.target_file):
-            labels += [*self.on, *self.index]
+            labels += [*(self.key_columns[file] if self.key_columns else ()), *self.index]
         return Selection(tuple(dict.fromkeys(numbers)), tuple(dict.fromkeys(labels)))
-
-    def _weights(self) -> tuple[Place, ...]:
-        return () if self.weight is None else (self.weight,)
 
 
 def assign_roles(sources: Sequence[Source], wishes: Wishes, *, weight_file: bool) -> Roles:
@@ -99,22 +107,26 @@ def assign_roles(sources: Sequence[Source], wishes: Wishes, *, weight_file: bool
         If a column is not there, is in two files where one is meant, or no rule says which ones to score.
     """
     tables = sources[: len(sources) - weight_file]
-    weight = _weight(sources, tables, wishes, weight_file=weight_file)
-    on = _keys(tables, wishes.on)
+    weight = _weight(tables, wishes)
+    keys = _keys(tables, wishes.on)
     by, shared = _groups(tables, wishes.by)
-    taken = {*on, *(name for _, name in by)} | ({weight[1]} if weight else set())
+    taken = {name for names in keys for name in names} | {name for _, name in by} | ({weight[1]} if weight else set())
     other = tables[1] if len(tables) > 1 else None
     if wishes.inputs is None:
         choice = choose_columns(tables[0], other, (wishes.prediction, wishes.target), taken)
     else:
         choice = choose_inputs(tables[0], other, (wishes.inputs, wishes.target), taken)
-    index = tuple(dict.fromkeys([*(() if on else choice.index), *shared]))
-    return Roles(choice.prediction, choice.target, len(tables) - 1, weight, on, by, index, choice.notes)
-
-
-def _weight(sources: Sequence[Source], tables: Sequence[Source], wishes: Wishes, *, weight_file: bool) -> Place | None:
+    index = tuple(dict.fromkeys([*(() if keys else choice.index), *shared]))
+    weights: tuple[str, ...] = ()
     if weight_file:
-        return len(sources) - 1, _only_column(sources[-1])
+        weights = _weight_table(sources[-1], choice, item_shape(tables[-1], choice.target))
+        weight = len(sources) - 1, weights[0] if len(weights) == 1 else ARRAY
+    table = weights if len(weights) > 1 else ()
+    by_part = choice.prediction, choice.target, len(tables) - 1
+    return Roles(*by_part, weight, wishes.on, by, index, choice.notes, keys, table)
+
+
+def _weight(tables: Sequence[Source], wishes: Wishes) -> Place | None:
     if wishes.weight is None:
         return None
     found = locate(tables, wishes.weight, "--weight")
@@ -123,25 +135,40 @@ def _weight(sources: Sequence[Source], tables: Sequence[Source], wishes: Wishes,
     return found[0]
 
 
-def _only_column(source: Source) -> str:
-    """Return the column of a file of weights: its only numeric one, or the whole array."""
+def _weight_table(source: Source, choice: Choice, item: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the columns of a file of weights: one, or as many as are scored; empty for a whole array.
+
+    As many columns are paired with those to score by name if they have the same names, else in file order.
+    """
     if source.item is not None:
-        return ARRAY
-    numeric = [column.name for column in source.columns or () if column.numeric]
+        return ()
+    numeric = tuple(column.name for column in source.columns or () if column.numeric)
+    # A row index is no weight beside other columns, but the only column is the weights whatever its name.
     if len(numeric) != 1:
+        numeric = numeric_columns(source)
+    for names in (choice.prediction, choice.target):
+        if sorted(numeric) == sorted(names):
+            return names
+    if len(numeric) != 1 and (len(numeric),) != item:
+        wanted = "one numeric column" + (f", or {item[0]} as the data have" if len(item) == 1 else "")
         raise DataError(
-            f"{source.path}: a file of weights has one numeric column, this one has {len(numeric)}; "
-            "or name a column of the data: --weight COLUMN"
+            f"{source.path}: a file of weights has {wanted}; this one has {len(numeric)}; "
+            "keep only these, or name a column of the data: --weight COLUMN"
         )
-    return numeric[0]
+    return numeric
 
 
-def _keys(tables: Sequence[Source], names: tuple[str, ...]) -> tuple[str, ...]:
+def _keys(tables: Sequence[Source], names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return the names of the key columns in each file; empty without keys."""
+    columns = []
     for name in names:
-        if len(locate(tables, name, "--on")) < len(tables):
-            missing = next(s for s in tables if name not in [column.name for column in s.columns or ()])
+        found = locate(tables, name, "--on")
+        if len(found) < len(tables):
+            there = [number for number, _ in found]
+            missing = next(table for number, table in enumerate(tables) if number not in there)
             raise DataError(f"--on: {missing.path} has no column {name!r}; keys are columns of both files")
-    return names
+        columns.append(tuple(column for _, column in found))
+    return tuple(zip(*columns, strict=True))
 
 
 def _groups(tables: Sequence[Source], names: tuple[str, ...]) -> tuple[tuple[Place, ...], list[str]]:
@@ -168,10 +195,19 @@ def chunk_of(
     target = _values(blocks[roles.target_file], roles.target)
     if prediction.shape != target.shape and same_item_shape(prediction.shape[1:], target.shape[1:]):
         target = target.reshape(prediction.shape)
-    weight = None if roles.weight is None else blocks[roles.weight[0]].numbers[roles.weight[1]]
+    weight = None if roles.weight is None else _values(blocks[roles.weight[0]], roles.weight_columns)
     if weight is not None and weight.ndim > 1 and weight.shape != prediction.shape:
         weight = weight.reshape(-1)
     return Chunk(prediction, target, aligned.first_row, weight)
+
+
+def problem_rows(aligned: Aligned, roles: Roles) -> RowNumbers | None:
+    """Return the number of every row in the file of each part, None where rows are paired by position."""
+    if aligned.row_numbers is None:
+        return None
+    weight = PREDICTION if roles.weight is None else roles.weight[0]
+    files = {"nan_prediction": PREDICTION, "nan_target": roles.target_file, "weight": weight}
+    return {kind: aligned.row_numbers[file] for kind, file in files.items()}
 
 
 def groups_of(aligned: Aligned, roles: Roles) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], list[GroupKey]]:
@@ -217,7 +253,7 @@ def check_items(sources: Sequence[Source], roles: Roles, model: LinearModel | No
     if roles.weight is None:
         return
     weights = sources[roles.weight[0]]
-    item = item_shape(weights, () if roles.weight[1] == ARRAY else (roles.weight[1],))
+    item = item_shape(weights, roles.weight_columns)
     if item not in ((), (1,), items[0]):
         raise DataError(
             f"{weights.path}: rows of weights have shape {item}; they must be one number, or have the shape "

@@ -85,12 +85,6 @@ def test_the_norm_of_zeros_and_of_nothing_is_zero(order: float) -> None:
     assert norm_of(np.empty(0), order) == 0.0
 
 
-@pytest.mark.parametrize("order", [1, 2, 3, INF])
-def test_a_missing_number_is_never_overlooked(order: float) -> None:
-    """Of numbers with a NaN among them no norm is a number; callers that refuse NaN do so before."""
-    assert math.isnan(norm_of(_array([3.0, math.nan, 4.0]), order))
-
-
 @given(VECTORS)
 def test_the_sum_of_absolute_values_is_correctly_rounded(values: list[float]) -> None:
     assert norm_of(_array(values), 1) == _exact_absolute(values)
