@@ -193,6 +193,8 @@ def chunk_from(pred: Any, target: Any, weight: Any, *, align: bool = False) -> C
     prediction, truth = as_array(pred, "prediction"), as_array(target, "target")
     check_shapes(prediction.shape, truth.shape)
     weights = None if weight is None else as_array(aligned(pred, weight, align=align)[1], "weight")
+    if weights is not None and weights.shape == (*prediction.shape[:1], 1):
+        weights = weights.reshape(-1)
     if weights is not None and weights.shape not in (prediction.shape, prediction.shape[:1]):
         raise DataError(
             f"the weights have shape {weights.shape}; they must have that of the prediction, {prediction.shape}, "

@@ -306,6 +306,11 @@ def test_a_gradient_of_omitted_rows_is_that_of_the_others() -> None:
     assert whole.tolist() == [1.0, 0.0, 0.0, 2.0]
 
 
+def test_the_gradient_is_divided_once() -> None:
+    # 49 * (1 / 49) is not 1 in float64.
+    assert mse_loss_grad([24.5] * 49, [0.0] * 49).tolist() == [1.0] * 49
+
+
 def test_the_arguments_are_left_as_they_were() -> None:
     arrays = [np.array(values) for values in (PREDICTION, TARGET, WEIGHT)]
     for array in arrays:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
@@ -172,12 +172,22 @@ def flat_records(document: Document) -> list[dict[str, Any]]:
     entries = [(kind, entry) for name, kind in ENTRY_KINDS.items() for entry in document.get(name, ())]
     if not entries:
         return [_flat(document, document)]
-    records = [{"scope": kind, **entry_label(kind, entry), **_flat(entry, document)} for kind, entry in entries]
-    records.append({"scope": "pooled", **_flat(document, document)})
-    records.append({"scope": "macro", "status": "ok", **document.get("macro", {})})
-    labels = dict.fromkeys(["scope", *(name for kind, entry in entries for name in entry_label(kind, entry))])
-    columns = labels | dict.fromkeys(name for record in records for name in record)
+    flat = [_flat(entry, document) for _, entry in entries]
+    pooled, macro = _flat(document, document), {"status": "ok", **document.get("macro", {})}
+    taken = {"scope", *(name for record in (*flat, pooled, macro) for name in record)}
+    labels = [_free_names(entry_label(kind, entry), taken) for kind, entry in entries]
+    records = [
+        {"scope": kind, **label, **record} for (kind, _), label, record in zip(entries, labels, flat, strict=True)
+    ]
+    records += [{"scope": "pooled", **pooled}, {"scope": "macro", **macro}]
+    columns = dict.fromkeys(["scope", *(name for label in labels for name in label)])
+    columns |= dict.fromkeys(name for record in records for name in record)
     return [columns | record for record in records]
+
+
+def _free_names(label: Mapping[str, Any], taken: Collection[str]) -> dict[str, Any]:
+    """Return labels under names that no other column has."""
+    return {f"{name} (label)" if name in taken else name: value for name, value in label.items()}
 
 
 def entry_label(kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import repeat
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from msecli.outputs.base import Document, Style, Values, flat_records, number_text
 
@@ -15,7 +15,7 @@ def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
     names = [name for name in records[0] if name != "signature"]
     _write_header(stream, names)
     for record in records:
-        _write_row(stream, (number_text(record[name], document["status"]) for name in names))
+        _write_row(stream, (_cell(name, record) for name in names))
     if "signature" in document:
         stream.write(f"\n`{document['signature']}`\n".encode())
 
@@ -27,6 +27,14 @@ def write_values(stream: BinaryIO, document: Document | None, values: Values, st
         labels = zip(*(column.to_pylist() for column in keys), strict=True) if keys else repeat(())
         for label, row in zip(labels, block.tolist(), strict=False):
             _write_row(stream, map(number_text, (*label, *row)))
+
+
+def _cell(name: str, record: Mapping[str, Any]) -> str:
+    """Return what a cell shows: nothing where nothing is, but for a loss that is no number."""
+    value, status = record[name], record.get("status")
+    if value is None:
+        return str(status) if name == "loss" and status in ("nan", "inf") else ""
+    return number_text(value)
 
 
 def _write_header(stream: BinaryIO, names: Iterable[str]) -> None:

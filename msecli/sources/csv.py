@@ -112,9 +112,13 @@ class CsvSource:
         integers = {
             name
             for name, column in labels.items()
-            if self._sample and all(WHOLE.fullmatch(row[column]) for row in self._sample)
+            if self._present(column) and all(WHOLE.fullmatch(cell) for cell in self._present(column))
         }
         return Wanted({name: names.index(name) for name in selection.numbers}, labels, frozenset(integers))
+
+    def _present(self, column: int) -> list[str]:
+        """Return the cells of a column in the sample that are not missing."""
+        return [row[column] for row in self._sample if not self._layout.grammar.is_missing(row[column])]
 
     def _check_cut(self, cut: Cut, buffer: bytes, position: int, *, last: bool) -> None:
         """Refuse a quote that nothing closes, or that closes in the middle of text, and a record too long to be one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -50,8 +50,7 @@ class ParquetSource:
         """Yield one part per row group."""
         leaves = _leaves(self._metadata.schema, frozenset({*selection.numbers, *selection.labels}))
         for group in range(self._metadata.num_row_groups):
-            _check_chunks(self.path, self._metadata.row_group(group), group, leaves)
-            yield partial(_read_group, self._file, self._metadata, selection, group)
+            yield partial(_read_group, self._file, self._metadata, selection, leaves, group)
 
     def verify(self) -> None:
         """Raise `DataError` if the file was changed meanwhile."""
@@ -65,35 +64,26 @@ def _open(file: InputFile, metadata: Any = None) -> pq.ParquetFile:
     )
 
 
-# The footer has no checksum, but it counts rows three times: in the file, in its row groups and in their columns.
-# The reader stops at whichever count it meets first, so one that is too small would lose rows in silence.
-
-
 def _check_groups(path: str, metadata: Any) -> None:
+    # The footer has no checksum, but it counts rows in the file, in its row groups and in their columns.
+    # The reader stops at the smallest count, so a damaged one would lose rows in silence.
     rows = sum(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
     if rows != metadata.num_rows:
         raise DataError(
-            f"{path}: the Parquet footer counts {metadata.num_rows} rows, but {rows} in its row groups; is it damaged?"
+            f"{path}: the Parquet footer counts {metadata.num_rows} rows, but {rows} in its row groups; "
+            "is it damaged? Write the file again"
         )
 
 
-def _leaves(schema: Any, names: frozenset[str]) -> list[int]:
-    """Return which of the file's leaf columns are flat ones of these names: they hold one value per row."""
+def _leaves(schema: Any, names: frozenset[str]) -> tuple[int, ...]:
+    """Return the numbers of the file's columns of these names that hold one value per row."""
     leaves = ((number, schema.column(number)) for number in range(len(schema)))
-    return [number for number, leaf in leaves if leaf.path in names and leaf.max_repetition_level == 0]
+    return tuple(number for number, leaf in leaves if leaf.path in names and leaf.max_repetition_level == 0)
 
 
-def _check_chunks(path: str, row_group: Any, group: int, leaves: Iterable[int]) -> None:
-    for leaf in leaves:
-        chunk = row_group.column(leaf)
-        if chunk.num_values != row_group.num_rows:
-            raise DataError(
-                f"{path}, column {chunk.path_in_schema!r}: row group {group} has {row_group.num_rows} rows, but "
-                f"{chunk.num_values} values in this column; is the Parquet footer damaged?"
-            )
-
-
-def _read_group(file: InputFile, metadata: Any, selection: Selection, group: int) -> Iterator[Block]:
+def _read_group(
+    file: InputFile, metadata: Any, selection: Selection, leaves: Sequence[int], group: int
+) -> Iterator[Block]:
     names = list(dict.fromkeys([*selection.numbers, *selection.labels]))
     rows = 0
     with _explained(file.path), _open(file, metadata) as opened:
@@ -101,12 +91,20 @@ def _read_group(file: InputFile, metadata: Any, selection: Selection, group: int
         for batch in batches:
             rows += batch.num_rows
             yield _block(file.path, batch, selection)
-    expected = metadata.row_group(group).num_rows
-    if rows != expected:
-        raise DataError(
-            f"{file.path}: row group {group} holds {rows} rows, its metadata say {expected}; "
-            "is it an incomplete upload?"
-        )
+    _check_rows(file.path, metadata.row_group(group), leaves, group, rows)
+
+
+def _check_rows(path: str, row_group: Any, leaves: Sequence[int], group: int, rows: int) -> None:
+    """Compare the rows that were read with all counts of them.
+
+    Only once they are read: where a column's metadata are damaged, the reader raises, but pyarrow's accessor of them
+    aborts the process.
+    """
+    for said in (row_group.num_rows, *(row_group.column(leaf).num_values for leaf in leaves)):
+        if said != rows:
+            raise DataError(
+                f"{path}: row group {group} holds {rows} rows, its metadata say {said}; is it an incomplete upload?"
+            )
 
 
 def _block(path: str, batch: pa.RecordBatch, selection: Selection) -> Block:
