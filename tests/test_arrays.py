@@ -221,7 +221,7 @@ def test_an_arrow_table_may_have_columns_of_the_same_name() -> None:
         (pa.array([[1]]), "it holds lists or structs"),
         (pa.array([{"a": 1}]), "it holds lists or structs"),
         (pa.array([dt.date(2020, 1, 1)]), "dates and times are not numbers"),
-        (pa.array(["a"]).dictionary_encode(), "cannot be taken as a number"),
+        (pa.array(["a"]).dictionary_encode(), "text is not a number"),
         (pa.table({"b": ["1"]}), "column 'b'"),
     ],
     ids=lambda values: str(getattr(values, "type", "table"))[:20],

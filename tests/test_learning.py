@@ -309,7 +309,7 @@ def test_missing_parameters_are_refused() -> None:
 def test_linear_models_differentiate_as_in_torch(reduction: str, penalized: bool) -> None:
     torch = pytest.importorskip("torch")
     random = np.random.default_rng(5)
-    x, y, coef, intercept = (torch.tensor(random.normal(size=size)) for size in [(40, 6), (40, 3), (3, 6), 3])
+    x, y, coef, intercept = (torch.tensor(random.normal(size=size)) for size in [(40, 6), (40, 3), (3, 6), (3,)])
     coef[1, 2] = 0.0
     coef.requires_grad_()
     intercept.requires_grad_()
@@ -319,7 +319,7 @@ def test_linear_models_differentiate_as_in_torch(reduction: str, penalized: bool
         for theta in (coef, intercept):
             objective = objective + 0.3 * theta.abs().sum() + 0.2 * theta.square().sum()
     objective.backward()
-    factors = {"l1": 0.3, "l2": 0.2} if penalized else {}
+    factors: dict[str, Any] = {"l1": 0.3, "l2": 0.2} if penalized else {}
     result = linear_loss(x, y, coef, intercept, reduction=reduction, regularize_intercept=True, **factors)
     _close(result.loss, expected.item())
     _close(result.objective, objective.item())
@@ -330,7 +330,7 @@ def test_linear_models_differentiate_as_in_torch(reduction: str, penalized: bool
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_linear_models_differentiate_as_in_numpy(reduction: str) -> None:
     random = np.random.default_rng(6)
-    x, y, coef, intercept = (random.normal(size=size) for size in [(40, 6), (40, 3), (3, 6), 3])
+    x, y, coef, intercept = (random.normal(size=size) for size in [(40, 6), (40, 3), (3, 6), (3,)])
     residual = x @ coef.T + intercept - y
     divisor = {"mean": 120, "sum": 1, "batchmean": 40}[reduction]
     result = linear_loss(x, y, coef, intercept, reduction=reduction)
@@ -428,7 +428,7 @@ def test_series_with_different_indexes_are_refused_unless_aligned() -> None:
         with pytest.raises(DataError, match="align=True"):
             function(LEFT, RIGHT)
     assert mse_loss(LEFT, RIGHT, align=True) == 0.0
-    assert mse_loss_grad(LEFT, RIGHT + [1.0, 0.0, 0.0], align=True, reduction="sum").tolist() == [0.0, 0.0, -2.0]
+    assert mse_loss_grad(LEFT, RIGHT.add([1.0, 0.0, 0.0]), align=True, reduction="sum").tolist() == [0.0, 0.0, -2.0]
     with pytest.raises(DataError, match="align=True"):
         iter_batches(LEFT, RIGHT, 2)
     assert [t.tolist() for _, t in iter_batches(LEFT, RIGHT, 2, align=True)] == [[1.0, 2.0], [3.0]]
@@ -547,7 +547,9 @@ def test_shuffled_batches_hold_every_pair_once() -> None:
 
 def test_the_seed_decides_the_shuffle() -> None:
     def first(seed: int) -> list[float]:
-        values: list[float] = next(iter_batches(np.arange(50.0), np.arange(50.0), 10, shuffle=True, seed=seed))[0].tolist()
+        values: list[float] = next(iter_batches(np.arange(50.0), np.arange(50.0), 10, shuffle=True, seed=seed))[
+            0
+        ].tolist()
         return values
 
     assert first(1) == first(1) != first(2)

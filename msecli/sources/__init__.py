@@ -6,7 +6,7 @@ import difflib
 import os
 from typing import TYPE_CHECKING
 
-from msecli.errors import UsageError
+from msecli.errors import DataError, UsageError
 from msecli.sources.base import Format, Note, Reading, Source
 
 if TYPE_CHECKING:
@@ -78,6 +78,10 @@ def open_source(path: str | os.PathLike[str], reading: Reading | None = None) ->
     format = FORMATS[reading.format] if reading.format else detect(name, start)
     if format.magic and not start.startswith(format.magic):
         check_magic(name, start)
+        raise DataError(
+            f"{name}: this is no file of format {format.name}: it begins with {start[:8]!r}, not with the magic number "
+            f"{format.magic!r}; if it is text, say --input-format csv"
+        )
     source = format.open(file, reading)
     expected = by_suffix(name)
     if reading.format is None and expected is not None and expected.magic != format.magic:

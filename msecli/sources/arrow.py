@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from msecli.core.check import as_float64
+from msecli.core.check import LAST_EXACT_INTEGER, as_float64
 from msecli.core.exact import BoolArray, FloatArray
 from msecli.errors import DataError
 
@@ -109,4 +109,15 @@ def labels(array: pa.Array) -> pa.Array:
         return labels(array.dictionary_decode())
     if pa.types.is_string(kind) or kind in (pa.int64(), pa.uint64()):
         return array
+    if pa.types.is_floating(kind):
+        return _float_labels(array)
     return array.cast(pa.int64() if pa.types.is_integer(kind) else pa.string())
+
+
+def _float_labels(array: pa.Array) -> pa.Array:
+    """Return float labels as the whole numbers they are where pandas met a gap among integers, else as text."""
+    values, _ = floats(array, "labels")
+    present = values[~np.isnan(values)]
+    if np.all((np.abs(present) <= LAST_EXACT_INTEGER) & (present == np.trunc(present))):
+        return pa.array(np.where(np.isnan(values), 0, values).astype(np.int64), mask=np.isnan(values))
+    return array.cast(pa.string())

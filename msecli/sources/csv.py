@@ -15,7 +15,7 @@ import pyarrow.csv as pa_csv
 from msecli.core.check import LAST_EXACT_INTEGER
 from msecli.core.exact import FloatArray
 from msecli.errors import DataError
-from msecli.sources.arrow import floats
+from msecli.sources.arrow import floats, labels
 from msecli.sources.base import Block, Column, Note, Part, Reading, Selection
 from msecli.sources.cells import Grammar, count_inexact, data_records, first_problem, shown
 from msecli.sources.encoding import decoded
@@ -37,6 +37,8 @@ BLANK_LINE = re.compile(rb"(?<![^\r\n])(?:(?<!\r)\n|\r)")
 ODD_INTEGER = re.compile(rb"(?<![\d.eE])[+]?0\d|[+]\d")
 """Integers that are not written the usual way, such as 007, are labels of their own, and so are text."""
 WHOLE = re.compile(r"-?[1-9]\d{0,17}|0", re.ASCII)
+WHOLE_FLOAT = re.compile(r"(-?[1-9]\d{0,14}|0)\.0", re.ASCII)
+"""How pandas writes integers of a column that once had a gap."""
 
 OVERFLOWED = "numbers too large for float64 were read as infinite"
 SKIPPED = "blank lines were skipped"
@@ -108,13 +110,20 @@ class CsvSource:
 
     def _wanted(self, selection: Selection) -> Wanted:
         names = self._layout.grammar.names
-        labels = {name: names.index(name) for name in selection.labels}
-        integers = {
-            name
-            for name, column in labels.items()
-            if self._present(column) and all(WHOLE.fullmatch(cell) for cell in self._present(column))
-        }
-        return Wanted({name: names.index(name) for name in selection.numbers}, labels, frozenset(integers))
+        return Wanted(
+            {name: names.index(name) for name in selection.numbers},
+            {name: names.index(name) for name in selection.labels},
+            {name: self._label_type(names.index(name)) for name in selection.labels},
+        )
+
+    def _label_type(self, column: int) -> pa.DataType:
+        """Return the type as which a label is read, as long as all of a piece can be: text can always."""
+        present = self._present(column)
+        if not present:
+            return pa.string()
+        if all(WHOLE.fullmatch(cell) for cell in present):
+            return pa.int64()
+        return pa.float64() if all(WHOLE_FLOAT.fullmatch(cell) for cell in present) else pa.string()
 
     def _present(self, column: int) -> list[str]:
         """Return the cells of a column in the sample that are not missing."""
@@ -151,11 +160,11 @@ def _sample(head: Head, layout: Layout) -> list[list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The positions of the columns to read as numbers and as labels, and which labels look like integers."""
+    """The positions of the columns to read as numbers and as labels, and the types to try for the labels."""
 
     numbers: dict[str, int]
     labels: dict[str, int]
-    integers: frozenset[str]
+    types: dict[str, pa.DataType]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +200,8 @@ def _read_piece(piece: Piece, buffer: memoryview, layout: Layout, wanted: Wanted
     for name, column in wanted.numbers.items():
         numbers[name], _ = floats(_whole(table.column(str(column))), path)
         notes += _inexact(numbers[name], text, layout, column, path)
-    labels = {name: _whole(table.column(_label(column))) for name, column in wanted.labels.items()}
-    yield Block(table.num_rows, numbers, labels, tuple(notes), work=len(buffer))
+    found = {name: labels(_whole(table.column(_label(column)))) for name, column in wanted.labels.items()}
+    yield Block(table.num_rows, numbers, found, tuple(notes), work=len(buffer))
 
 
 def _table(text: bytes | memoryview, layout: Layout, wanted: Wanted) -> tuple[pa.Table, int]:
@@ -210,8 +219,9 @@ def _table(text: bytes | memoryview, layout: Layout, wanted: Wanted) -> tuple[pa
 
 def _parse(text: bytes | memoryview, layout: Layout, wanted: Wanted, *, blank_rows: bool) -> pa.Table:
     numbers = {str(column): pa.float64() for column in wanted.numbers.values()}
-    whole = wanted.integers if wanted.integers and not ODD_INTEGER.search(text) else frozenset()
-    labels = {str(column): pa.int64() if name in whole else pa.string() for name, column in wanted.labels.items()}
+    labels = {str(column): wanted.types[name] for name, column in wanted.labels.items()}
+    if any(kind != pa.string() for kind in labels.values()) and ODD_INTEGER.search(text):
+        labels = dict.fromkeys(labels, pa.string())
     try:
         if not numbers.keys() & labels.keys():
             table = _parsed(text, layout, numbers | labels, blank_rows=blank_rows)
@@ -224,9 +234,10 @@ def _parse(text: bytes | memoryview, layout: Layout, wanted: Wanted, *, blank_ro
                 table = table.append_column(_label(int(column)), values)
             return table
     except pa.ArrowInvalid:
-        if not whole:
+        if all(kind == pa.string() for kind in labels.values()):
             raise
-        return _parse(text, layout, Wanted(wanted.numbers, wanted.labels, frozenset()), blank_rows=blank_rows)
+        as_text = dict.fromkeys(wanted.types, pa.string())
+        return _parse(text, layout, Wanted(wanted.numbers, wanted.labels, as_text), blank_rows=blank_rows)
     return table.rename_columns([_label(int(name)) if name in labels else name for name in table.column_names])
 
 

@@ -22,7 +22,12 @@ COMPRESSED = {
     b"BZh": ("bzip2", "bzip2 -dc"),
     b"\xfd7zXZ\x00": ("xz", "xz -dc"),
 }
-OTHER_BINARY = {b"PK\x03\x04": "a ZIP archive or spreadsheet", b"ARROW1": "an Arrow file", b"%PDF": "a PDF document"}
+OTHER_BINARY = {
+    b"PK\x03\x04": "a ZIP archive or spreadsheet",
+    b"ARROW1": "an Arrow file",
+    b"PARE": "an encrypted Parquet file",
+    b"%PDF": "a PDF document",
+}
 
 PLAIN = frozenset({"utf-8", "utf-8-sig"})
 

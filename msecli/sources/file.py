@@ -144,8 +144,12 @@ def spooled(path: str, chunks: Iterable[bytes]) -> InputFile:
 def _spool(chunks: Iterable[bytes]) -> BinaryIO:
     # Buffered: an unbuffered write may take only a part, and say so only in what it returns.
     spool = tempfile.TemporaryFile()  # noqa: SIM115 - kept open for as long as the source is used
-    spool.writelines(chunks)
-    spool.flush()
+    try:
+        spool.writelines(chunks)
+        spool.flush()
+    except BaseException:
+        spool.close()
+        raise
     return spool
 
 

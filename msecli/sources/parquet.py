@@ -19,6 +19,12 @@ from msecli.sources.npy import ROUNDED
 MAGIC = b"PAR1"
 BUFFER_BYTES = 1 << 20
 
+TRAILER_BYTES = 8
+"""The footer's length in 4 bytes, and the magic number again."""
+
+INDEX_BYTES = 1 << 20
+"""As much as the indexes of a file may take for a seam before them to be found."""
+
 DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, ValueError, EOFError, MemoryError, OverflowError)
 """What pyarrow raises on damaged files."""
 
@@ -91,7 +97,10 @@ def _read_group(
         for batch in batches:
             rows += batch.num_rows
             yield _block(file.path, batch, selection)
-    _check_rows(file.path, metadata.row_group(group), leaves, group, rows)
+    row_group = metadata.row_group(group)
+    _check_rows(file.path, row_group, leaves, group, rows)
+    if group == metadata.num_row_groups - 1 and metadata.num_columns - 1 in leaves:
+        _check_end(file, row_group.column(metadata.num_columns - 1))
 
 
 def _check_rows(path: str, row_group: Any, leaves: Sequence[int], group: int, rows: int) -> None:
@@ -105,6 +114,26 @@ def _check_rows(path: str, row_group: Any, leaves: Sequence[int], group: int, ro
             raise DataError(
                 f"{path}: row group {group} holds {rows} rows, its metadata say {said}; is it an incomplete upload?"
             )
+
+
+def _check_end(file: InputFile, last: Any) -> None:
+    """Refuse Parquet files joined by `cat`: the last one's footer would describe the first one's pages.
+
+    Behind the last column's pages only indexes may follow, and the footer. In joined files there are also as many
+    bytes as lie before the last file, so that this number says where to look for the seam.
+    """
+    footer = file.size - TRAILER_BYTES - int.from_bytes(file.read(4, file.size - TRAILER_BYTES), "little")
+    pages = min(offset for offset in (last.dictionary_page_offset, last.data_page_offset) if offset)
+    behind = footer - pages - last.total_compressed_size
+    if behind <= 0:
+        return
+    end = behind + len(MAGIC)
+    start = max(0, end - INDEX_BYTES)
+    if MAGIC + MAGIC in file.read(end - start, start):
+        raise DataError(
+            f"{file.path}: several Parquet files were joined into one, which is no Parquet file; "
+            "read them one by one and write one table"
+        )
 
 
 def _block(path: str, batch: pa.RecordBatch, selection: Selection) -> Block:

@@ -34,7 +34,13 @@ RULES = Rules(terms=("squared_error",))
 
 
 def _gradients(
-    model: LinearModel, inputs: Array, target: Array, rules: Rules = RULES, weight: Array | None = None, divisor: int = 1
+    model: LinearModel,
+    inputs: Array,
+    target: Array,
+    rules: Rules = RULES,
+    *,
+    weight: Array | None = None,
+    divisor: int = 1,
 ) -> tuple[Array, Array]:
     chunk = Chunk(model.predict(inputs), target, weight=weight)
     return ParameterSums.of(chunk, inputs, rules, model).gradients(divisor * ONE)

@@ -114,7 +114,7 @@ def test_merged_parts_have_the_norm_of_the_whole(values: list[float], cut: int, 
 
 
 def test_parts_merge_in_any_order() -> None:
-    parts = [[1e200, 3.0], [1e-200], [5e-324, 1e16, 1.0], [-2.0**-400]]
+    parts = [[1e200, 3.0], [1e-200], [5e-324, 1e16, 1.0], [-(2.0**-400)]]
     found = set()
     for order in itertools.permutations(parts):
         sums = NormSums()
