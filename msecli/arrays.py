@@ -34,8 +34,8 @@ def as_array(values: Any, what: str) -> FloatArray:
         return _from_pyarrow(values, what)
     if library == "pandas":
         return _from_pandas(values, what)
-    if isinstance(values, list | tuple) and any(isinstance(value, np.ma.MaskedArray) for value in values):
-        values = np.ma.array(values)
+    if isinstance(values, list | tuple) and _holds_masked(values):
+        values = _masked(values, what)
     if isinstance(values, np.ma.MaskedArray):
         filled, _ = as_float64(np.ma.getdata(values), what)
         return np.where(np.ma.getmaskarray(values), np.nan, filled)
@@ -50,6 +50,19 @@ def as_array(values: Any, what: str) -> FloatArray:
     if array.dtype == object and None in array.reshape(-1).tolist():
         array = np.array([np.nan if value is None else value for value in array.reshape(-1)]).reshape(array.shape)
     return as_float64(array, what)[0]
+
+
+def _holds_masked(values: Any) -> bool:
+    """Tell whether masked arrays are somewhere in nested lists."""
+    nested = isinstance(values, list | tuple)
+    return isinstance(values, np.ma.MaskedArray) or (nested and any(map(_holds_masked, values)))
+
+
+def _masked(values: Any, what: str) -> NDArray[Any]:
+    try:
+        return np.ma.stack([_masked(value, what) if isinstance(value, list | tuple) else value for value in values])
+    except ValueError as error:
+        raise DataError(f"{what}: the values do not form a rectangular array ({error})") from error
 
 
 def _from_sequence(values: Any) -> NDArray[Any]:
@@ -67,23 +80,27 @@ def _from_pyarrow(values: Any, what: str) -> FloatArray:
             for name, column in zip(values.schema.names, values.columns, strict=True)
         ]
         return np.stack(columns, axis=1) if columns else np.empty((values.num_rows, 0))
+    if not isinstance(values, (pa.Array, pa.ChunkedArray)):
+        raise DataError(f"{what}: a pyarrow {type(values).__name__} is not an array")
     chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
     return np.concatenate([np.empty(0), *(floats(chunk, what)[0] for chunk in chunks)])
 
 
 def _from_pandas(values: Any, what: str) -> FloatArray:
+    if not hasattr(values, "ndim"):
+        raise DataError(f"{what}: {values!r} is not an array")
     if values.ndim == 2:
         named = enumerate(values.columns)
         columns = [_from_pandas(values.iloc[:, number], f"{what}, column {name!r}") for number, name in named]
         return np.stack(columns, axis=1) if columns else np.empty((len(values), 0))
     if values.dtype.kind in "biuf" and isinstance(values.dtype, np.dtype):
         return as_float64(values.to_numpy(), what)[0]
-    if getattr(values.dtype, "_is_numeric", False):
+    if getattr(values.dtype, "_is_numeric", False) and values.dtype.kind != "c":
         return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
     raise DataError(f"{what}: dtype {values.dtype} is not a real number; convert it first")
 
 
-def aligned(prediction: Any, target: Any, *, align: bool) -> tuple[Any, Any]:
+def aligned(prediction: Any, target: Any, *, align: bool, columns: bool = True) -> tuple[Any, Any]:
     """Return pandas objects with their labels in the same order, and anything else as it is.
 
     Parameters
@@ -91,6 +108,8 @@ def aligned(prediction: Any, target: Any, *, align: bool) -> tuple[Any, Any]:
     prediction, target
     align : bool
         Put the rows and columns of the target in the order of the prediction's.
+    columns : bool
+        Whether the columns of both mean the same.
 
     Raises
     ------
@@ -104,7 +123,7 @@ def aligned(prediction: Any, target: Any, *, align: bool) -> tuple[Any, Any]:
     if not (isinstance(prediction, tables) and isinstance(target, tables)):
         return prediction, target
     target = _reordered(target, "index", prediction.index, align=align)
-    if prediction.ndim == target.ndim == 2:
+    if columns and prediction.ndim == target.ndim == 2:
         target = _reordered(target, "columns", prediction.columns, align=align)
     return prediction, target
 

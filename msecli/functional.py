@@ -150,7 +150,8 @@ def mse_loss_grad(
     Returns
     -------
     ndarray of float64, in the shape of `pred`
-        2 * w * (pred - target) over the reduction's denominator; exactly 0 for elements that are left out.
+        2 * w * (pred - target) over the reduction's denominator, short of overflow of the two; exactly 0 for elements
+        that are left out.
 
     Raises
     ------
@@ -212,12 +213,15 @@ def rules_from(ignore_index: float | Iterable[float], nan_policy: Policy, nan_pr
         For an unknown policy.
     """
     check_policies(nan_policy, nan_pred)
-    ignore = ignore_index if isinstance(ignore_index, Iterable) else (ignore_index,)
+    try:
+        values = tuple(float(v) for v in (ignore_index if isinstance(ignore_index, Iterable) else (ignore_index,)))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"ignore_index: {ignore_index!r} is neither a number nor several") from error
     return Rules(
         needed_terms((), weighted=weighted),
         nan_target=nan_policy,
         nan_prediction=nan_pred,
-        ignore=tuple(float(value) for value in ignore),
+        ignore=values,
     )
 
 

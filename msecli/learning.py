@@ -133,6 +133,7 @@ def linear_loss(
     l1: float = 0.0,
     l2: float = 0.0,
     regularize_intercept: bool = False,
+    align: bool = False,
 ) -> LinearResult:
     """Return the loss of a linear model's predictions, and the gradients of its parameters.
 
@@ -150,6 +151,8 @@ def linear_loss(
         Factors of the sum of the parameters' absolute values, and of that of their squares.
     regularize_intercept : bool
         Whether the penalties are on the intercept, too.
+    align : bool
+        Pair the rows of pandas objects by their labels; without it different labels are an error.
 
     Returns
     -------
@@ -175,8 +178,9 @@ def linear_loss(
     check_factors(l1, l2)
     chosen = reduction_named(reduction)
     refuse_none(chosen)
+    target, weight = (aligned(inputs, other, align=align, columns=False)[1] for other in (target, weight))
     x = as_array(inputs, "inputs")
-    x = x.reshape(len(x), -1) if x.ndim == 1 else x
+    x = x.reshape(-1, 1) if x.ndim == 1 else x
     model = LinearModel(
         as_array(coef, "coef"), None if intercept is None else np.atleast_1d(as_array(intercept, "intercept"))
     )

@@ -92,6 +92,7 @@ class Score:
             "denominator": self.denominator,
             "rows": asdict(self.rows),
             "elements": asdict(self.elements),
+            **not_finite({"loss": self.loss, **self.metrics}),
         }
 
 
@@ -123,7 +124,11 @@ class Entry:
         more = {"running_mean": finite(self.running_mean)} if self.kind == "batch" else {}
         if self.gradient_norm is not None:
             more["gradient_norm"] = finite(self.gradient_norm)
-        return {self.kind: self.label, **self.score.to_dict(), **more}
+        score = self.score.to_dict()
+        words = not_finite({"running_mean": self.running_mean, "gradient_norm": self.gradient_norm})
+        if words:
+            score["not_finite"] = score.get("not_finite", {}) | words["not_finite"]
+        return {self.kind: self.label, **score, **more}
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,13 +224,24 @@ class Result:
             "rows": score["rows"],
             "elements": score["elements"],
         }
+        more = {f"{name}_penalty": value for name, value in self.penalties.items()}
+        document |= not_finite(
+            {
+                "loss": self.loss,
+                **self.metrics,
+                **more,
+                "objective": self.objective,
+                "gradient_norm": self.gradient_norm,
+            }
+        )
         for name in ("groups", "columns", "batches"):
             if entries := getattr(self, name):
                 document[name] = [entry.to_dict() for entry in entries]
         if self.macro:
             document["macro"] = {name: finite(value) for name, value in self.macro.items()}
         if self.penalties:
-            document |= {"penalties": dict(self.penalties), "objective": finite(self.objective)}
+            penalties = {name: finite(value) for name, value in self.penalties.items()}
+            document |= {"penalties": penalties, "objective": finite(self.objective)}
         if self.gradient_norm is not None:
             document["gradient_norm"] = finite(self.gradient_norm)
         document |= {
@@ -247,6 +263,12 @@ def status(value: float | None) -> str:
     if value is None or math.isfinite(value):
         return "ok"
     return "nan" if math.isnan(value) else "inf"
+
+
+def not_finite(values: Mapping[str, float | None]) -> dict[str, dict[str, str]]:
+    """Return what JSON cannot say of some numbers, by their names: "nan", "inf" or "-inf"; nothing if there is none."""
+    words = {name: repr(value) for name, value in values.items() if value is not None and not math.isfinite(value)}
+    return {"not_finite": words} if words else {}
 
 
 def finite(value: float | None) -> float | None:

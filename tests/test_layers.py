@@ -24,7 +24,7 @@ ALLOWED = {
     "jobs": {"_version", "core", "engines", "errors", "outputs", "result", "sources"},
     "api": {"core", "errors", "functional", "jobs", "outputs", "result", "sources"},
     # The command line lists the members of the tables in its help, and otherwise calls the API or a job.
-    "cli": {"_version", "api", "jobs", "core.metrics", "core.reduction", "errors", "outputs", "sources", "sources.base"},
+    "cli": {"_version", "api", "jobs", "result", "core.metrics", "core.reduction", "errors", "outputs", "sources", "sources.base"},
 }
 
 AT_HOME = {

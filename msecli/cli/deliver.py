@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,6 +17,7 @@ from msecli.outputs import RENDERERS, Renderer, Style, renderer_for
 
 if TYPE_CHECKING:
     from msecli.api import Request, Scored
+    from msecli.result import Warned
 
 VALUE_OPTIONS = {
     "grad": "--grad",
@@ -57,8 +58,7 @@ def deliver(scored: Scored, values: Mapping[str, Any], style: Style) -> None:
     """Write the files, then the result to standard output unless a file takes it."""
     from msecli.api import Staging
 
-    for warning in scored.result.warnings:
-        click.echo(f"Warning: {warning.where}: {warning.meaning} ({warning.count})", err=True)
+    warn(scored.result.warnings)
     with Staging() as staging:
         for name, path in _value_files(values):
             with staging.open(path) as stream:
@@ -101,6 +101,12 @@ def standard_output() -> Iterator[BinaryIO]:
 def _renderer(values: Mapping[str, Any]) -> Renderer:
     """Return the format for standard output."""
     return RENDERERS[values["format"] or ("table" if is_terminal(sys.stdout) else "plain")]
+
+
+def warn(warnings: Iterable[Warned]) -> None:
+    """Tell the warnings of a result."""
+    for warning in warnings:
+        click.echo(f"Warning: {warning.where}: {warning.meaning} ({warning.count})", err=True)
 
 
 def _value_files(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

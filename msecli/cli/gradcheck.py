@@ -11,7 +11,7 @@ from msecli.cli import options
 from msecli.cli.deliver import outputs_from, write_document
 from msecli.cli.grouped import GroupedCommand
 from msecli.cli.progress import ProgressBar
-from msecli.errors import GateError
+from msecli.errors import GateError, UsageError
 
 EXAMPLES = """\b
 Examples:
@@ -48,6 +48,7 @@ def gradcheck(predictions: str, targets: str | None, **values: Any) -> None:
     from msecli import api
     from msecli.jobs.gradcheck import check_gradient
 
+    _check_model_options(values)
     model = api.ModelFiles(values["coef"], values["intercept"]) if values["coef"] else None
     columns = values["inputs"] if model else values["pred"]
     request = options.request_from(values, predictions, targets, prediction_columns=columns, model=model)
@@ -65,3 +66,11 @@ def gradcheck(predictions: str, targets: str | None, **values: Any) -> None:
     if not found.passed:
         error, tolerance = found.max_relative_error, found.tolerance
         raise GateError(f"the largest relative error of the gradient, {error:.3g}, is above {tolerance:.3g}")
+
+
+def _check_model_options(values: dict[str, Any]) -> None:
+    """Refuse options of a model without one, and those of predictions with one."""
+    if values["coef"] is None and (values["intercept"] or values["inputs"]):
+        raise UsageError("--intercept and --inputs are of a model; name its coefficients, too: --coef FILE")
+    if values["coef"] is not None and values["pred"]:
+        raise UsageError("--pred names predictions, but with --coef a model makes them; name its inputs: -x COLUMN")

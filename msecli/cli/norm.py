@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from msecli.cli import options
-from msecli.cli.deliver import outputs_from, write_document
+from msecli.cli.deliver import outputs_from, warn, write_document
 from msecli.cli.grouped import GroupedCommand
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def norm(file: str, other: str | None, **values: Any) -> None:
     from msecli.outputs.files import check_outputs
 
     check_outputs(outputs, request.files, overwrite=values["overwrite"])
-    write_document(norms(request).to_dict(), values, options.style_from(values, os.environ))
+    result = norms(request)
+    warn(result.warnings)
+    write_document(result.to_dict(), values, options.style_from(values, os.environ))
 
 
 def _request(file: str, other: str | None, values: dict[str, Any]) -> NormRequest:

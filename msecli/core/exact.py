@@ -284,7 +284,8 @@ def two_product(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
     a_head, a_tail = _split(a)
     b_head, b_tail = _split(b)
     low = ((a_head * b_head - high) + a_head * b_tail + a_tail * b_head) + a_tail * b_tail
-    return high, np.where(np.isfinite(high), low, 0.0)
+    # Near the ends of the range the parts overflow, and the product is only the rounded one.
+    return high, np.where(np.isfinite(low), low, 0.0)
 
 
 def _split(a: FloatArray) -> tuple[FloatArray, FloatArray]:

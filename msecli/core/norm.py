@@ -43,11 +43,11 @@ class NormSums:
         self._absolute.merge(other._absolute)
         for shift, squares in other._squares.items():
             self._squares[shift].merge(squares)
-        self.largest = max(self.largest, other.largest)
+        self.largest = float(np.maximum(self.largest, other.largest))
 
     def norm(self, order: float) -> float:
         """Return the norm of order 1, 2 or infinity, correctly rounded."""
-        if math.isinf(order) or math.isinf(self.largest):
+        if math.isinf(order) or not math.isfinite(self.largest):
             return self.largest
         return self._absolute.total().value() if order == 1 else self._euclidean()
 
@@ -57,7 +57,7 @@ class NormSums:
         return root(units, ONE << (2 * SHIFT))
 
     def _take(self, size: FloatArray) -> None:
-        self.largest = max(self.largest, float(size.max(initial=0.0)))
+        self.largest = float(np.maximum(self.largest, size.max(initial=0.0)))
         large = size > MODERATE
         small = (size < 1 / MODERATE) & (size != 0)
         finite = np.isfinite(size)
@@ -87,9 +87,9 @@ def power_norm(total: Total, order: float, scale: float) -> float:
 
 
 def norm_of(values: FloatArray, order: float) -> float:
-    """Return the norm of a vector of any shape, without NaN."""
+    """Return the norm of a vector of any shape; nan if one of its elements is."""
     flat = values.reshape(-1)
     sums = NormSums.of(flat)
-    if order in (1, 2) or math.isinf(order) or math.isinf(sums.largest):
+    if order in (1, 2) or math.isinf(order) or not math.isfinite(sums.largest):
         return sums.norm(order)
     return power_norm(power_sum(flat, order, sums.largest).total(), order, sums.largest)

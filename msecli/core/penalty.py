@@ -54,7 +54,11 @@ def penalties_of(parameters: Iterable[FloatArray], l1: float, l2: float) -> Pena
             for part in two_product(flat, flat):
                 squares.add(part)
         absolute.add(np.abs(flat))
-    return Penalties(l1 * absolute.total().value(), l2 * squares.total().value())
+    # A factor of 0 means no penalty, even where the sum is infinite.
+    return Penalties(
+        l1 * absolute.total().value() if l1 else 0.0,
+        l2 * squares.total().value() if l2 else 0.0,
+    )
 
 
 def penalty_gradient(parameters: FloatArray, l1: float, l2: float) -> FloatArray:

@@ -15,8 +15,6 @@ T = TypeVar("T")
 Task = Callable[[], Iterator[T]]
 """Work that yields results one after another."""
 
-SPARE_LANES = 1
-"""Tasks begun beyond one for each job, so that no thread waits for the consumer."""
 RESULTS_PER_LANE = 4
 """Results of one task that may wait: a task with more is paused, and does not hold its thread meanwhile."""
 
@@ -115,22 +113,32 @@ class LocalEngine:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def run(self, tasks: Iterable[Task[T]]) -> Iterator[T]:
-        """Yield the results of all tasks, in the order of the tasks; `tasks` is drawn from as results are taken."""
+        """Yield the results of all tasks, in the order of the tasks; `tasks` is drawn from as results are taken.
+
+        An error of a task, or in drawing one, is raised behind the results of the tasks before it.
+        """
         if self._pool is None:
             for task in tasks:
                 yield from task()
             return
         waiting = iter(tasks)
         lanes: deque[Lane[T]] = deque()
+        failure: Exception | None = None
         while True:
-            while len(lanes) < self.jobs + SPARE_LANES and (due := next(waiting, None)) is not None:
-                lanes.append(Lane(due))
-                lanes[-1].start(self._pool)
+            try:
+                # One more than there are threads, so that none waits for the consumer.
+                while failure is None and len(lanes) <= self.jobs and (due := next(waiting, None)) is not None:
+                    lanes.append(Lane(due))
+                    lanes[-1].start(self._pool)
+            except Exception as error:  # noqa: BLE001 - raised again in its turn
+                failure = error
             if not lanes:
-                return
+                break
             while (result := lanes[0].take(self._pool)) is not None:
                 yield result[0]
             lanes.popleft()
+        if failure is not None:
+            raise failure
 
 
 def available_cores() -> int:

@@ -19,7 +19,7 @@ from msecli.jobs.request import Request
 from msecli.jobs.scoring import Parameters, Progress, exact_sums, read_parameters, run
 from msecli.jobs.work import Nudge
 from msecli.outputs.base import Values
-from msecli.result import SCHEMA
+from msecli.result import SCHEMA, finite, status
 
 RELATIVE_STEP = 2.0**-10
 """The loss is a quadratic of every coordinate, so central differences are exact at any step, short of rounding."""
@@ -46,7 +46,8 @@ class GradCheck:
     @property
     def max_relative_error(self) -> float:
         """The largest relative error."""
-        return max(check.relative_error for check in self.checks)
+        # Python's max would lose a NaN.
+        return float(np.max([check.relative_error for check in self.checks]))
 
     @property
     def passed(self) -> bool:
@@ -57,11 +58,14 @@ class GradCheck:
         """Return the result in the shape of the JSON output."""
         return {
             "schema": SCHEMA,
-            "max_relative_error": self.max_relative_error,
+            "max_relative_error": finite(self.max_relative_error),
             "tolerance": self.tolerance,
             "passed": self.passed,
-            "status": "ok",
-            "checks": [asdict(check) for check in self.checks],
+            "status": status(self.max_relative_error),
+            "checks": [
+                {name: finite(value) if isinstance(value, float) else value for name, value in asdict(check).items()}
+                for check in self.checks
+            ],
             "version": self.version,
         }
 
@@ -176,8 +180,11 @@ def _chosen(size: int, samples: int, random: np.random.Generator) -> list[int]:
 def _check(name: str, analytic: float, reduction: str, sums: Callable[[float], Summary], at: float) -> Check:
     step = RELATIVE_STEP * 2.0 ** math.frexp(max(1.0, abs(at)))[1]
     above, below = sums(step), sums(-step)
+    special = above.sums["squared_error"].special - below.sums["squared_error"].special
     rise = above.sums["squared_error"].units - below.sums["squared_error"].units
     divisor = reduction_named(reduction).divisor(above) * 2 * units_of(step)
-    numeric = ratio(rise * ONE, divisor)
+    numeric = ratio(rise * ONE, divisor) if special == 0 else math.nan
+    if not (math.isfinite(analytic) and math.isfinite(numeric)):
+        return Check(name, analytic, numeric, math.nan)
     largest = max(abs(analytic), abs(numeric))
     return Check(name, analytic, numeric, abs(analytic - numeric) / largest if largest else 0.0)

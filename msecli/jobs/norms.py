@@ -15,7 +15,8 @@ from msecli.core.exact import ExactSum, FloatArray
 from msecli.core.norm import NormSums, power_norm, power_sum
 from msecli.engines.local import LocalEngine
 from msecli.errors import DataError, Problems, UsageError
-from msecli.result import SCHEMA, Input, finite, status
+from msecli.jobs.notes import Notes
+from msecli.result import SCHEMA, Input, Warned, finite, not_finite, status
 from msecli.sources import open_source
 from msecli.sources.base import ARRAY, Block, Reading, Selection, Source
 from msecli.sources.columns import find_columns, numeric_columns
@@ -72,6 +73,7 @@ class NormResult:
     elements: int
     inputs: tuple[Input, ...]
     version: str
+    warnings: tuple[Warned, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output."""
@@ -80,8 +82,10 @@ class NormResult:
             "schema": SCHEMA,
             "norms": {order: finite(value) for order, value in self.norms.items()},
             "status": worst,
+            **not_finite(self.norms),
             "elements": self.elements,
             "inputs": [asdict(item) | {"columns": list(item.columns)} for item in self.inputs],
+            "warnings": [asdict(warning) for warning in self.warnings],
             "version": self.version,
         }
 
@@ -127,7 +131,7 @@ def norms(request: NormRequest) -> NormResult:
         found = {_name(order): _norm(order, sums, vectors, engine) for order in orders}
     for source in sources:
         source.verify()
-    return NormResult(found, vectors.elements, vectors.inputs, __version__)
+    return NormResult(found, vectors.elements, vectors.inputs, __version__, vectors.notes.warned())
 
 
 def _sums(values: FloatArray) -> Iterator[NormSums]:
@@ -159,6 +163,7 @@ class _Vectors:
         self._sources = sources
         self._roles: Roles | None = None
         self.elements = 0
+        self.notes = Notes()
         chosen: tuple[tuple[str, ...], ...]
         if len(sources) > 1:
             self._roles = assign_roles(sources, Wishes(columns, columns), weight_file=False)
@@ -175,6 +180,7 @@ class _Vectors:
     def read(self, engine: LocalEngine) -> Iterator[FloatArray]:
         """Yield the vector, some elements at a time."""
         self.elements = 0
+        self.notes = Notes(note for source in self._sources for note in source.notes)
         first_row = 0
         for rows, values in self._blocks(engine):
             missing = np.isnan(values)
@@ -188,7 +194,8 @@ class _Vectors:
             raise DataError(f"{self._sources[0].path}: there are no rows")
 
     def _blocks(self, engine: LocalEngine) -> Iterator[tuple[int, FloatArray]]:
-        streams = [engine.run(s.parts(wanted)) for s, wanted in zip(self._sources, self._selections, strict=True)]
+        pairs = zip(self._sources, self._selections, strict=True)
+        streams = [self.notes.of(engine.run(source.parts(wanted))) for source, wanted in pairs]
         if self._roles is None:
             for block in streams[PREDICTION]:
                 yield block.rows, _side_by_side(block, self._selections[0].numbers)

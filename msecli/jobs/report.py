@@ -17,7 +17,7 @@ from msecli.core.reduction import Reduction
 from msecli.core.state import Summary
 from msecli.jobs.request import Request
 from msecli.result import Elements, Entry, Input, Result, Rows, Score, Warned, status
-from msecli.sources.base import Note, Source
+from msecli.sources.base import Source
 from msecli.sources.labels import shown_keys, sort_key
 from msecli.sources.pairing import Stream
 from msecli.sources.roles import PREDICTION, Roles
@@ -51,7 +51,7 @@ class Report:
     sources: tuple[Source, ...]
     roles: Roles
     ledger: Ledger
-    notes: tuple[Note, ...]
+    warnings: tuple[Warned, ...]
     columns: Sequence[Summary] | None = None
     groups: Mapping[Hashable, Summary] | None = None
     batches: Partition | None = None
@@ -72,7 +72,7 @@ def make_result(report: Report, summary: Summary) -> Result:
         settings=_settings(report),
         signature=_signature(report, summary),
         version=__version__,
-        warnings=tuple(Warned(note.code, note.where, note.meaning, note.count) for note in report.notes),
+        warnings=report.warnings,
         groups=groups,
         columns=columns,
         batches=batches,
@@ -143,7 +143,8 @@ def _groups(report: Report) -> tuple[Entry, ...]:
 def _columns(report: Report) -> tuple[Entry, ...]:
     if report.columns is None:
         return ()
-    names = report.roles.prediction or tuple(map(str, range(len(report.columns))))
+    named = report.roles.prediction if report.request.model is None else report.roles.target
+    names = named or tuple(map(str, range(len(report.columns))))
     return tuple(_entry(report, "column", name, column) for name, column in zip(names, report.columns, strict=True))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import prod
 
@@ -17,13 +17,14 @@ from msecli.core.state import Rules, Summary
 from msecli.core.verdict import Where, check_usable
 from msecli.engines.local import LocalEngine
 from msecli.errors import Problems
+from msecli.jobs.notes import Notes
 from msecli.jobs.report import Ledger, Report, make_result
 from msecli.jobs.request import Checked, Request, check_request
 from msecli.jobs.work import Nudge, Output, Task, work
 from msecli.outputs.base import Values, item_names
 from msecli.result import Result
 from msecli.sources import open_source
-from msecli.sources.base import Block, Note, Selection, Source
+from msecli.sources.base import Block, Selection, Source
 from msecli.sources.file import check_streams
 from msecli.sources.pairing import Aligned, Stream, align_positions, check_row_counts
 from msecli.sources.roles import PREDICTION, Roles, Wishes, assign_roles, check_items, item_shape
@@ -158,9 +159,7 @@ class _Job:
         self.predictions = self._values("prediction") if self._wants("predictions") else None
         self.nudge: Nudge | None = None
         self.ledger = Ledger()
-        self.notes: dict[tuple[str, str, str], Note] = {}
-        for note in (*roles.notes, *(note for source in sources for note in source.notes)):
-            self._note(note)
+        self.notes = Notes((*roles.notes, *(note for source in sources for note in source.notes)))
 
     def run(self, engine: LocalEngine, progress: Progress) -> None:
         """Read and score everything."""
@@ -197,7 +196,7 @@ class _Job:
             self.sources,
             self.roles,
             self.ledger,
-            tuple(self.notes.values()),
+            self.notes.warned(),
             columns=partition.state.columns() if self._columns_are_named else None,
             groups=self.by_group.summaries() if self.roles.by else None,
             batches=self.by_batch if batched else None,
@@ -311,14 +310,11 @@ class _Job:
         )
         matched = match(prediction, target, self.roles.on, skip_unmatched=self.request.unmatched == "skip")
         self.ledger.matched = matched
-        for note in matched.notes:
-            self._note(note)
+        self.notes.add(matched.notes)
         return aligned_rows(prediction, target, matched, self.roles.index)
 
     def _blocks(self, engine: LocalEngine, number: int, selection: Selection, done: _Done) -> Iterator[Block]:
-        for block in engine.run(self.sources[number].parts(selection)):
-            for note in block.notes:
-                self._note(note)
+        for block in self.notes.of(engine.run(self.sources[number].parts(selection))):
             done.add(number, block.work)
             yield block
 
@@ -368,12 +364,6 @@ class _Job:
             return Where(prediction, target)
         weights = _named(self.sources[self.roles.weight[0]].path, self.roles.weight_columns)
         return Where(prediction, target, weights)
-
-    def _note(self, note: Note) -> None:
-        """Remember a note, adding up those that say the same."""
-        key = (note.code, note.where, note.meaning)
-        seen = self.notes.get(key)
-        self.notes[key] = note if seen is None else replace(note, count=note.count + seen.count)
 
 
 class _Done:

@@ -206,6 +206,12 @@ def numbers_of(scored: Mapping[str, Any]) -> dict[str, Any]:
     return {"loss": scored["loss"], **scored["metrics"], **penalties, **more}
 
 
+def number_texts(scored: Mapping[str, Any]) -> dict[str, str]:
+    """Return the numbers of a document, or of one of its entries, as text; nan where there is no loss."""
+    words = scored.get("not_finite", {})
+    return {name: number_text(value, words.get(name, "nan")) for name, value in numbers_of(scored).items()}
+
+
 def _flat(scored: Mapping[str, Any], document: Document) -> dict[str, Any]:
     numbers = numbers_of(scored)
     return {
@@ -220,10 +226,10 @@ def _flat(scored: Mapping[str, Any], document: Document) -> dict[str, Any]:
     }
 
 
-def number_text(value: Any, status: str = "nan") -> str:
-    """Return the shortest digits that read back to the same float64; nan or inf for None, by the status."""
+def number_text(value: Any, missing: str = "nan") -> str:
+    """Return the shortest digits that read back to the same float64; another word for None."""
     if value is None:
-        return status if status in ("nan", "inf") else "nan"
+        return missing
     return repr(value) if isinstance(value, float) else str(value)
 
 

@@ -12,7 +12,8 @@ def write_npy_result(stream: BinaryIO, document: Document, style: Style) -> None
     import numpy as np
 
     numbers = [document["loss"]] if "loss" in document else list(numbers_of(document).values())
-    array = np.array([float(document["status"]) if number is None else number for number in numbers])
+    word = document["status"] if document["status"] in ("nan", "inf") else "nan"
+    array = np.array([float(word) if number is None else number for number in numbers])
     np.save(stream, array[0] if "loss" in document else array)
 
 

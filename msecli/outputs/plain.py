@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO
 
-from msecli.outputs.base import ENTRY_KINDS, Document, Style, Values, entry_label, number_text, numbers_of
+from msecli.outputs.base import ENTRY_KINDS, Document, Style, Values, entry_label, number_text, number_texts
 
 
 def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
@@ -16,8 +16,7 @@ def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
     if any(name in document for name in ENTRY_KINDS):
         stream.writelines(("\t".join(line) + "\n").encode() for line in _entry_lines(document))
         return
-    numbers = numbers_of(document)
-    texts = {name: number_text(value, document["status"]) for name, value in numbers.items()}
+    texts = number_texts(document)
     if len(texts) == 1:
         stream.writelines(f"{text}\n".encode() for text in texts.values())
     else:
@@ -28,13 +27,9 @@ def _entry_lines(document: Document) -> Iterator[list[str]]:
     for name, kind in ENTRY_KINDS.items():
         for entry in document.get(name, ()):
             label = ",".join("" if text is None else str(text) for text in entry_label(kind, entry).values())
-            yield [label, *_texts(entry)]
-    yield ["pooled", *_texts(document)]
+            yield [label, *number_texts(entry).values()]
+    yield ["pooled", *number_texts(document).values()]
     yield ["macro", *map(number_text, document.get("macro", {}).values())]
-
-
-def _texts(scored: Mapping[str, Any]) -> list[str]:
-    return [number_text(value, scored["status"]) for value in numbers_of(scored).values()]
 
 
 def write_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:

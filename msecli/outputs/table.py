@@ -49,7 +49,7 @@ def _records(document: Document, style: Style) -> Table:
     records = flat_records(document)
     table = Table(*records[0], box=None, pad_edge=False, header_style="bold")
     for record in records:
-        table.add_row(*(rounded(value, style, document["status"]) for value in record.values()))
+        table.add_row(*(rounded(value, style) for value in record.values()))
     return table
 
 
@@ -63,7 +63,7 @@ def _entries(kind: str, entries: Sequence[Document], style: Style) -> Table:
         table.add_column(name.replace("_", " "), justify="right", overflow="fold")
     for entry in entries[:ENTRIES_SHOWN]:
         labels = ["" if label is None else str(label) for label in entry_label(kind, entry).values()]
-        texts = [rounded(number, style, entry["status"]) for number in numbers_of(entry).values()]
+        texts = _texts(entry, style).values()
         table.add_row(*labels, *texts, f"{entry['elements']['used']:,}")
     if len(entries) > ENTRIES_SHOWN:
         table.add_row(f"… {len(entries) - ENTRIES_SHOWN:,} more: use a pipe, --format or -o FILE")
@@ -84,9 +84,14 @@ def write_values(stream: BinaryIO, document: Document | None, values: Values, st
     _print(stream, style, table, *note, *below)
 
 
-def rounded(value: Any, style: Style, status: str = "nan") -> str:
-    """Return a number with the style's significant digits."""
-    return f"{value:.{style.precision}g}" if isinstance(value, float) else number_text(value, status)
+def rounded(value: Any, style: Style, missing: str = "nan") -> str:
+    """Return a number with the style's significant digits; another word for None."""
+    return f"{value:.{style.precision}g}" if isinstance(value, float) else number_text(value, missing)
+
+
+def _texts(scored: Document, style: Style) -> dict[str, str]:
+    words = scored.get("not_finite", {})
+    return {name: rounded(value, style, words.get(name, "nan")) for name, value in numbers_of(scored).items()}
 
 
 def _losses(document: Document, style: Style) -> Table:
@@ -102,7 +107,7 @@ def _losses(document: Document, style: Style) -> Table:
     divided = "" if denominator is None else f"÷ {denominator:,} {'(sum of weights)' if name == 'weights' else name}"
     macro = document.get("macro", {})
     pooled = "pooled " if macro else ""
-    texts = {name: rounded(value, style, document["status"]) for name, value in numbers_of(document).items()}
+    texts = _texts(document, style)
     loss = Text(texts.pop("loss"), style="bold green")
     table.add_row(f"{pooled}loss", loss, f"mse, {document['reduction']} {divided}".rstrip())
     for number, text in texts.items():

@@ -11,16 +11,20 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib import format as npy_format
+from numpy.typing import NDArray
 
 from msecli.core.check import as_float64, check_dtype
 from msecli.core.exact import FloatArray
 from msecli.errors import DataError
 from msecli.sources.base import ARRAY, ROWS_PER_BLOCK, Block, Column, Note, Part, Reading, Selection
 from msecli.sources.file import InputFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MAGIC = b"\x93NUMPY"
 HEADER_BYTES = 65536
@@ -191,7 +195,7 @@ def _read_part(file: InputFile, layout: Layout, selection: Selection, start: int
     stored = _read_rows(file, layout, start, stop)
     values, rounded = as_float64(stored, file.path)
     notes = (Note("rounded_integers", file.path, ROUNDED, rounded),) if rounded else ()
-    yield Block(stop - start, _numbers(values, selection), notes=notes, work=stop - start)
+    yield Block(stop - start, _numbers(values, selection), _labels(stored, selection), notes, work=stop - start)
 
 
 ROUNDED = "integers beyond 2**53 were rounded to the nearest float64"
@@ -201,6 +205,18 @@ def _numbers(values: FloatArray, selection: Selection) -> dict[str, FloatArray]:
     if not selection.numbers:
         return {ARRAY: values}
     return {name: values[:, int(name)] for name in selection.numbers}
+
+
+def _labels(stored: NDArray[Any], selection: Selection) -> dict[str, pa.Array]:
+    """Return columns of a 2-D array as labels: as they are stored, not as float64."""
+    if not selection.labels:
+        return {}
+    import pyarrow as pa
+
+    from msecli.sources.arrow import labels
+
+    native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
+    return {name: labels(pa.array(np.ascontiguousarray(native[:, int(name)]))) for name in selection.labels}
 
 
 def _read_rows(file: InputFile, layout: Layout, start: int, stop: int) -> np.ndarray[Any, np.dtype[Any]]:

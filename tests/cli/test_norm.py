@@ -86,6 +86,7 @@ def test_the_document_names_orders_elements_and_columns(run: Run, tmp_path: Path
         "status": "ok",
         "elements": 4,
         "inputs": [{"role": "vector", "path": str(path), "format": "csv", "columns": ["a", "b"]}],
+        "warnings": [],
     }
 
 

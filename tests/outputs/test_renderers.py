@@ -87,7 +87,7 @@ def test_plain_is_the_bare_number_when_there_are_no_metrics() -> None:
 
 @pytest.mark.parametrize(("status", "text"), [("nan", "nan"), ("inf", "inf")])
 def test_plain_prints_what_json_cannot_say(status: str, text: str) -> None:
-    document = DOCUMENT | {"metrics": {}, "loss": None, "status": status}
+    document = DOCUMENT | {"metrics": {}, "loss": None, "status": status, "not_finite": {"loss": text}}
     assert _result("plain", document) == f"{text}\n".encode()
 
 
