@@ -20,6 +20,7 @@ SHOWN = 40
 """Characters of a cell or line that an error shows."""
 
 HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"#\s.*"), "if this is a comment, say --comment '#'"),
     (re.compile(r"[+-]?\d*,\d+"), "is it a decimal comma? say --decimal ,"),
     (re.compile(r"[+-]?\d{1,3}([,'_ ]\d{3})+(\.\d+)?"), "remove the thousands separators"),
     (re.compile(r"[+-]?\d[\d_]*(\.\d+)?"), "remove the underscores"),

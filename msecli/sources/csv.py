@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 
 import numpy as np
@@ -34,8 +34,6 @@ MISSING = ("", "NA", "N/A", "null", "NULL")
 
 BLANK_LINE = re.compile(rb"(?<![^\r\n])(?:(?<!\r)\n|\r)")
 """A line end at the start of a line; a line feed behind a carriage return belongs to it."""
-ODD_INTEGER = re.compile(rb"(?<![\d.eE])[+]?0\d|[+]\d")
-"""Integers that are not written the usual way, such as 007, are labels of their own, and so are text."""
 WHOLE = re.compile(r"-?[1-9]\d{0,17}|0", re.ASCII)
 WHOLE_FLOAT = re.compile(r"(-?[1-9]\d{0,14}|0)\.0", re.ASCII)
 """How pandas writes integers of a column that once had a gap."""
@@ -220,7 +218,7 @@ def _table(text: bytes | memoryview, layout: Layout, wanted: Wanted) -> tuple[pa
 def _parse(text: bytes | memoryview, layout: Layout, wanted: Wanted, *, blank_rows: bool) -> pa.Table:
     numbers = {str(column): pa.float64() for column in wanted.numbers.values()}
     labels = {str(column): wanted.types[name] for name, column in wanted.labels.items()}
-    if any(kind != pa.string() for kind in labels.values()) and ODD_INTEGER.search(text):
+    if any(kind != pa.string() for kind in labels.values()) and _odd_integer(layout.dialect.delimiter).search(text):
         labels = dict.fromkeys(labels, pa.string())
     try:
         if not numbers.keys() & labels.keys():
@@ -239,6 +237,13 @@ def _parse(text: bytes | memoryview, layout: Layout, wanted: Wanted, *, blank_ro
         as_text = dict.fromkeys(wanted.types, pa.string())
         return _parse(text, layout, Wanted(wanted.numbers, wanted.labels, as_text), blank_rows=blank_rows)
     return table.rename_columns([_label(int(name)) if name in labels else name for name in table.column_names])
+
+
+@lru_cache
+def _odd_integer(delimiter: bytes) -> re.Pattern[bytes]:
+    """Return what finds integers not written the usual way, such as 007: they are labels of their own, and so text."""
+    ends = re.escape(delimiter) + rb'\r\n"'
+    return re.compile(rb"(?<![^" + ends + rb"])(?:[+]|-?0(?=\d)|-0)\d*(?![^" + ends + rb"])")
 
 
 def _label(column: int) -> str:
