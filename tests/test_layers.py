@@ -24,7 +24,18 @@ ALLOWED = {
     "jobs": {"_version", "core", "engines", "errors", "outputs", "result", "sources"},
     "api": {"core", "errors", "functional", "jobs", "outputs", "result", "sources"},
     # The command line lists the members of the tables in its help, and otherwise calls the API or a job.
-    "cli": {"_version", "api", "jobs", "result", "core.metrics", "core.reduction", "errors", "outputs", "sources", "sources.base"},
+    "cli": {
+        "_version",
+        "api",
+        "jobs",
+        "result",
+        "core.metrics",
+        "core.reduction",
+        "errors",
+        "outputs",
+        "sources",
+        "sources.base",
+    },
 }
 
 AT_HOME = {
@@ -34,7 +45,7 @@ AT_HOME = {
     "pyarrow": {"arrays", "sources", "outputs"},
 }
 
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name not in {"__main__.py"} and path.parent != PACKAGE)
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main__.py" and path.parent != PACKAGE)
 MODULES += [path for path in sorted(PACKAGE.glob("*.py")) if path.stem not in {"__init__", "__main__"}]
 
 

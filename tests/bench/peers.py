@@ -33,7 +33,7 @@ def _is_parquet(file: str) -> bool:
 
 def pandas_sklearn(*files: str) -> float:
     """Read with pandas and score with scikit-learn."""
-    from sklearn.metrics import mean_squared_error  # type: ignore[import-untyped]
+    from sklearn.metrics import mean_squared_error
 
     frames = [_pandas(file, columns) for file, columns in _wanted(files)]
     return float(mean_squared_error(frames[-1]["target"], frames[0]["pred"]))

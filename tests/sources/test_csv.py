@@ -178,7 +178,9 @@ def strictly(text: str) -> Cells | None:
     except csv.Error:
         return None
     kept = [row for row in rows if row]
-    if not kept or any(len(row) != 2 or not (row[0] in MISSING or NUMBER.fullmatch(row[0].strip(" \t"))) for row in kept):
+    if not kept or any(
+        len(row) != 2 or not (row[0] in MISSING or NUMBER.fullmatch(row[0].strip(" \t"))) for row in kept
+    ):
         return None
     return by_csv_module(text, wide=True)
 
