@@ -499,10 +499,14 @@ def outcome(*paths: Path, **options: Any) -> Any:
         return str(error)
 
 
-@settings(deadline=None, max_examples=60)
+STRANGE = ["1", "7", "007", "07", "-7", "-0", "+7", " 7", "7 ", "0x7", "1_0", "1e0", "7.0", "x", "9" * 25]
+"""Cells some of which a reader of integers might take for others."""
+
+
+@settings(deadline=None, max_examples=100)
 @given(
-    st.lists(st.tuples(st.sampled_from(["1", "7", "007", "07", "-7", "x", "7.0"]), st.integers(0, 9)), min_size=1),
-    st.integers(95, 130),
+    st.lists(st.tuples(st.sampled_from(STRANGE), st.integers(0, 9)), min_size=1, max_size=6),
+    st.sampled_from([1, 99, 105]),
     st.sampled_from([1, 2, 5]),
 )
 def test_blocks_do_not_change_what_a_label_is(
@@ -519,6 +523,42 @@ def test_blocks_do_not_change_what_a_label_is(
     for label, value in zip(labels, values, strict=True):
         expected[label] = expected.get(label, 0.0) + value * value
     assert {str(entry.label["g"]): entry.score.loss for entry in whole.groups} == expected
+
+
+def labels_of(path: Path, block: int) -> list[tuple[str, float | None]]:
+    with blocks_of(block):
+        result = msecli.score(path, by="g", reduction="sum")
+    return [(str(entry.label["g"]), entry.score.loss) for entry in result.groups]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.sampled_from(["1.0", "7.0", "1.5", "1.50", "007.0", "7", "1e0", "-0.0", "x", ""]), min_size=1),
+    st.sampled_from([0, 1, 99, 105]),
+    st.sampled_from([1, 2, 5]),
+)
+def test_blocks_do_not_change_labels_that_were_kept_as_floats(
+    folder: Path, tail: list[str], ordinary: int, block: int
+) -> None:
+    labels = [*(f"{row % 9}.0" for row in range(ordinary)), *tail]
+    columns = {"g": labels, "pred": range(len(labels)), "target": [0] * len(labels)}
+    path = write(folder / "x.csv", columns)
+    assert labels_of(path, block) == labels_of(path, 100_000)
+
+
+FLOATS = st.sampled_from([1.0, 7.0, 1.5, -0.0, 0.0, 1e15, 123456789012345.0, 1e17, -(2.0**53), 1e300, math.inf])
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(FLOATS | st.none(), min_size=1, max_size=12), st.sampled_from([1, 2, 3]), st.sampled_from([1, 2, 5]))
+def test_blocks_do_not_change_float_labels_of_parquet(
+    folder: Path, labels: list[float | None], group_rows: int, block: int
+) -> None:
+    table = {"g": pa.array(labels, pa.float64()), "pred": list(range(len(labels))), "target": [0] * len(labels)}
+    one, many = folder / "one.parquet", folder / "many.parquet"
+    pq.write_table(pa.table(table), one)
+    pq.write_table(pa.table(table), many, row_group_size=group_rows)
+    assert labels_of(many, block) == labels_of(one, 100_000)
 
 
 @settings(deadline=None)

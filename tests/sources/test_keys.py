@@ -355,6 +355,17 @@ def test_a_missing_key_among_numbers_does_not_make_them_text(run: Run, tmp_path:
     assert (ran.out, ran.err) == ("0.0\n", "")
 
 
+@pytest.mark.parametrize("other", ["1e-05", "1e+16", "+1", "05", "2024-01-05", '"a, 007"'])
+def test_what_other_columns_hold_does_not_make_keys_text(run: Run, tmp_path: Path, other: str) -> None:
+    number = other if other[0] in "1+0" else "0"
+    (tmp_path / "p.csv").write_text(f"id,v,note\n3,{number},{other}\n1,2,x\n")
+    pq.write_table(pa.table({"id": [1, 3], "v": [2.0, float(number)]}), tmp_path / "t.parquet")
+    grad = tmp_path / "g.parquet"
+    ran = run("compute", tmp_path / "p.csv", tmp_path / "t.parquet", "--on", "id", "--grad", grad)
+    assert (ran.out, ran.err) == ("0.0\n", "")
+    assert pq.read_table(grad)["id"].to_pylist() == [3, 1]
+
+
 @pytest.mark.parametrize("header", [("v", " id"), ("id ", "v")], ids=["before", "after"])
 def test_blanks_around_the_name_of_a_key_do_not_matter(run: Run, tmp_path: Path, header: tuple[str, str]) -> None:
     """As for every other column that is named."""
