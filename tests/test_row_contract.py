@@ -475,6 +475,17 @@ def test_arrays_pair_by_a_column_of_keys_too(run: Run, tmp_path: Path, suffix: s
         assert (ran.code, ran.out) == (0, "3.0\n")
 
 
+@pytest.mark.parametrize("role", ["on", "by", "weight"])
+def test_columns_of_arrays_with_another_part_are_not_scored(run: Run, tmp_path: Path, role: str) -> None:
+    """The design: columns named by -w, --by, --on are no candidates."""
+    data = {"0": [10, 20, 30], "1": [7, 8, 9]}
+    prediction = write(tmp_path / "p.npy", data | ({"2": [1, 2, 3]} if role != "weight" else {}))
+    target = write(tmp_path / "t.npy", {"0": [10, 20, 33], "1": [7, 8, 9], "2": [1, 2, 3]})
+    document = scored(run, prediction, target, **{role: "2"}, reduction="sum")
+    assert document["elements"]["total"] == 6
+    assert document["loss"] == (27.0 if role == "weight" else 9.0)
+
+
 def test_the_diabetes_files_pair_by_their_id(run: Run, sample_data: Path) -> None:
     files = sample_data / "diabetes_forest_shuffled.parquet", sample_data / "diabetes_target.csv"
     # 3321.273615510306 to pandas, which rounds at every addition; the correctly rounded mean is its neighbour.

@@ -125,7 +125,7 @@ class Scenario:
     drop_last: bool
     reduction: str
     extra: tuple[int, int]
-    random: Random
+    disorder: int
 
     @property
     def arguments(self) -> list[str]:
@@ -185,33 +185,34 @@ SCENARIOS = st.builds(
     st.booleans(),
     st.sampled_from(["mean", "sum", "batchmean"]),
     st.tuples(st.integers(0, 3), st.integers(0, 3)),
-    st.randoms(use_true_random=False),
+    st.integers(0, 999),
 )
 
 
 def write_scenario(folder: Path, scenario: Scenario, suffixes: tuple[str, str]) -> tuple[list[Path], list[int]]:
     """Write both files, and return them with the key of every row: rows without a partner stand between the others."""
+    random = Random(scenario.disorder)  # noqa: S311 - an order, not a secret
     count, (more, others) = len(scenario.rows), scenario.extra
-    keys = scenario.random.sample(range(1000), count)
+    keys = random.sample(range(1000), count)
     prediction: list[tuple[int, Row]] = list(zip(keys, scenario.rows, strict=True))
     target = prediction.copy()
     if scenario.keyed:
         stranger = Row((5.0, 5.0), (9.0, 9.0), 1.0, "a")
         for number in range(more):
-            prediction.insert(scenario.random.randint(0, count), (2000 + number, stranger))
+            prediction.insert(random.randint(0, count), (2000 + number, stranger))
         target += [(3000 + number, stranger) for number in range(others)]
-        scenario.random.shuffle(target)
+        random.shuffle(target)
     sides = ({"key": [key for key, _ in prediction]}, {"key": [key for key, _ in target]})
     columns: list[dict[str, Any]] = [dict(side) for side in sides]
     for number, name in enumerate("ab"[: scenario.columns]):
         columns[0][name] = [row.prediction[number] for _, row in prediction]
         columns[1][name] = [row.target[number] for _, row in target]
-    side, rows = scenario.random.choice([(0, prediction), (1, target)])
+    side, rows = random.choice([(0, prediction), (1, target)])
     columns[side]["w"] = [row.weight for _, row in rows]
     columns[1 - side]["g"] = [row.label for _, row in (target if side == 0 else prediction)]
     files = [folder / f"{name}.{suffix}" for name, suffix in zip("pt", suffixes, strict=True)]
     for path, table in zip(files, columns, strict=True):
-        write(path, table, group_rows=scenario.random.choice([1, 2, 1000]))
+        write(path, table, group_rows=random.choice([1, 2, 1000]))
     return files, keys
 
 
@@ -226,7 +227,7 @@ def command(folder: Path, *arguments: object) -> tuple[int, Any]:
     return code, json.loads(path.read_text()) if path.exists() else None
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=200, report_multiple_bugs=False)
 @given(SCENARIOS, st.tuples(TABLES, TABLES), BLOCKS, JOBS)
 def test_every_combination_is_what_fractions_say(
     folder: Path, scenario: Scenario, suffixes: tuple[str, str], block: int, jobs: int
@@ -509,6 +510,10 @@ STRANGE = ["1", "7", "007", "07", "-7", "-0", "+7", " 7", "7 ", "0x7", "1_0", "1
     st.sampled_from([1, 99, 105]),
     st.sampled_from([1, 2, 5]),
 )
+@example([(" 7", 1)], 105, 1)
+@example([("7 ", 1)], 105, 1)
+@example([("0x7", 1)], 105, 1)
+@example([("007", 1), ("x", 1)], 105, 1)
 def test_blocks_do_not_change_what_a_label_is(
     folder: Path, tail: list[tuple[str, int]], ordinary: int, block: int
 ) -> None:
@@ -546,7 +551,7 @@ def test_blocks_do_not_change_labels_that_were_kept_as_floats(
     assert labels_of(path, block) == labels_of(path, 100_000)
 
 
-FLOATS = st.sampled_from([1.0, 7.0, 1.5, -0.0, 0.0, 1e15, 123456789012345.0, 1e17, -(2.0**53), 1e300, math.inf])
+FLOATS = st.sampled_from([NAN, 1.0, 7.0, 1.5, -0.0, 0.0, 1e15, 123456789012345.0, 1e17, -(2.0**53), 1e300, math.inf])
 
 
 @settings(deadline=None, max_examples=100)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from msecli.core.check import LAST_EXACT_INTEGER, as_float64
+from msecli.core.check import as_float64
 from msecli.core.exact import BoolArray, FloatArray
 from msecli.errors import DataError
 
@@ -115,9 +115,6 @@ def labels(array: pa.Array) -> pa.Array:
 
 
 def _float_labels(array: pa.Array) -> pa.Array:
-    """Return float labels as the whole numbers they are where pandas met a gap among integers, else as text."""
+    """Return float labels as text, value by value: the shortest digits, as pandas writes them to text files."""
     values, _ = floats(array, "labels")
-    present = values[~np.isnan(values)]
-    if np.all((np.abs(present) <= LAST_EXACT_INTEGER) & (present == np.trunc(present))):
-        return pa.array(np.where(np.isnan(values), 0, values).astype(np.int64), mask=np.isnan(values))
-    return array.cast(pa.string())
+    return pa.array([None if value != value else repr(value) for value in values.tolist()], pa.string())  # noqa: PLR0124

@@ -54,7 +54,8 @@ class _Side:
     @property
     def is_array(self) -> bool:
         """Whether this is an array to be taken whole."""
-        return self.source.item is not None and not self.named
+        whole = len(self.candidates) == len(self.source.columns or ())
+        return self.source.item is not None and not self.named and whole
 
 
 def choose_columns(

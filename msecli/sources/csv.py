@@ -35,8 +35,6 @@ MISSING = ("", "NA", "N/A", "null", "NULL")
 BLANK_LINE = re.compile(rb"(?<![^\r\n])(?:(?<!\r)\n|\r)")
 """A line end at the start of a line; a line feed behind a carriage return belongs to it."""
 WHOLE = re.compile(r"-?[1-9]\d{0,17}|0", re.ASCII)
-WHOLE_FLOAT = re.compile(r"(-?[1-9]\d{0,14}|0)\.0", re.ASCII)
-"""How pandas writes integers of a column that once had a gap."""
 
 OVERFLOWED = "numbers too large for float64 were read as infinite"
 SKIPPED = "blank lines were skipped"
@@ -117,11 +115,7 @@ class CsvSource:
     def _label_type(self, column: int) -> pa.DataType:
         """Return the type as which a label is read, as long as all of a piece can be: text can always."""
         present = self._present(column)
-        if not present:
-            return pa.string()
-        if all(WHOLE.fullmatch(cell) for cell in present):
-            return pa.int64()
-        return pa.float64() if all(WHOLE_FLOAT.fullmatch(cell) for cell in present) else pa.string()
+        return pa.int64() if present and all(WHOLE.fullmatch(cell) for cell in present) else pa.string()
 
     def _present(self, column: int) -> list[str]:
         """Return the cells of a column in the sample that are not missing."""
@@ -198,7 +192,10 @@ def _read_piece(piece: Piece, buffer: memoryview, layout: Layout, wanted: Wanted
     for name, column in wanted.numbers.items():
         numbers[name], _ = floats(_whole(table.column(str(column))), path)
         notes += _inexact(numbers[name], text, layout, column, path)
-    found = {name: labels(_whole(table.column(_label(column)))) for name, column in wanted.labels.items()}
+    found = {
+        name: _canonical(labels(_whole(table.column(_label(column)))), wanted.types[name])
+        for name, column in wanted.labels.items()
+    }
     yield Block(table.num_rows, numbers, found, tuple(notes), work=len(buffer))
 
 
@@ -241,9 +238,21 @@ def _parse(text: bytes | memoryview, layout: Layout, wanted: Wanted, *, blank_ro
 
 @lru_cache
 def _odd_integer(delimiter: bytes) -> re.Pattern[bytes]:
-    """Return what finds integers not written the usual way, such as 007: they are labels of their own, and so text."""
+    """Return what finds integers that may not be written the usual way, such as 007: these are text of their own."""
     ends = re.escape(delimiter) + rb'\r\n"'
-    return re.compile(rb"(?<![^" + ends + rb"])(?:[+]|-?0(?=\d)|-0)\d*(?![^" + ends + rb"])")
+    starts = rb"(?<![^" + ends + rb"])(?:[ \t+]|-?0[\dxX]|-0(?![.\d]))"
+    return re.compile(starts + rb"|\d[ \t]+(?![^" + ends + rb"])")
+
+
+def _canonical(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return labels read as text as the integers they are, if all of them are written the usual way."""
+    if column.type == kind:
+        return column
+    try:
+        numbers = column.cast(kind)
+    except pa.ArrowInvalid:
+        return column
+    return numbers if numbers.cast(pa.string()).equals(column) else column
 
 
 def _label(column: int) -> str:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import msecli
 from msecli.errors import DataError
-from msecli.sources import keys
+from msecli.sources import keys as keys_module
 from msecli.sources.base import Block
 from msecli.sources.keys import Held, Matched, aligned_rows, match
 from msecli.sources.pairing import Stream
@@ -249,7 +249,7 @@ def test_a_file_without_rows_is_refused() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])
 def test_rows_come_in_the_order_of_the_prediction_in_blocks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(keys, "ROWS_PER_BLOCK", size)
+    monkeypatch.setattr(keys_module, "ROWS_PER_BLOCK", size)
     prediction, target = held({"id": [3, 9, 1, 2]}, blocks=3), held({"id": [1, 2, 3, 8]}, "t.csv", blocks=2)
     found = match(prediction, target, ["id"], skip_unmatched=True)
     aligned = list(aligned_rows(prediction, target, found))
@@ -353,6 +353,24 @@ def test_a_missing_key_among_numbers_does_not_make_them_text(run: Run, tmp_path:
     target = write(tmp_path / "t.csv", {"id": [2, 1, 3], "v": [2.0, 1.0, 3.0]})
     ran = run("compute", prediction, target, "--on", "id", "--unmatched", "skip")
     assert (ran.out, ran.err) == ("0.0\n", "")
+
+
+@pytest.mark.parametrize("suffix", ["npy", "parquet"])
+@pytest.mark.parametrize("keys", [[1.0, 2.0, np.nan], [1.5, 2.0, np.nan]], ids=["whole", "fractions"])
+def test_not_a_number_is_a_missing_key_and_a_missing_label(
+    run: Run, tmp_path: Path, suffix: str, keys: list[float]
+) -> None:
+    path = tmp_path / f"x.{suffix}"
+    if suffix == "npy":
+        np.save(path, np.column_stack([keys, [1.0, 2.0, 3.0]]))
+    else:
+        pq.write_table(pa.table({"0": pa.array(keys, from_pandas=False), "1": [1.0, 2.0, 3.0]}), path)
+    names = "-p", "1", "-t", "1"
+    ran = run("compute", path, path, *names, "--on", "0")
+    assert ran.code == 3
+    assert "1 row without a key in '0', the first in row 3" in ran.err
+    grouped = run("compute", path, *names, "--by", "0", "--format", "json")
+    assert [group["group"]["0"] is None for group in json.loads(grouped.out)["groups"]] == [False, False, True]
 
 
 @pytest.mark.parametrize("other", ["1e-05", "1e+16", "+1", "05", "2024-01-05", '"a, 007"'])
