@@ -175,7 +175,23 @@ class LossState:
     def summaries(self) -> list[Summary]:
         """Return the summary of every group."""
         totals = self._totals()
-        return [self._summary([group], totals) for group in range(self.groups)]
+        if self.rules.columns > 1:
+            return [self._summary([group], totals) for group in range(self.groups)]
+        # There may be millions of groups: plain lists are far faster to index than arrays.
+        counts = {name: values[: self.groups, 0].tolist() for name, values in self._counts.items()}
+        rows, rows_used = self._rows.tolist(), self._rows_used.tolist()
+        largest = self._largest[:, 0].tolist()
+        return [
+            Summary(
+                {term: values[group] for term, values in totals.items()},
+                {name: values[group] for name, values in counts.items()},
+                rows[group],
+                rows_used[group],
+                largest[group],
+                self.weighted,
+            )
+            for group in range(self.groups)
+        ]
 
     def columns(self) -> list[Summary]:
         """Return the summary of every column, over all groups."""
