@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 SCHEMA = "msecli/1"
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(NamedTuple):
     """The ledger in rows; a row is used when one of its elements is."""
 
     prediction: int
@@ -27,8 +26,7 @@ class Rows:
     used: int
 
 
-@dataclass(frozen=True, slots=True)
-class Elements:
+class Elements(NamedTuple):
     """The ledger in elements; an ignored one is not looked at further, one missing on both sides counts in both."""
 
     total: int
@@ -39,8 +37,7 @@ class Elements:
     infinite: int
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """A file that was read, and the columns taken from it (none for a nameless array)."""
 
     role: str
@@ -90,8 +87,8 @@ class Score:
             "status": self.status,
             "metrics": {name: finite(value) for name, value in self.metrics.items()},
             "denominator": self.denominator,
-            "rows": asdict(self.rows),
-            "elements": asdict(self.elements),
+            "rows": self.rows._asdict(),
+            "elements": self.elements._asdict(),
             **not_finite({"loss": self.loss, **self.metrics}),
         }
 
@@ -245,7 +242,7 @@ class Result:
         if self.gradient_norm is not None:
             document["gradient_norm"] = finite(self.gradient_norm)
         document |= {
-            "inputs": [asdict(item) | {"columns": list(item.columns)} for item in self.inputs],
+            "inputs": [item._asdict() | {"columns": list(item.columns)} for item in self.inputs],
             "settings": dict(self.settings),
             "signature": self.signature,
             "warnings": [asdict(warning) for warning in self.warnings],

@@ -11,6 +11,8 @@ import pytest
 import msecli
 
 LIBRARIES = ("click", "numpy", "pandas", "pyarrow", "pyarrow.csv", "pyarrow.parquet", "pyarrow.dataset", "rich")
+UNUSED = ("concurrent.futures", "csv", "decimal", "difflib", "fractions", "json", "logging", "shutil", "tempfile")
+"""Modules of the standard library that only some runs need, and that cost a millisecond each, or more."""
 
 PROBE = """
 import sys
@@ -23,8 +25,8 @@ print(*sorted(set({libraries!r}) & set(sys.modules)), file=sys.stderr)
 """
 
 
-def _loaded(*arguments: str) -> set[str]:
-    probe = PROBE.format(libraries=LIBRARIES)
+def _loaded(*arguments: str, libraries: tuple[str, ...] = LIBRARIES) -> set[str]:
+    probe = PROBE.format(libraries=libraries)
     ran = subprocess.run([sys.executable, "-c", probe, *arguments], capture_output=True, text=True, check=True)
     return set(ran.stderr.split())
 
@@ -53,6 +55,14 @@ def test_a_run_loads_only_what_its_formats_need(
 def test_parquet_does_not_load_pandas(sample_data: Path) -> None:
     loaded = _loaded("compute", str(sample_data / "diabetes_scores.parquet"), "-p", "ridge", "-t", "target")
     assert loaded == {"click", "numpy", "pyarrow", "pyarrow.parquet"}
+
+
+def test_a_plain_run_loads_no_module_that_it_does_not_use(sample_data: Path) -> None:
+    files = [str(sample_data / name) for name in ("digits_pca16.npy", "digits_target.npy")]
+    # What NumPy and Click load by themselves is theirs to choose.
+    code = "import sys, click, numpy; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert _loaded("compute", *files, libraries=UNUSED) <= set(loaded)
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

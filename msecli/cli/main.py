@@ -7,7 +7,6 @@ import errno
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
@@ -72,6 +71,8 @@ def guarded(run: Callable[[], int]) -> int:
     except OSError as error:
         return _output_failed(error)
     except Exception:  # noqa: BLE001 - the boundary: what arrives here is a bug, and is shown whole
+        import traceback
+
         traceback.print_exc()
         return _tell("this is a bug in msecli; please report it with the lines above", EXIT_BUG)
 

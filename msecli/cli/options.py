@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -382,7 +381,7 @@ def style_from(values: Mapping[str, Any], environment: Mapping[str, str]) -> Sty
     """Return how tables look here; NO_COLOR, FORCE_COLOR and TERM=dumb are honoured."""
     forced = bool(environment.get("FORCE_COLOR"))
     color = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
-    return Style(values["precision"], shutil.get_terminal_size().columns, color, forced or is_terminal(sys.stdout))
+    return Style(values["precision"], None, color, forced or is_terminal(sys.stdout))
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msecli.errors import UsageError
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from msecli.core.exact import Total
     from msecli.core.state import Summary
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(NamedTuple):
     """One metric: its name, what it means, the sums it needs, and its value.
 
     `terms` that begin with "plain_" are without weights whether or not the rows have them. `largest` asks for the
@@ -43,6 +42,8 @@ def _r2(s: Summary) -> float:
 
     The sum of squares about the mean is sum(w * t * t) - sum(w * t)**2 / sum(w), in exact fractions.
     """
+    from fractions import Fraction
+
     columns = [column for column in (s.columns or (s,)) if column.used]
     specials = [c.sums[term].special for c in columns for term in ("squared_error", "target", "squared_target")]
     if any(specials):
@@ -57,6 +58,8 @@ def _r2(s: Summary) -> float:
 
 
 def _squares_about_mean(s: Summary) -> Fraction:
+    from fractions import Fraction
+
     from msecli.core.exact import ONE
 
     if s.divisor == 0:

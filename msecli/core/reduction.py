@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msecli.errors import UsageError
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from msecli.core.state import Summary
 
 
-@dataclass(frozen=True, slots=True)
-class Reduction:
+class Reduction(NamedTuple):
     """A reduction of the per-element losses to one number.
 
     `divisor` gives the denominator in units of 2**-1074; `unit` says what it counts, None where nothing is divided.

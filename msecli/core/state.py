@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -29,8 +28,7 @@ RowNumbers = Mapping[str, IntArray]
 """For each kind of problem the number of every row of a chunk in the file where such a problem would be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """What a state keeps of a chunk, and which elements count.
 
     Parameters
@@ -56,16 +54,14 @@ class Rules:
     ignore: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """Which elements of a piece are used (None: all of them), and which are left out for what reason."""
 
     used: BoolArray | None
     masks: dict[str, BoolArray]
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """The exact sums and counts of a cell, or of all cells together; what a metric is computed from."""
 
     sums: dict[str, Total]
@@ -222,7 +218,7 @@ class LossState:
         width = self.rules.columns
         columns = [self._cell(groups, column, totals) for column in range(width)]
         whole = combined(columns) if width > 1 else columns[0]
-        return replace(whole, rows_used=int(self._rows_used[groups].sum()), columns=tuple(columns) if width > 1 else ())
+        return whole._replace(rows_used=int(self._rows_used[groups].sum()), columns=tuple(columns) if width > 1 else ())
 
     def _cell(self, groups: Sequence[int], column: int, totals: dict[str, list[Total]]) -> Summary:
         width = self.rules.columns

@@ -7,7 +7,7 @@ one quantity without rounding: x * y is the sum of the two arrays of `two_produc
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,7 @@ from msecli.core.loss import squared_error
 from msecli.core.workspace import scratch
 
 
-@dataclass(frozen=True, slots=True)
-class Elements:
+class Elements(NamedTuple):
     """The used elements of a piece, flat: all arrays of shape (n,)."""
 
     residual: FloatArray

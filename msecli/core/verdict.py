@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from msecli.core.state import LossState, Summary
 from msecli.errors import DataError
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
+class Where(NamedTuple):
     """How errors name the prediction, the target and the weights."""
 
     prediction: str = "prediction"

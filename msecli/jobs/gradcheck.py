@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -101,9 +101,9 @@ def check_gradient(
         raise UsageError(f"tolerance: {tolerance} is not at least 0")
     random = np.random.default_rng(seed)
     if request.model is None:
-        checks = _check_predictions(replace(request, gradient=True), samples, random, progress)
+        checks = _check_predictions(request._replace(gradient=True), samples, random, progress)
     else:
-        wanted = replace(request, model=replace(request.model, gradients=True), gradient=False)
+        wanted = request._replace(model=request.model._replace(gradients=True), gradient=False)
         checks = _check_parameters(wanted, samples, random, progress)
     return GradCheck(tuple(checks), tolerance)
 
@@ -114,7 +114,7 @@ def _check_predictions(
     gradient = run(request, progress).values["grad"]
     width = len(gradient.names)
     chosen = _chosen(gradient.rows * width, samples, random)
-    plain, parameters = replace(request, gradient=False), Parameters(None, ())
+    plain, parameters = request._replace(gradient=False), Parameters(None, ())
     analytic = _picked(gradient, chosen)
     checks = []
     for coordinate, derivative in zip(chosen, analytic, strict=True):
@@ -142,7 +142,7 @@ def _picked(values: Values, chosen: list[int]) -> list[float]:
 def _check_parameters(
     request: Request, samples: int, random: np.random.Generator, progress: Progress | None
 ) -> list[Check]:
-    scored = run(replace(request, penalty=replace(request.penalty, l1=0.0, l2=0.0)), progress)
+    scored = run(request._replace(penalty=request.penalty._replace(l1=0.0, l2=0.0)), progress)
     parameters = read_parameters(request)
     model = parameters.model
     if model is None:
@@ -153,7 +153,7 @@ def _check_parameters(
         analytic.append(scored.values["grad_intercept"].array())
         theta.append(model.intercept.reshape(-1))
     derivatives, values = np.concatenate(analytic), np.concatenate(theta)
-    plain = replace(request, model=replace(request.model, gradients=False) if request.model else None)
+    plain = request._replace(model=request.model._replace(gradients=False) if request.model else None)
     checks = []
     for coordinate in _chosen(values.size, samples, random):
 

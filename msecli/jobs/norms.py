@@ -84,7 +84,7 @@ class NormResult:
             "status": worst,
             **not_finite(self.norms),
             "elements": self.elements,
-            "inputs": [asdict(item) | {"columns": list(item.columns)} for item in self.inputs],
+            "inputs": [item._asdict() | {"columns": list(item.columns)} for item in self.inputs],
             "warnings": [asdict(warning) for warning in self.warnings],
             "version": self.version,
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msecli._version import __version__
 from msecli.core.exact import ONE, FloatArray, Total, ratio
@@ -41,8 +41,7 @@ class Ledger:
     dropped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """All that a result is made from, besides the summary of all rows."""
 
     request: Request

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from msecli.core.metrics import Metric, metric_named
 from msecli.core.penalty import check_factors
@@ -14,8 +14,7 @@ from msecli.sources.base import Reading
 UNMATCHED = ("error", "skip")
 
 
-@dataclass(frozen=True, slots=True)
-class Batching:
+class Batching(NamedTuple):
     """Mini-batches of rows.
 
     Parameters
@@ -33,8 +32,7 @@ class Batching:
     drop_last: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFiles:
+class ModelFiles(NamedTuple):
     """A linear model that makes the predictions, and what is wanted of it.
 
     Parameters
@@ -61,8 +59,7 @@ class ModelFiles:
     regularize_intercept: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PenaltyRequest:
+class PenaltyRequest(NamedTuple):
     """Penalties to add to the loss.
 
     Parameters
@@ -78,8 +75,7 @@ class PenaltyRequest:
     params: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What to score, and how.
 
     Parameters
@@ -121,13 +117,13 @@ class Request:
     target: str | None = None
     prediction_columns: tuple[str, ...] = ()
     target_columns: tuple[str, ...] = ()
-    reading: Reading = field(default_factory=Reading)
+    reading: Reading = Reading()
     on: tuple[str, ...] = ()
     unmatched: str = "error"
     weight: str | None = None
     weight_file: str | None = None
     by: tuple[str, ...] = ()
-    batching: Batching = field(default_factory=Batching)
+    batching: Batching = Batching()
     axes: tuple[int, ...] = ()
     reduction: str = "mean"
     metrics: tuple[str, ...] = ()
@@ -136,7 +132,7 @@ class Request:
     nan_pred: Policy = "raise"
     gradient: bool = False
     model: ModelFiles | None = None
-    penalty: PenaltyRequest = field(default_factory=PenaltyRequest)
+    penalty: PenaltyRequest = PenaltyRequest()
     jobs: int | None = None
 
     @property
@@ -161,8 +157,7 @@ class Request:
         return self.weight is not None or self.weight_file is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """The members of the tables that a request names."""
 
     reduction: Reduction

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from math import prod
+from typing import NamedTuple
 
 from msecli.core.axes import kept_axes, losses_of_items
 from msecli.core.exact import ONE, FloatArray, ratio
@@ -34,8 +34,7 @@ Progress = Callable[[float], None]
 """Called with the part of the work that is done, from 0 to 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(NamedTuple):
     """A result, with the values that were asked for.
 
     Parameters
@@ -53,8 +52,7 @@ class Scored:
     values: Mapping[str, Values]
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
+class Parameters(NamedTuple):
     """What was read before the data: the model, and the arrays that penalties are on."""
 
     model: LinearModel | None

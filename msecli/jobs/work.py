@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from msecli.core.axes import losses_of_rows
 from msecli.core.chunk import Chunk
@@ -18,8 +18,7 @@ from msecli.sources.pairing import Aligned
 from msecli.sources.roles import Roles, chunk_of, groups_of, inputs_of, problem_rows
 
 
-@dataclass(frozen=True, slots=True)
-class Nudge:
+class Nudge(NamedTuple):
     """A change of one element of the predictions: its row, its number in the row, and what is added to it."""
 
     row: int
@@ -27,8 +26,7 @@ class Nudge:
     step: float
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """What to make of every chunk.
 
     Parameters
@@ -65,8 +63,7 @@ class Task:
     nudge: Nudge | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """The states of a chunk's groups, with the keys of these groups."""
 
     state: LossState
@@ -74,8 +71,7 @@ class Part:
     parameters: ParameterSums | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """What one chunk leaves behind."""
 
     whole: Part | None
@@ -87,8 +83,7 @@ class Output:
     aligned: Aligned | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
+class _Rows(NamedTuple):
     """The rows of a chunk, the inputs that its predictions are made of, and their numbers in the files."""
 
     chunk: Chunk
@@ -105,8 +100,8 @@ def work(aligned: Aligned, task: Task) -> Iterator[Output]:
     rows = _Rows(chunk, inputs, problem_rows(aligned, task.roles))
     batches, by_batch, by_group = task.batches, None, None
     if batches is not None:
-        chunk = replace(chunk, dropped=batches.dropped(aligned.first_row, aligned.rows))
-        rows = replace(rows, chunk=chunk)
+        chunk = chunk._replace(dropped=batches.dropped(aligned.first_row, aligned.rows))
+        rows = rows._replace(chunk=chunk)
         codes, numbers = batches.of(aligned.first_row, aligned.rows)
         by_batch = _part(task, rows, codes, numbers.tolist())
     if task.roles.by:
@@ -129,7 +124,7 @@ def _nudged(chunk: Chunk, nudge: Nudge) -> Chunk:
         return chunk
     prediction = chunk.prediction.copy()
     prediction.reshape(chunk.rows, -1)[row, nudge.element] += nudge.step
-    return replace(chunk, prediction=prediction)
+    return chunk._replace(prediction=prediction)
 
 
 def _part(
@@ -140,7 +135,7 @@ def _part(
 ) -> Part:
     """Return the states of a chunk: of its groups, or of all of it as group 0."""
     keys = [0] if keys is None else keys
-    grouped = replace(rows.chunk, group=codes, groups=len(keys))
+    grouped = rows.chunk._replace(group=codes, groups=len(keys))
     parameters = None
     if task.parameters and task.model is not None and rows.inputs is not None:
         parameters = ParameterSums.of(grouped, rows.inputs, task.rules, task.model)
@@ -149,5 +144,5 @@ def _part(
 
 def _losses(task: Task, chunk: Chunk) -> FloatArray | None:
     if task.row_axes is not None:
-        return losses_of_rows(chunk, replace(task.rules, columns=1), task.row_axes, task.reduction)
+        return losses_of_rows(chunk, task.rules._replace(columns=1), task.row_axes, task.reduction)
     return element_losses(chunk, task.rules) if task.losses else None

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from msecli.errors import ReadWriteError
 
@@ -22,12 +20,11 @@ Document = Mapping[str, Any]
 BLOCK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How the table format looks: significant digits, width in characters, and whether the terminal has colours."""
+class Style(NamedTuple):
+    """How the table format looks: significant digits, width in characters (None: the terminal's), and its colours."""
 
     precision: int = 6
-    width: int = 80
+    width: int | None = 80
     color: bool = False
     terminal: bool = False
 
@@ -44,6 +41,8 @@ class Values:
     """
 
     def __init__(self, item: tuple[int, ...], names: tuple[str, ...]) -> None:
+        import tempfile
+
         self.item = item
         self.names = names
         self.rows = 0
@@ -129,8 +128,7 @@ def _chunked(arrays: list[pa.Array]) -> pa.ChunkedArray:
     return pa.chunked_array(arrays)
 
 
-@dataclass(frozen=True, slots=True)
-class Renderer:
+class Renderer(NamedTuple):
     """A line of the `RENDERERS` table: how a result, and how values per element, are written to a stream.
 
     `binary` formats are for files only.

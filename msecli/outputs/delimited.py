@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,6 +18,8 @@ def result_writer(delimiter: str) -> Callable[[BinaryIO, Document, Style], None]
     """Return the function that writes a result with a delimiter: a header and a line."""
 
     def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
+        import csv
+
         records = flat_records(document)
         text = io.StringIO()
         writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
@@ -48,6 +49,8 @@ def write_columns(
     header: bool,
 ) -> None:
     """Write rows of keys and numbers; NaN is an empty cell under a header, and the word nan without one."""
+    import csv
+
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 

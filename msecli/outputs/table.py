@@ -139,12 +139,13 @@ def _present(counts: dict[str, int], words: dict[str, str]) -> list[tuple[str, s
 
 
 def _print(stream: BinaryIO, style: Style, *parts: Any) -> None:
+    import shutil
+
     from rich.console import Console
 
     text = io.StringIO()
-    console = Console(
-        file=text, width=style.width, force_terminal=style.terminal, no_color=not style.color, highlight=False
-    )
+    width = style.width or shutil.get_terminal_size().columns
+    console = Console(file=text, width=width, force_terminal=style.terminal, no_color=not style.color, highlight=False)
     for number, part in enumerate(parts):
         if number:
             console.print()

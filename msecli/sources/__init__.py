@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from typing import TYPE_CHECKING
 
@@ -109,6 +108,8 @@ def by_suffix(name: str) -> Format | None:
 def _check_name(format: str | None) -> None:
     if format is None or format in FORMATS:
         return
+    import difflib
+
     near = difflib.get_close_matches(format, FORMATS, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise UsageError(f"--input-format: {format!r} is not one of {', '.join(FORMATS)}{hint}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,8 +23,7 @@ ARRAY = ""
 """The name under which a block holds the values of a nameless array."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column of a table: its name, what it holds in the words of an error message, and whether it is numeric."""
 
     name: str
@@ -31,8 +31,7 @@ class Column:
     numeric: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """What to read of a source: columns as numbers, and columns as labels that are only ever compared.
 
     An empty `numbers` means the whole nameless array.
@@ -52,8 +51,7 @@ class Note:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """Consecutive rows of a source.
 
     Parameters
@@ -70,7 +68,7 @@ class Block:
 
     rows: int
     numbers: Mapping[str, FloatArray]
-    labels: Mapping[str, pa.Array] = field(default_factory=dict)
+    labels: Mapping[str, pa.Array] = MappingProxyType({})
     notes: tuple[Note, ...] = ()
     work: int = 0
 
@@ -125,8 +123,7 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """How files are to be read, where they do not say it themselves.
 
     Parameters
@@ -157,8 +154,7 @@ class Reading:
     comment: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """A line of the `FORMATS` table.
 
     `open` opens a file of the format; `magic` is what such files begin with, None for text.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from typing import NamedTuple
 
 from msecli.sources.records import Dialect, Record, records
 
@@ -19,23 +18,22 @@ COMMENT_MARKS = ("#", "%", "//")
 SHOWN = 40
 """Characters of a cell or line that an error shows."""
 
-HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"#\s.*"), "if this is a comment, say --comment '#'"),
-    (re.compile(r"[+-]?\d*,\d+"), "is it a decimal comma? say --decimal ,"),
-    (re.compile(r"[+-]?\d{1,3}([,'_ ]\d{3})+(\.\d+)?"), "remove the thousands separators"),
-    (re.compile(r"[+-]?\d[\d_]*(\.\d+)?"), "remove the underscores"),
-    (re.compile(r"[+-]?[\d.,]+\s*%"), "a percentage: remove the % and divide by 100"),
-    (re.compile(r"[$€£¥]\s*[\d.,]+|[\d.,]+\s*[$€£¥]"), "remove the currency sign"),
-    (re.compile(r"[+-]?[\d.]+[dD][+-]?\d+"), "a Fortran exponent: write e instead of d"),
-    (re.compile(r"0[xX][0-9a-fA-F]+"), "a hexadecimal number: write it in decimal"),
-    (re.compile(r"true|false|yes|no", re.IGNORECASE), "a truth value: write 1 and 0"),
-    (re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\d{1,2}:\d{2}.*"), "a date or time is not a number"),
-    (re.compile(r"(none|null|n/?a|nil|missing|unknown|[-.?*#]+).*", re.IGNORECASE), ""),
+HINTS = (
+    (r"#\s.*", "if this is a comment, say --comment '#'"),
+    (r"[+-]?\d*,\d+", "is it a decimal comma? say --decimal ,"),
+    (r"[+-]?\d{1,3}([,'_ ]\d{3})+(\.\d+)?", "remove the thousands separators"),
+    (r"[+-]?\d[\d_]*(\.\d+)?", "remove the underscores"),
+    (r"[+-]?[\d.,]+\s*%", "a percentage: remove the % and divide by 100"),
+    (r"[$€£¥]\s*[\d.,]+|[\d.,]+\s*[$€£¥]", "remove the currency sign"),
+    (r"[+-]?[\d.]+[dD][+-]?\d+", "a Fortran exponent: write e instead of d"),
+    (r"0[xX][0-9a-fA-F]+", "a hexadecimal number: write it in decimal"),
+    (r"(?i:true|false|yes|no)", "a truth value: write 1 and 0"),
+    (r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\d{1,2}:\d{2}.*", "a date or time is not a number"),
+    (r"(?i:(none|null|n/?a|nil|missing|unknown|[-.?*#]+).*)", ""),
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Grammar:
+class Grammar(NamedTuple):
     """How cells are read as numbers: the column names, the decimal mark, what means missing."""
 
     names: tuple[str, ...] = ()
@@ -129,13 +127,15 @@ def cell_hint(cell: str) -> str:
     if strange is not None and strange not in "€£¥":
         return f"; it holds the character U+{ord(strange):04X}"
     for pattern, hint in HINTS:
-        if pattern.fullmatch(text):
+        if re.fullmatch(pattern, text):
             return f"; {hint}" if hint else f"; if it means missing, say --na-values {cell!r}"
     return f"; if it means missing, say --na-values {cell!r}" if len(text) <= SHOWN else ""
 
 
 def count_inexact(buffer: bytes, dialect: Dialect, grammar: Grammar, column: int) -> tuple[int, int]:
     """Return how many cells of a column are digits that overflow to infinity, and how many are rounded integers."""
+    from decimal import Decimal
+
     overflowed = rounded = 0
     for record in data_records(buffer, dialect, grammar):
         cell = record.cells[column].decode(errors="replace")

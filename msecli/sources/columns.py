@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from msecli.errors import DataError
 from msecli.sources.base import INDEX_NAMES, Column, Note, Source
@@ -34,8 +34,7 @@ class Choice:
     notes: tuple[Note, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
+class _Side(NamedTuple):
     source: Source
     known_names: frozenset[str]
     option: str
@@ -249,6 +248,8 @@ def _find(source: Source, name: str, notes: list[Note]) -> str:
         meaning = f"column {stripped[0]!r} was taken for {name!r}; its name has blanks around it"
         notes.append(Note("blanks_in_column_name", f"{source.path}, column {stripped[0]!r}", meaning, 1))
         return stripped[0]
+    import difflib
+
     lowered = {other.strip().lower(): other for other in names}
     near = difflib.get_close_matches(name.strip().lower(), lowered, n=1)
     hint = f"did you mean {lowered[near[0]]!r}? " if near else ""

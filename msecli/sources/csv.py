@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -40,8 +40,7 @@ OVERFLOWED = "numbers too large for float64 were read as infinite"
 SKIPPED = "blank lines were skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """What every piece of the file has in common."""
 
     dialect: Dialect
@@ -150,8 +149,7 @@ def _sample(head: Head, layout: Layout) -> list[list[str]]:
     return [cells for cells in texts if len(cells) == len(layout.grammar.names)]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """The positions of the columns to read as numbers and as labels, and the types to try for the labels."""
 
     numbers: dict[str, int]
@@ -159,8 +157,7 @@ class Wanted:
     types: dict[str, pa.DataType]
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Where a piece of text comes from."""
 
     file: InputFile

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import stat
 import sys
-import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -142,6 +140,8 @@ def spooled(path: str, chunks: Iterable[bytes]) -> InputFile:
 
 
 def _spool(chunks: Iterable[bytes]) -> BinaryIO:
+    import tempfile
+
     # Buffered: an unbuffered write may take only a part, and say so only in what it returns.
     spool = tempfile.TemporaryFile()  # noqa: SIM115 - kept open for as long as the source is used
     try:
@@ -168,6 +168,8 @@ def _explained(path: str) -> Iterator[None]:
 
 
 def _near(path: str) -> str:
+    import difflib
+
     folder, name = os.path.split(path)
     try:
         names = os.listdir(folder or ".")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from msecli.errors import DataError, UsageError
 from msecli.sources.base import Reading
@@ -18,8 +18,7 @@ OTHER_DELIMITERS = ";\t|,"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The start of a file.
 
     Parameters

@@ -9,9 +9,8 @@ import textwrap
 import tokenize
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -51,8 +50,7 @@ UNREADABLE = (
 """What NumPy's parser raises on damaged headers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Where the numbers of an array lie in its file."""
 
     offset: int

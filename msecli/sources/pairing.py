@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from msecli.core.exact import IntArray
 from msecli.errors import DataError
@@ -13,8 +13,7 @@ from msecli.sources.labels import first_difference
 PAIR_BY_KEY = "; to pair rows by it, run: msecli compute {prediction} {target} --on {name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Aligned:
+class Aligned(NamedTuple):
     """The same rows of every file.
 
     Parameters

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,7 @@ QUOTE = b'"'
 LINE_FEED, CARRIAGE_RETURN = 0x0A, 0x0D
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(NamedTuple):
     """The bytes that structure delimited text.
 
     `terminator` is the last byte of a line end: a line feed, or a carriage return in files whose lines end in one.
@@ -32,8 +31,7 @@ class Dialect:
     comment: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(NamedTuple):
     """The complete records at the start of a buffer.
 
     Parameters
@@ -54,8 +52,7 @@ class Cut:
     quoted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record of delimited text.
 
     Parameters

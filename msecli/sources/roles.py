@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,8 +26,7 @@ Place = tuple[int, str]
 """A column: the number of its file, and its name there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(NamedTuple):
     """The columns that the user named, each for its part.
 
     `inputs` is None unless a model makes the predictions: then these are its inputs, and empty means all columns.

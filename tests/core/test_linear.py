@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -184,14 +183,14 @@ def test_every_element_may_have_a_weight_of_its_own() -> None:
 @pytest.mark.parametrize("missing", [NAN, math.inf])
 def test_masked_rows_contribute_exactly_nothing_even_where_inputs_are_missing(missing: float) -> None:
     inputs, target = np.vstack([X, np.full(3, missing)]), np.vstack([Y, [-1.0, -1.0]])
-    masked = _gradients(LinearModel(W, B), inputs, target, replace(RULES, ignore=(-1.0,)))
+    masked = _gradients(LinearModel(W, B), inputs, target, RULES._replace(ignore=(-1.0,)))
     assert _lists(masked) == _lists(_gradients(LinearModel(W, B), X, Y))
 
 
 def test_masking_is_by_output() -> None:
     target = Y.copy()
     target[2, 0] = -1.0
-    coef, intercept = _gradients(LinearModel(W, B), X, target, replace(RULES, ignore=(-1.0,)))
+    coef, intercept = _gradients(LinearModel(W, B), X, target, RULES._replace(ignore=(-1.0,)))
     rest = np.delete(np.arange(5), 2)
     first = _gradients(LinearModel(W[:1], B[:1]), X[rest], Y[rest][:, :1])
     second = _gradients(LinearModel(W[1:], B[1:]), X, Y[:, 1:])
@@ -202,7 +201,7 @@ def test_masking_is_by_output() -> None:
 def test_rows_with_missing_targets_or_inputs_are_omitted() -> None:
     inputs, target = X.copy(), Y.copy()
     inputs[0, 1], target[4] = NAN, NAN
-    rules = replace(RULES, nan_target="omit", nan_prediction="omit")
+    rules = RULES._replace(nan_target="omit", nan_prediction="omit")
     omitted = _gradients(LinearModel(W, B), inputs, target, rules)
     assert _lists(omitted) == _lists(_gradients(LinearModel(W, B), X[1:4], Y[1:4]))
 
@@ -210,7 +209,7 @@ def test_rows_with_missing_targets_or_inputs_are_omitted() -> None:
 def test_missing_targets_propagate_where_they_are_told_to() -> None:
     target = Y.copy()
     target[0, 0] = NAN
-    coef, intercept = _gradients(LinearModel(W, B), X, target, replace(RULES, nan_target="propagate"))
+    coef, intercept = _gradients(LinearModel(W, B), X, target, RULES._replace(nan_target="propagate"))
     assert np.isnan(coef[0]).all()
     assert np.isnan(intercept).tolist() == [True, False]
     assert coef[1].tolist() == _gradients(LinearModel(W, B), X, Y)[0][1].tolist()

@@ -6,7 +6,6 @@ Expected sums are those of a chunk of the group's rows alone, or `fractions.Frac
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -48,7 +47,7 @@ def partition_of(chunk: Chunk, labels: list[Hashable], cuts: list[int], rules: R
     for start, stop in pairwise(borders):
         keys = list(dict.fromkeys(reversed(labels[start:stop])))
         group = np.array([keys.index(label) for label in labels[start:stop]], dtype=np.int64)
-        part = replace(chunk.slice(start, stop), group=group, groups=len(keys))
+        part = chunk.slice(start, stop)._replace(group=group, groups=len(keys))
         partition.merge(LossState.of(part, rules), keys)
     return partition
 
@@ -93,7 +92,7 @@ def test_groups_add_up_to_the_whole(seed: int, labels: list[Hashable], cuts: lis
 @settings(deadline=None)
 @given(st.integers(0, 2**32), LABELLED, CUTS)
 def test_columns_of_groups_are_those_of_their_rows(seed: int, labels: list[Hashable], cuts: list[int]) -> None:
-    chunk, rules = random_chunk(seed, len(labels), width=3), replace(RULES, columns=3)
+    chunk, rules = random_chunk(seed, len(labels), width=3), RULES._replace(columns=3)
     for label, summary in partition_of(chunk, labels, cuts, rules).summaries().items():
         rows = np.array([other == label for other in labels])
         expected = LossState.of(rows_of(chunk, rows), rules).summary()
@@ -102,8 +101,8 @@ def test_columns_of_groups_are_those_of_their_rows(seed: int, labels: list[Hasha
 
 def test_the_means_of_groups_are_the_rounded_quotients_of_fractions() -> None:
     chunk, labels = random_chunk(3, 200), [f"g{row % 7}" for row in range(200)]
-    rules = replace(RULES, nan_prediction="propagate")
-    chunk = replace(chunk, prediction=np.nan_to_num(chunk.prediction))
+    rules = RULES._replace(nan_prediction="propagate")
+    chunk = chunk._replace(prediction=np.nan_to_num(chunk.prediction))
     assert chunk.weight is not None
     for label, summary in partition_of(chunk, list(labels), [50, 51, 150], rules).summaries().items():
         rows = [row for row in range(200) if labels[row] == label and chunk.target[row] != -100]
@@ -191,7 +190,7 @@ def test_nothing_is_dropped_where_every_batch_is_full(rows: int, dropped: list[i
 
 def test_dropped_rows_are_not_there() -> None:
     chunk = Chunk(np.array([1.0, np.nan, 3.0]), np.zeros(3), weight=np.array([1.0, -1.0, 2.0]))
-    chunk = replace(chunk, dropped=np.array([False, True, False]), group=np.array([0, 1, 0]), groups=2)
+    chunk = chunk._replace(dropped=np.array([False, True, False]), group=np.array([0, 1, 0]), groups=2)
     state = LossState.of(chunk, Rules(("squared_error", "weight")))
     kept, gone = state.summaries()
     assert (kept.rows, kept.rows_used, kept.used, kept.sums["squared_error"].value()) == (2, 2, 2, 19.0)
