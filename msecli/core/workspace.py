@@ -6,6 +6,7 @@ Fresh arrays of this size come from the operating system page by page, which cos
 from __future__ import annotations
 
 import threading
+from math import prod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ _local = threading.local()
 
 def scratch(name: str, shape: int | tuple[int, ...], dtype: type[Scalar]) -> NDArray[Scalar]:
     """Return this thread's array of a name, with undefined contents, valid until the name is asked for again."""
-    size = int(np.prod(shape))
+    size = shape if isinstance(shape, int) else prod(shape)
     arrays: dict[str, NDArray[Any]] = _local.__dict__
     held = arrays.get(name)
     if held is None or held.size < size or held.dtype != dtype:

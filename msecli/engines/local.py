@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from threading import Condition, Thread
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -18,6 +18,14 @@ Task = Callable[[], Iterator[T]]
 
 RESULTS_PER_LANE = 4
 """Results of one task that may wait: a task with more is paused, and does not hold its thread meanwhile."""
+
+
+class Instead(Exception):  # noqa: N818 - not an error, but a change of plan
+    """Raised by a task: other tasks take the place of it, as if it had had no results, and of all behind it."""
+
+    def __init__(self, tasks: Iterable[Task[Any]]) -> None:
+        super().__init__(tasks)
+        self.tasks = tasks
 
 
 class Pool:
@@ -144,8 +152,18 @@ class LocalEngine:
     def run(self, tasks: Iterable[Task[T]]) -> Iterator[T]:
         """Yield the results of all tasks, in the order of the tasks; `tasks` is drawn from as results are taken.
 
-        An error of a task, or in drawing one, is raised behind the results of the tasks before it.
+        An error of a task, or in drawing one, is raised behind the results of the tasks before it. A task that
+        raises `Instead` before its first result changes what comes from there on.
         """
+        while True:
+            try:
+                yield from self._in_order(tasks)
+            except Instead as change:
+                tasks = change.tasks
+            else:
+                return
+
+    def _in_order(self, tasks: Iterable[Task[T]]) -> Iterator[T]:
         if self._pool is None:
             for task in tasks:
                 yield from task()

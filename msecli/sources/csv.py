@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from msecli.core.check import LAST_EXACT_INTEGER
-from msecli.core.exact import FloatArray
+from msecli.engines.local import Instead
 from msecli.errors import DataError
 from msecli.sources.arrow import floats, labels
 from msecli.sources.base import Block, Column, Note, Part, Reading, Selection
@@ -22,12 +22,16 @@ from msecli.sources.encoding import decoded
 from msecli.sources.file import InputFile
 from msecli.sources.head import Head, check_reading, line_number, read_head
 from msecli.sources.npy import ROUNDED
-from msecli.sources.records import Cut, Dialect, cut_records, records, without_comments
+from msecli.sources.records import QUOTE, Cut, Dialect, cut_records, guess_cut, records, without_comments
 
 PIECE_BYTES = 2 << 20
 """Text parsed at once: large enough to make the cost of a call vanish, small enough for a few to fit in the cache."""
 LONGEST_RECORD = 256 << 20
+SHORT_FILE = 1 << 20
+"""Up to this many bytes, loading what reads without a parser takes longer than parsing."""
 SAMPLE_ROWS = 100
+
+NUMBER_STARTS = tuple("+-.0123456789")
 
 MISSING = ("", "NA", "N/A", "null", "NULL")
 """Cells that mean "missing"; NaN, in any case, is a number that is missing too."""
@@ -50,6 +54,12 @@ class Layout(NamedTuple):
     def single(self) -> bool:
         """Whether there is only one column, so that a blank line is an empty cell."""
         return len(self.grammar.names) == 1
+
+    @property
+    def plain(self) -> bool:
+        """Whether lines end and numbers are written as usual, there are no comments, and no number means missing."""
+        usual = self.grammar.decimal == "." and self.dialect.terminator == b"\n" and self.dialect.comment is None
+        return usual and not any(word.startswith(NUMBER_STARTS) for word in self.grammar.missing)
 
 
 class CsvSource:
@@ -85,7 +95,54 @@ class CsvSource:
         """
         if self._empty:
             raise DataError(f"{self.path}: there are no rows below the header")
-        position, size = self._start, PIECE_BYTES
+        wanted = self._wanted(selection)
+        plain = self._layout.plain and not wanted.labels and self._file.size > SHORT_FILE
+        return self._guessed_pieces(wanted) if plain else self._pieces(wanted, self._start)
+
+    def _guessed_pieces(self, wanted: Wanted) -> Iterator[Part]:
+        """Yield pieces cut where records end if all quotes are around fields, which is found out when they are read."""
+        position, dialect = self._start, self._layout.dialect
+        while position < self._file.size:
+            buffer = self._file.read(PIECE_BYTES, position)
+            if position + len(buffer) >= self._file.size:
+                end, quoted = len(buffer), QUOTE in buffer
+            else:
+                end, quoted = guess_cut(buffer, dialect)
+            if end == 0:
+                yield from self._pieces(wanted, position)
+                return
+            piece = Piece(self._file, position)
+            yield partial(self._read_plain, piece, memoryview(buffer)[:end], wanted, quoted=quoted)
+            position += end
+
+    def _read_plain(self, piece: Piece, buffer: memoryview, wanted: Wanted, *, quoted: bool) -> Iterator[Block]:
+        """Yield the numbers of a piece, which is read without a parser if it can be.
+
+        Raises
+        ------
+        Instead
+            If the piece and all behind it may have been cut in the midst of a record.
+        """
+        # Loaded only here: see SHORT_FILE.
+        from msecli.sources.fields import OddQuotesError, Text, plain_numbers
+
+        names = self._layout.grammar.names
+        text = Text(np.frombuffer(buffer, dtype=np.uint8), self._layout.dialect, len(names), quoted)
+        columns = sorted(set(wanted.numbers.values()))
+        try:
+            found = plain_numbers(text, columns, self._layout.grammar.missing)
+        except OddQuotesError as error:
+            raise Instead(self._pieces(wanted, piece.position)) from error
+        if found is None:
+            yield from _read_piece(piece, buffer, self._layout, wanted)
+            return
+        numbers = {name: found[columns.index(column)] for name, column in wanted.numbers.items()}
+        block = Block(len(found[0]), numbers, work=len(buffer))
+        yield _with_inexact(block, buffer, self._layout, wanted, piece.file.path)
+
+    def _pieces(self, wanted: Wanted, position: int) -> Iterator[Part]:
+        """Yield pieces cut where records end, whatever quotes there are."""
+        size = PIECE_BYTES
         while position < self._file.size:
             buffer = self._file.read(size, position)
             last = position + len(buffer) >= self._file.size
@@ -95,8 +152,7 @@ class CsvSource:
                 size *= 2
                 continue
             end = len(buffer) if last else cut.end
-            piece = Piece(self._file, position)
-            yield partial(_read_piece, piece, memoryview(buffer)[:end], self._layout, self._wanted(selection))
+            yield partial(_read_piece, Piece(self._file, position), memoryview(buffer)[:end], self._layout, wanted)
             position, size = position + end, PIECE_BYTES
 
     def verify(self) -> None:
@@ -184,16 +240,14 @@ def _read_piece(piece: Piece, buffer: memoryview, layout: Layout, wanted: Wanted
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise _explained(piece, bytes(buffer), layout, wanted, error) from error
     path = piece.file.path
-    numbers: dict[str, FloatArray] = {}
-    notes = [Note("blank_lines", path, SKIPPED, blank)] if blank else []
-    for name, column in wanted.numbers.items():
-        numbers[name], _ = floats(_whole(table.column(str(column))), path)
-        notes += _inexact(numbers[name], text, layout, column, path)
+    numbers = {name: floats(_whole(table.column(str(column))), path)[0] for name, column in wanted.numbers.items()}
     found = {
         name: _canonical(labels(_whole(table.column(_label(column)))), wanted.types[name])
         for name, column in wanted.labels.items()
     }
-    yield Block(table.num_rows, numbers, found, tuple(notes), work=len(buffer))
+    notes = (Note("blank_lines", path, SKIPPED, blank),) if blank else ()
+    block = Block(table.num_rows, numbers, found, notes, work=len(buffer))
+    yield _with_inexact(block, text, layout, wanted, path)
 
 
 def _table(text: bytes | memoryview, layout: Layout, wanted: Wanted) -> tuple[pa.Table, int]:
@@ -285,18 +339,20 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _inexact(values: FloatArray, text: bytes | memoryview, layout: Layout, column: int, path: str) -> list[Note]:
-    """Return notes on cells that float64 cannot hold; only large values can be such, so only they are looked up."""
-    largest = max(np.fmax.reduce(values, initial=0.0), -np.fmin.reduce(values, initial=0.0))
-    if largest < LAST_EXACT_INTEGER:
-        return []
-    overflowed, rounded = count_inexact(bytes(text), layout.dialect, layout.grammar, column)
-    where = f"{path}, column {layout.grammar.names[column]!r}"
-    notes = (
-        Note("overflowed_numbers", where, OVERFLOWED, overflowed),
-        Note("rounded_integers", where, ROUNDED, rounded),
-    )
-    return [note for note in notes if note.count]
+def _with_inexact(block: Block, text: bytes | memoryview, layout: Layout, wanted: Wanted, path: str) -> Block:
+    """Return a block with notes on cells that float64 cannot hold: only large values can be such."""
+    notes = list(block.notes)
+    for name, values in block.numbers.items():
+        if max(np.fmax.reduce(values, initial=0.0), -np.fmin.reduce(values, initial=0.0)) < LAST_EXACT_INTEGER:
+            continue
+        overflowed, rounded = count_inexact(bytes(text), layout.dialect, layout.grammar, wanted.numbers[name])
+        where = f"{path}, column {name!r}"
+        found = (
+            Note("overflowed_numbers", where, OVERFLOWED, overflowed),
+            Note("rounded_integers", where, ROUNDED, rounded),
+        )
+        notes += [note for note in found if note.count]
+    return block._replace(notes=tuple(notes))
 
 
 def _explained(piece: Piece, buffer: bytes, layout: Layout, wanted: Wanted, error: Exception) -> DataError:

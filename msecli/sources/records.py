@@ -18,6 +18,8 @@ from msecli.core.exact import BoolArray, IntArray
 
 QUOTE = b'"'
 LINE_FEED, CARRIAGE_RETURN = 0x0A, 0x0D
+GUESSES = 8
+"""How often a cut is looked for further ahead, before a quote, until the quotes are counted as seldom as it pays."""
 
 
 class Dialect(NamedTuple):
@@ -94,6 +96,22 @@ def cut_records(buffer: bytes, dialect: Dialect) -> Cut:
     return Cut(end + 1, open_quote, _stray_text(buffer, opened, closed, dialect), quoted=True)
 
 
+def guess_cut(buffer: bytes, dialect: Dialect) -> tuple[int, bool]:
+    """Return where the last complete record ends, and whether there are quotes in the records up to there.
+
+    Only counts quotes, so it is right only if each of them opens or closes a field, or is one of a doubled one. 0 means
+    that there is no complete record, or none that can be found this way.
+    """
+    data = np.frombuffer(buffer, dtype=np.uint8)
+    end = buffer.rfind(dialect.terminator) + 1
+    for _ in range(GUESSES):
+        quotes = np.count_nonzero(data[:end] == QUOTE[0])
+        if quotes % 2 == 0:
+            return end, bool(quotes)
+        end = buffer.rfind(dialect.terminator, 0, buffer.rfind(QUOTE, 0, end)) + 1
+    return 0, True
+
+
 def _cut_one_by_one(buffer: bytes, dialect: Dialect) -> Cut:
     """Cut where quotes may be in comments, in which they open nothing."""
     end = 0
@@ -117,7 +135,7 @@ def _stray_text(buffer: bytes, opened: IntArray, closed: IntArray, dialect: Dial
     following = closed + 1
     if len(following) and following[-1] == len(buffer):
         following = following[:-1]
-    fits = _field_marks(dialect.delimiter)[np.frombuffer(buffer, dtype=np.uint8)[following]]
+    fits = field_marks(dialect.delimiter)[np.frombuffer(buffer, dtype=np.uint8)[following]]
     # A doubled quote closes, and opens again at once.
     reopened = opened[1 : len(following) + 1]
     fits[: len(reopened)] |= reopened == following[: len(reopened)]
@@ -125,7 +143,7 @@ def _stray_text(buffer: bytes, opened: IntArray, closed: IntArray, dialect: Dial
 
 
 @lru_cache
-def _field_marks(delimiter: bytes) -> BoolArray:
+def field_marks(delimiter: bytes) -> BoolArray:
     """Return which bytes end a field, and so come before the next."""
     marks = np.zeros(256, dtype=bool)
     marks[[delimiter[0], LINE_FEED, CARRIAGE_RETURN]] = True
@@ -140,7 +158,7 @@ def quoted_spans(buffer: bytes, dialect: Dialect) -> tuple[IntArray, IntArray]:
     # Taken in turn, quotes open and close: true if each that opens is at the start of a field, or is the second of
     # a doubled quote, which closes and opens again.
     before = data[opened - 1]
-    starts = _field_marks(dialect.delimiter)[before] | (before == QUOTE[0])
+    starts = field_marks(dialect.delimiter)[before] | (before == QUOTE[0])
     if len(opened) and opened[0] == 0:
         starts[0] = True
     if starts.all():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from msecli.core.exact import FloatArray
+from msecli.engines.local import LocalEngine
 from msecli.errors import DataError
 from msecli.sources import open_source
 from msecli.sources.base import ARRAY, Reading, Selection
@@ -26,7 +27,8 @@ def read_array(path: str, reading: Reading) -> FloatArray:
     """
     source = open_source(path, reading)
     names = () if source.item is not None else numeric_columns(source)
-    blocks = [block for part in source.parts(Selection(names)) for block in part()]
+    with LocalEngine(jobs=1) as engine:
+        blocks = list(engine.run(source.parts(Selection(names))))
     columns = [np.concatenate([block.numbers[name] for block in blocks]) for name in names or (ARRAY,)]
     array = columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
     if np.isnan(array).any():

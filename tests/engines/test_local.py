@@ -13,7 +13,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from msecli.engines.local import LocalEngine, available_cores
+from msecli.engines.local import Instead, LocalEngine, available_cores
 
 T = TypeVar("T")
 JOBS = pytest.mark.parametrize("jobs", [1, 2, 4])
@@ -289,3 +289,20 @@ def test_the_number_of_jobs_is_that_of_the_cores_unless_said() -> None:
     assert LocalEngine(3).jobs == 3
     assert LocalEngine().jobs == available_cores()
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+@JOBS
+@pytest.mark.parametrize("at", [0, 1, 4])
+def test_a_task_may_put_others_in_its_place_and_of_those_behind_it(jobs: int, at: int) -> None:
+    def change() -> Iterator[tuple[int, int]]:
+        raise Instead(partial(numbers, 100 + task, 2) for task in range(3))
+        yield
+
+    def work() -> list[tuple[int, int]]:
+        tasks: list[Callable[[], Iterator[tuple[int, int]]]] = [partial(numbers, task, 2) for task in range(20)]
+        tasks[at] = change
+        with LocalEngine(jobs) as engine:
+            return list(engine.run(tasks))
+
+    expected = [*range(at), 100, 101, 102]
+    assert finish(work) == [(task, result) for task in expected for result in range(2)]
