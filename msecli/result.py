@@ -56,8 +56,7 @@ class Warned:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """A loss with its metrics, its denominator and its ledger.
 
     Attributes
@@ -93,8 +92,7 @@ class Score:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """The score of a group, a column or a batch.
 
     Attributes

@@ -50,11 +50,12 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def blocks_of(rows: int) -> Iterator[None]:
     """Have files read, paired and written a few rows at a time."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("npy", "parquet", "keys"):
+        patch.setattr("msecli.sources.npy.PART_ELEMENTS", rows)
+        for module in ("parquet", "keys"):
             patch.setattr(f"msecli.sources.{module}.ROWS_PER_BLOCK", rows)
         patch.setattr("msecli.sources.csv.PIECE_BYTES", 16 * rows)
         patch.setattr("msecli.core.chunk.BLOCK", rows)
-        patch.setattr("msecli.core.exact.BLOCK", min(rows, 65536))
+        patch.setattr("msecli.core.exact.BLOCK", min(rows, 131072))
         patch.setattr("msecli.outputs.base.BLOCK_BYTES", 8 * rows)
         yield
 

@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from msecli._version import __version__
+from msecli.cli import process
 from msecli.cli.compute import compute
 from msecli.cli.gradcheck import gradcheck
 from msecli.cli.linear import linear
@@ -21,10 +22,6 @@ from msecli.cli.norm import norm
 from msecli.errors import EXIT_BUG, EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, EXIT_READ_WRITE, MsecliError
 
 EXIT_TERMINATED = 143
-
-# From malloc.h of glibc.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-KEPT_BYTES = 256 << 20
 
 
 @click.group(
@@ -40,11 +37,16 @@ for command in (compute, linear, norm, gradcheck):
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "msecli") -> NoReturn:
-    """Run the command line and exit with the code that says how it went."""
-    # The threads that OpenBLAS starts at import are never used here.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    """Run the command line and exit with the code that says how it went.
+
+    With `arguments`, the process is taken to be somebody else's, and is left as it is.
+    """
+    if arguments is None:
+        process.start()
     signal.signal(signal.SIGTERM, _terminate)
     code = guarded(lambda: _invoke(arguments, program))
+    if arguments is None:
+        process.end()
     sys.exit(code)
 
 
@@ -53,27 +55,14 @@ def _invoke(arguments: Sequence[str] | None, program: str) -> int:
     code = 0
     try:
         with cli.make_context(program, list(sys.argv[1:] if arguments is None else arguments)) as context:
-            keep_freed_memory()
+            if arguments is None:
+                process.keep_freed_memory()
             cli.invoke(context)
     except click.exceptions.Exit as end:
         code = end.exit_code
     if sys.stdout is not None:
         sys.stdout.flush()
     return code
-
-
-def keep_freed_memory() -> None:
-    """Have the C library keep freed memory for the next block, of which there are thousands of the same size.
-
-    Otherwise it gives blocks of this size back to the system, and takes them again page by page: a sixth of a run.
-    This is for glibc; other C libraries do as they do.
-    """
-    import ctypes
-
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES // 8)
-        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def guarded(run: Callable[[], int]) -> int:

@@ -34,8 +34,8 @@ ONE = 1 << -UNIT_EXPONENT
 """The number 1 in units of 2**-1074."""
 
 WIDTH = 36
-BLOCK = 65536
-"""Values cut at once: at most 2**(53 - WIDTH) = 131072 for exactness, and 512 KiB, which stays in the L2 cache."""
+BLOCK = 131072
+"""Values cut at once: at most 2**(53 - WIDTH) for exactness. A megabyte, so that threads seldom wait for each other."""
 
 # M = 1.5 * 2**(g + 52) must be finite, so the highest step has g <= 970.
 TOP_LEVEL = (970 - UNIT_EXPONENT) // WIDTH

@@ -16,7 +16,7 @@ T = TypeVar("T")
 Task = Callable[[], Iterator[T]]
 """Work that yields results one after another."""
 
-RESULTS_PER_LANE = 4
+RESULTS_PER_LANE = 2
 """Results of one task that may wait: a task with more is paused, and does not hold its thread meanwhile."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msecli._version import __version__
@@ -160,7 +160,7 @@ def _batches(report: Report) -> tuple[Entry, ...]:
         divisor += summary.divisor
         running = total.over(divisor) if divisor else None
         entry = _entry(report, "batch", number, summary)
-        entries.append(replace(entry, running_mean=running, gradient_norm=norms.get(number)))
+        entries.append(entry._replace(running_mean=running, gradient_norm=norms.get(number)))
     return tuple(entries)
 
 

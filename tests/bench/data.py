@@ -3,7 +3,8 @@
     python data.py write FOLDER ROWS FILE...    write those of FILES that FOLDER lacks
     python data.py difference A.npy B.npy       print the largest relative difference of two elements
 
-Both work on small blocks, so that they need the same little memory for any number of rows.
+Both work on small blocks, so that they need the same little memory for any number of rows; only shuffled files are
+made whole.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ BLOCK_ROWS = 1 << 16
 ROW_GROUP_BLOCKS = 16
 """A row group of 1 048 576 rows, which is what pyarrow and pandas write by themselves."""
 SMALL_ROWS = 100
-WIDE_SHARE = 5
+SHARE = 5
+"""Wide and shuffled files have a fifth of the rows."""
+GROUPS = 100
 
 TEXTS = {
     "region": ("north", "east", "south", "west"),
@@ -41,10 +44,11 @@ Block = dict[str, "pa.Array"]
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """How a file is made: its columns, its writer, and its rows where they are not those of the whole benchmark."""
+    """How a file is made: its writer, its columns, where these are from, and its rows if not those of all."""
 
     write: Callable[[BinaryIO, Iterator[Block], int], None]
     columns: tuple[str, ...]
+    source: Callable[[int], Iterator[Block]]
     rows: Callable[[int], int] = int
 
 
@@ -74,6 +78,32 @@ def wide(rows: int) -> Iterator[Block]:
         for number in range(FEATURES):
             block[f"f{number}"] = pa.array(np.round(random.normal(size=count), FEATURE_DECIMALS))
         yield block
+
+
+def grouped(rows: int) -> Iterator[Block]:
+    """Yield the blocks of `pairs` with the group of each row."""
+    import numpy as np
+    import pyarrow as pa
+
+    random = np.random.default_rng(2)
+    for block in pairs(rows):
+        yield {"group": pa.array(random.integers(GROUPS, size=len(block["pred"]))), **block}
+
+
+def shuffled(column: str, seed: int) -> Callable[[int], Iterator[Block]]:
+    """Return what yields one of the columns of `pairs`, with the numbers of the rows, in another order."""
+
+    def blocks(rows: int) -> Iterator[Block]:
+        import numpy as np
+        import pyarrow as pa
+
+        order = np.random.default_rng(seed).permutation(rows)
+        values = np.concatenate([np.asarray(block[column]) for block in pairs(rows)])[order]
+        for start in range(0, rows, BLOCK_ROWS):
+            taken = slice(start, start + BLOCK_ROWS)
+            yield {"id": pa.array(order[taken]), column: pa.array(values[taken])}
+
+    return blocks
 
 
 def write_csv(stream: BinaryIO, blocks: Iterator[Block], rows: int) -> None:
@@ -117,8 +147,8 @@ def _small(rows: int) -> int:
     return SMALL_ROWS
 
 
-def _wide_rows(rows: int) -> int:
-    return max(1, rows // WIDE_SHARE)
+def _fewer(rows: int) -> int:
+    return max(1, rows // SHARE)
 
 
 WIDE_COLUMNS = (
@@ -126,17 +156,20 @@ WIDE_COLUMNS = (
     *(*(f"f{number}" for number in range(10, FEATURES)), "target", "day"),
 )
 FILES = {
-    "pred.csv": File(write_csv, ("pred",)),
-    "target.csv": File(write_csv, ("target",)),
-    "both.csv": File(write_csv, ("pred", "target")),
-    "wide.csv": File(write_csv, WIDE_COLUMNS, _wide_rows),
-    "both.parquet": File(write_parquet, ("pred", "target")),
-    "pred.parquet": File(write_parquet, ("pred",)),
-    "target.parquet": File(write_parquet, ("target",)),
-    "pred.npy": File(write_npy, ("pred",)),
-    "target.npy": File(write_npy, ("target",)),
-    "small_pred.csv": File(write_csv, ("pred",), _small),
-    "small_target.csv": File(write_csv, ("target",), _small),
+    "pred.csv": File(write_csv, ("pred",), pairs),
+    "target.csv": File(write_csv, ("target",), pairs),
+    "both.csv": File(write_csv, ("pred", "target"), pairs),
+    "wide.csv": File(write_csv, WIDE_COLUMNS, wide, _fewer),
+    "both.parquet": File(write_parquet, ("pred", "target"), pairs),
+    "pred.parquet": File(write_parquet, ("pred",), pairs),
+    "target.parquet": File(write_parquet, ("target",), pairs),
+    "grouped.parquet": File(write_parquet, ("group", "pred", "target"), grouped),
+    "shuffled_pred.parquet": File(write_parquet, ("id", "pred"), shuffled("pred", 3), _fewer),
+    "shuffled_target.parquet": File(write_parquet, ("id", "target"), shuffled("target", 4), _fewer),
+    "pred.npy": File(write_npy, ("pred",), pairs),
+    "target.npy": File(write_npy, ("target",), pairs),
+    "small_pred.csv": File(write_csv, ("pred",), pairs, _small),
+    "small_target.csv": File(write_csv, ("target",), pairs, _small),
 }
 
 
@@ -150,8 +183,7 @@ def write(folder: Path, rows: int, names: list[str]) -> None:
 
 
 def _write_one(path: Path, file: File, rows: int) -> None:
-    source = pairs if {"pred", "target"}.issuperset(file.columns) else wide
-    blocks = ({name: block[name] for name in file.columns} for block in source(rows))
+    blocks = ({name: block[name] for name in file.columns} for block in file.source(rows))
     partial = path.with_name(f"{path.name}.part")
     with partial.open("wb") as stream:
         file.write(stream, blocks, rows)

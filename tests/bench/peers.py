@@ -9,7 +9,7 @@ A peer prints what msecli prints into a pipe: the value, or lines of a label, a 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -93,6 +93,61 @@ def _pyarrow(file: str, columns: list[str]) -> pa.Table:
     return pa_csv.read_csv(file, convert_options=pa_csv.ConvertOptions(include_columns=columns))
 
 
+def pandas_merge(pred: str, target: str) -> float:
+    """Join two files by their column id, and take the mean."""
+    import pandas as pd
+
+    both = pd.read_parquet(pred).merge(pd.read_parquet(target), on="id", validate="one_to_one")
+    return float(((both["pred"] - both["target"]) ** 2).mean())
+
+
+def polars_join(pred: str, target: str) -> float:
+    """Join two files by their column id, with the streaming engine."""
+    import polars as pl
+
+    both = pl.scan_parquet(pred).join(pl.scan_parquet(target), on="id", validate="1:1")
+    return float(both.select(((pl.col("pred") - pl.col("target")) ** 2).mean()).collect(engine="streaming").item())
+
+
+def duckdb_join(pred: str, target: str) -> float:
+    """Join two files by their column id, in SQL."""
+    import duckdb
+
+    joined = "read_parquet(?) AS p JOIN read_parquet(?) AS t ON p.id = t.id"
+    query = f"SELECT avg((pred - target) * (pred - target)) FROM {joined}"  # noqa: S608 - only the words just above
+    row = duckdb.connect().execute(query, [pred, target]).fetchone()
+    return float(row[0]) if row else float("nan")
+
+
+def pandas_groups(file: str) -> None:
+    """Print the loss of every group, of all rows, and the mean of the groups' losses."""
+    import pandas as pd
+
+    frame = pd.read_parquet(file)
+    squares = (frame["pred"] - frame["target"]) ** 2
+    _print_groups(squares.groupby(frame["group"]).mean().items(), float(squares.mean()))
+
+
+def duckdb_groups(file: str) -> None:
+    """Print the same, in SQL."""
+    import duckdb
+
+    connection = duckdb.connect()
+    query = (
+        'SELECT "group", avg((pred - target) * (pred - target)), count(*) FROM read_parquet(?) GROUP BY 1 ORDER BY 1'
+    )
+    rows = connection.execute(query, [file]).fetchall()
+    pooled = sum(loss * count for _, loss, count in rows) / sum(count for _, _, count in rows)
+    _print_groups([(group, loss) for group, loss, _ in rows], pooled)
+
+
+def _print_groups(losses: Iterable[tuple[Any, float]], pooled: float) -> None:
+    found = list(losses)
+    macro = sum(loss for _, loss in found) / len(found)
+    lines = [*found, ("pooled", pooled), ("macro", macro)]
+    sys.stdout.write("".join(f"{label}\t{float(value)!r}\n" for label, value in lines))
+
+
 def numpy(pred: str, target: str) -> float:
     """Load both arrays and take the mean."""
     import numpy as np
@@ -121,6 +176,11 @@ PEERS: dict[str, Callable[..., Any]] = {
     "polars": polars,
     "duckdb": duckdb,
     "pyarrow": pyarrow,
+    "pandas-merge": pandas_merge,
+    "polars-join": polars_join,
+    "duckdb-join": duckdb_join,
+    "pandas-groups": pandas_groups,
+    "duckdb-groups": duckdb_groups,
     "numpy": numpy,
     "numpy-losses": numpy_losses,
     "numpy-gradient": numpy_gradient,

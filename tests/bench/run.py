@@ -123,6 +123,8 @@ TABLE_TOOLS = ("pandas+scikit-learn", "polars", "duckdb", "pyarrow")
 CSV, PARQUET, NPY = (tuple(f"{side}.{suffix}" for side in ("pred", "target")) for suffix in ("csv", "parquet", "npy"))
 SMALL = ("small_pred.csv", "small_target.csv")
 ONE_CSV, WIDE_CSV, ONE_PARQUET = ("both.csv",), ("wide.csv",), ("both.parquet",)
+SHUFFLED, GROUPED = ("shuffled_pred.parquet", "shuffled_target.parquet"), ("grouped.parquet",)
+JOIN_TOOLS, GROUP_TOOLS = ("pandas-merge", "polars-join", "duckdb-join"), ("pandas-groups", "duckdb-groups")
 NAMED = ("-p", "pred", "-t", "target")
 
 JOBS = (
@@ -131,6 +133,8 @@ JOBS = (
     Job("csv-wide", WIDE_CSV, compute(*WIDE_CSV, *NAMED), peers(WIDE_CSV, *TABLE_TOOLS)),
     Job("parquet-one-file", ONE_PARQUET, compute(*ONE_PARQUET), peers(ONE_PARQUET, *TABLE_TOOLS)),
     Job("parquet-two-files", PARQUET, compute(*PARQUET), peers(PARQUET, *TABLE_TOOLS)),
+    Job("parquet-by-key", SHUFFLED, compute(*SHUFFLED, "--on", "id"), peers(SHUFFLED, *JOIN_TOOLS)),
+    Job("parquet-by-group", GROUPED, compute(*GROUPED, "--by", "group"), peers(GROUPED, *GROUP_TOOLS)),
     Job("npy", NPY, compute(*NPY), peers(NPY, "numpy")),
     Job("npy-losses", NPY, compute(*NPY, "-r", "none", "-o", OUTPUT), peers((*NPY, OUTPUT), "numpy-losses")),
     Job("npy-gradient", NPY, compute(*NPY, "--grad", OUTPUT), peers((*NPY, OUTPUT), "numpy-gradient")),
@@ -252,7 +256,7 @@ def render(outcomes: Sequence[Outcome], rows: int, runs: int) -> str:
     """Return the versions, the table, and what went wrong."""
     own_peak = _megabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     lines = [
-        f"{versions()}; {_cores()} cores; {rows:,} rows (wide.csv: a fifth); {runs} runs of each tool in turn",
+        f"{versions()}; {_cores()} cores; {rows:,} rows (a fifth if wide or shuffled); {runs} runs of each tool in turn",
         "",
         "| job | tool | median wall s | msecli / peer | CPU s | peak MB |",
         "|---|---|--:|--:|--:|--:|",

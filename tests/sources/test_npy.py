@@ -101,7 +101,7 @@ def test_blocks_of_any_size_are_the_array_in_order(
     array = np.arange(float(np.prod(shape))).reshape(shape)
     path = save(tmp_path_factory.mktemp("npy"), np.asfortranarray(array) if fortran else array)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("msecli.sources.npy.ROWS_PER_BLOCK", block)
+        patch.setattr("msecli.sources.npy.PART_ELEMENTS", block)
         blocks = read(open_source(path), jobs=jobs)
     assert np.array_equal(np.concatenate(blocks), array)
     assert all(len(part) == 1 or part.size <= block for part in blocks)

@@ -44,7 +44,7 @@ def save(path: Path, values: NDArray[np.float64], index: list[Any] | None = None
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("msecli.sources.csv.PIECE_BYTES", 50)
-    monkeypatch.setattr("msecli.sources.npy.ROWS_PER_BLOCK", 11)
+    monkeypatch.setattr("msecli.sources.npy.PART_ELEMENTS", 11)
     monkeypatch.setattr("msecli.sources.parquet.ROWS_PER_BLOCK", 5)
 
 
@@ -107,7 +107,7 @@ def test_blocks_of_any_sizes_are_paired_in_order(
     paths = save(folder / f"p.{formats[0]}", prediction), save(folder / f"t.{formats[1]}", target)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("msecli.sources.csv.PIECE_BYTES", piece)
-        patch.setattr("msecli.sources.npy.ROWS_PER_BLOCK", block)
+        patch.setattr("msecli.sources.npy.PART_ELEMENTS", block)
         patch.setattr("msecli.sources.parquet.ROWS_PER_BLOCK", block + 1)
         result = score(*paths, reduction="none", jobs=jobs)
     difference = prediction - target
