@@ -265,11 +265,8 @@ class LossState:
                 self._keep_largest(np.abs(elements.residual), elements.cell)
 
     def _count(self, piece: Chunk, judgement: Judgement) -> None:
-        present = np.ones(piece.rows, dtype=np.int64)
-        if piece.dropped is not None:
-            present[piece.dropped] = 0
-        rows = _by_group(present, piece)
-        all_elements = np.outer(rows, np.full(self.rules.columns, self._item_size(piece) // self.rules.columns))
+        rows = _rows_by_group(piece)
+        all_elements = (rows * (self._item_size(piece) // self.rules.columns))[:, np.newaxis]
         self._rows += rows
         self._counts["total"] += all_elements
         for name, mask in judgement.masks.items():
@@ -294,8 +291,10 @@ class LossState:
     def _cells(self, piece: Chunk) -> IntArray | None:
         """Return the cell of every element, in the shape of the prediction; None if there is only one."""
         columns = self.rules.columns
-        if self.groups == 1 and columns == 1:
+        if columns == 1 and (self.groups == 1 or piece.group is None):
             return None
+        if columns == 1 and piece.group is not None and piece.prediction.ndim == 1:
+            return piece.group
         group = np.zeros(piece.rows, dtype=np.int64) if piece.group is None else piece.group
         by_row = group[:, np.newaxis] * columns + np.arange(columns)
         return np.broadcast_to(by_row, (piece.rows, self._item_size(piece))).reshape(piece.prediction.shape)
@@ -357,6 +356,15 @@ def _there(piece: Chunk) -> BoolArray:
     if piece.dropped is not None:
         there[piece.dropped] = False
     return there
+
+
+def _rows_by_group(piece: Chunk) -> IntArray:
+    """Return how many rows of each group are not dropped."""
+    if piece.group is None:
+        dropped = 0 if piece.dropped is None else np.count_nonzero(piece.dropped)
+        return np.array([piece.rows - dropped] + [0] * (piece.groups - 1))
+    group = piece.group if piece.dropped is None else piece.group[~piece.dropped]
+    return np.bincount(group, minlength=piece.groups)
 
 
 def _by_group(per_row: IntArray, piece: Chunk) -> IntArray:

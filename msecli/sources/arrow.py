@@ -111,7 +111,9 @@ def labels(array: pa.Array) -> pa.Array:
         return array
     if pa.types.is_floating(kind):
         return _float_labels(array)
-    return array.cast(pa.int64() if pa.types.is_integer(kind) else pa.string())
+    from msecli.sources.kernels import cast
+
+    return cast(array, pa.int64() if pa.types.is_integer(kind) else pa.string())
 
 
 def _float_labels(array: pa.Array) -> pa.Array:

@@ -299,11 +299,13 @@ def _canonical(column: pa.Array, kind: pa.DataType) -> pa.Array:
     """Return labels read as text as the integers they are, if all of them are written the usual way."""
     if column.type == kind:
         return column
+    from msecli.sources.kernels import cast
+
     try:
-        numbers = column.cast(kind)
+        numbers = cast(column, kind)
     except pa.ArrowInvalid:
         return column
-    return numbers if numbers.cast(pa.string()).equals(column) else column
+    return numbers if cast(numbers, pa.string()).equals(column) else column
 
 
 def _label(column: int) -> str:

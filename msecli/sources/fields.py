@@ -13,13 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-try:
-    # What pyarrow.compute offers, without the 300 functions that it makes at import: a tenth of a large run.
-    from pyarrow._compute import CastOptions, SetLookupOptions, call_function
-except ImportError:
-    from pyarrow.compute import CastOptions, SetLookupOptions, call_function
-
 from msecli.core.exact import BoolArray, FloatArray, IntArray
+from msecli.sources.kernels import cast, is_in
 from msecli.sources.records import CARRIAGE_RETURN, LINE_FEED, QUOTE, Dialect, field_marks
 
 Bytes = NDArray[np.uint8]
@@ -83,7 +78,7 @@ def plain_numbers(text: Text, columns: Sequence[int], missing: Collection[str]) 
     if gone is None:
         return None
     try:
-        values = call_function("cast", [_cells(text.data, offsets, gone)], CastOptions.safe(pa.float64()))
+        values = cast(_cells(text.data, offsets, gone), pa.float64())
     except pa.ArrowInvalid:
         return None
     fields = np.frombuffer(values.buffers()[1], dtype=np.float64)[: offsets.size : 2].reshape(offsets.shape[:2])
@@ -164,9 +159,7 @@ def _missing(data: Bytes, offsets: Offsets, missing: Collection[str]) -> BoolArr
     if np.isin(first[odd], np.frombuffer(NOT_PLAIN, dtype=np.uint8)).any():
         return None
     words = _cells(data, offsets[odd][:, np.newaxis], np.zeros((np.count_nonzero(odd), 1), dtype=bool))
-    known = SetLookupOptions(value_set=pa.array(missing, pa.string()))
-    found = call_function("is_in", [words], known)
-    odd[odd] = np.unpackbits(np.frombuffer(found.buffers()[1], dtype=np.uint8), bitorder="little")[: len(words) : 2]
+    odd[odd] = is_in(words, pa.array(missing, pa.string()))[::2]
     return odd
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError, Problems
 from msecli.sources.base import ROWS_PER_BLOCK, Block, Note
+from msecli.sources.kernels import cast, take
 from msecli.sources.labels import codes_of, missing
 from msecli.sources.pairing import Aligned, Stream, check_labels
 
@@ -66,13 +67,13 @@ class Held:
         return Block(
             len(rows),
             {name: values[rows] for name, values in self.numbers.items()},
-            {name: values.take(pa.array(rows)) for name, values in self.labels.items()},
+            {name: take(values, rows) for name, values in self.labels.items()},
         )
 
 
 def _joined(arrays: list[pa.Array]) -> pa.Array:
     if len({array.type for array in arrays}) > 1:
-        arrays = [array.cast(pa.string()) for array in arrays]
+        arrays = [cast(array, pa.string()) for array in arrays]
     if len(arrays) == 1:
         return arrays[0]
     return pa.concat_arrays(arrays)
@@ -145,7 +146,7 @@ def _comparable(prediction: Held, target: Held, name: str, notes: list[Note]) ->
     if pa.types.is_integer(left.type) != pa.types.is_integer(right.type):
         meaning = f"key {name!r} is text in one file and numbers in the other; compared as text"
         notes.append(Note("mixed_key_types", prediction.path, meaning, 1))
-    return left.cast(pa.string()), right.cast(pa.string())
+    return cast(left, pa.string()), cast(right, pa.string())
 
 
 def _coded(left: pa.Array, right: pa.Array) -> IntArray:

@@ -22,7 +22,11 @@ GroupKey = tuple[str | None, ...]
 def first_difference(left: pa.Array, right: pa.Array) -> tuple[int, Any, Any] | None:
     """Return the first row at which two columns differ, with both labels, or None if they agree."""
     if left.type != right.type:
-        left, right = left.cast("string"), right.cast("string")
+        import pyarrow as pa
+
+        from msecli.sources.kernels import cast
+
+        left, right = cast(left, pa.string()), cast(right, pa.string())
     if left.equals(right):
         return None
     pairs = enumerate(zip(left.to_pylist(), right.to_pylist(), strict=True))
@@ -31,8 +35,25 @@ def first_difference(left: pa.Array, right: pa.Array) -> tuple[int, Any, Any] | 
 
 def codes_of(column: pa.Array) -> tuple[IntArray, pa.Array]:
     """Return a number for every label, and the label of every number; missing is a label like any other."""
-    encoded = column.dictionary_encode(null_encoding="encode")
+    if str(column.type) == "int64" and len(column) and not column.null_count:
+        values: IntArray = np.asarray(np.from_dlpack(column), dtype=np.int64)
+        low, high = int(values.min()), int(values.max())
+        if high - low < len(column):
+            return _codes_in_range(values, low)
+    from msecli.sources.kernels import dictionary_encode
+
+    encoded = dictionary_encode(column)
     return np.from_dlpack(encoded.indices).astype(np.int64), encoded.dictionary
+
+
+def _codes_in_range(values: IntArray, low: int) -> tuple[IntArray, pa.Array]:
+    """Return the same for integers of a range that has not more numbers than there are values."""
+    import pyarrow as pa
+
+    offsets = values - low
+    present = np.bincount(offsets) > 0
+    dictionary = pa.array(np.flatnonzero(present) + low)
+    return offsets if present.all() else (np.cumsum(present) - 1)[offsets], dictionary
 
 
 def group_codes(columns: Sequence[pa.Array]) -> tuple[IntArray, list[GroupKey]]:

@@ -256,7 +256,7 @@ def render(outcomes: Sequence[Outcome], rows: int, runs: int) -> str:
     """Return the versions, the table, and what went wrong."""
     own_peak = _megabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     lines = [
-        f"{versions()}; {_cores()} cores; {rows:,} rows (a fifth if wide or shuffled); {runs} runs of each tool in turn",
+        f"{versions()}; {_cores()} cores; {rows:,} rows (a fifth if wide or shuffled); {runs} runs of each tool",
         "",
         "| job | tool | median wall s | msecli / peer | CPU s | peak MB |",
         "|---|---|--:|--:|--:|--:|",

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from msecli.engines.local import LocalEngine
 from msecli.errors import DataError
-from msecli.sources import fields, open_source
+from msecli.sources import kernels, open_source
 from msecli.sources.base import Reading, Selection
 from msecli.sources.fields import OddQuotesError, Text, plain_numbers
 from msecli.sources.records import Dialect
@@ -199,5 +199,5 @@ def test_quotes_in_odd_places_far_down_cut_no_record(tmp_path: Path) -> None:
 def test_functions_of_arrow_are_those_of_its_public_module() -> None:
     import pyarrow.compute as pc
 
-    for name in ("CastOptions", "SetLookupOptions", "call_function"):
-        assert getattr(fields, name) is getattr(pc, name)
+    for name in ("CastOptions", "DictionaryEncodeOptions", "SetLookupOptions", "call_function"):
+        assert getattr(kernels, name) is getattr(pc, name)

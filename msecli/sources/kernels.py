@@ -1,0 +1,45 @@
+"""The few functions of Arrow's that are used here, without the three hundred others.
+
+`pyarrow.compute`, where they are public, makes a Python function of each of Arrow's when it is imported. That takes a
+quarter of the time of a short run, so they are taken from where it has them, too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from msecli.core.exact import BoolArray, IntArray
+
+try:
+    from pyarrow._compute import CastOptions, DictionaryEncodeOptions, SetLookupOptions, call_function
+except ImportError:
+    from pyarrow.compute import CastOptions, DictionaryEncodeOptions, SetLookupOptions, call_function
+
+
+def cast(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return an array as another type.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        If a value is lost by it.
+    """
+    return call_function("cast", [array], CastOptions.safe(kind))
+
+
+def dictionary_encode(array: pa.Array) -> pa.DictionaryArray:
+    """Return an array as numbers of its distinct values, null being one of them."""
+    return call_function("dictionary_encode", [array], DictionaryEncodeOptions("encode"))
+
+
+def take(array: pa.Array, rows: IntArray) -> pa.Array:
+    """Return the values of some rows."""
+    return call_function("take", [array, pa.array(rows)])
+
+
+def is_in(array: pa.Array, values: pa.Array) -> BoolArray:
+    """Return which elements of an array are among some values; no null is."""
+    found = call_function("is_in", [array], SetLookupOptions(value_set=values, skip_nulls=True))
+    bits = np.unpackbits(np.frombuffer(found.buffers()[1], dtype=np.uint8), bitorder="little")
+    return bits[: len(array)].astype(np.bool_)
