@@ -18,10 +18,11 @@ PROBE = """
 import sys
 from msecli.cli.main import main
 try:
-    main(sys.argv[1:])
+    sys.argv[0] = "msecli"
+    main()
 except SystemExit as end:
     assert end.code == 0, end.code
-print(*sorted(set({libraries!r}) & set(sys.modules)), file=sys.stderr)
+print(*(name for name in {libraries!r} if sys.modules.get(name)), file=sys.stderr)
 """
 
 
@@ -52,9 +53,26 @@ def test_a_run_loads_only_what_its_formats_need(
     assert _loaded("compute", *files) == {"click", "numpy"} | expected
 
 
-def test_parquet_does_not_load_pandas(sample_data: Path) -> None:
-    loaded = _loaded("compute", str(sample_data / "diabetes_scores.parquet"), "-p", "ridge", "-t", "target")
-    assert loaded == {"click", "numpy", "pyarrow", "pyarrow.parquet"}
+PARQUET = ("compute", "diabetes_scores.parquet", "-p", "ridge", "-t", "target")
+SHUFFLED = ("compute", "diabetes_forest_shuffled.parquet", "diabetes_scores.parquet", "-t", "target")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more"),
+    [
+        (PARQUET, set[str]()),
+        ((*PARQUET, "--by", "sex"), set[str]()),
+        ((*PARQUET, "--by", "age_band"), set[str]()),
+        ((*SHUFFLED, "--on", "id"), set[str]()),
+        ((*PARQUET, "-r", "none", "-o", "OUT.parquet"), set[str]()),
+        ((*PARQUET, "-r", "none", "-o", "OUT.csv"), {"pyarrow.csv"}),
+    ],
+    ids=["rows", "by", "by text", "on", "to parquet", "to csv"],
+)
+def test_nothing_loads_pandas(sample_data: Path, tmp_path: Path, arguments: tuple[str, ...], more: set[str]) -> None:
+    words = [str(sample_data / word) if word.startswith("diabetes") else word for word in arguments]
+    loaded = _loaded(*(word.replace("OUT", str(tmp_path / "out")) for word in words))
+    assert loaded == {"click", "numpy", "pyarrow", "pyarrow.parquet"} | more
 
 
 def test_a_plain_run_loads_no_module_that_it_does_not_use(sample_data: Path) -> None:

@@ -122,6 +122,16 @@ class Values:
         return np.concatenate([np.empty((0, *self.item)), *self.blocks()])
 
 
+def float_column(values: NDArray[np.float64], *, nan_is_null: bool) -> pa.Array:
+    """Return a column of numbers; `pyarrow.array` would import pandas, wherever it is installed."""
+    import numpy as np
+    import pyarrow as pa
+
+    valid = ~np.isnan(values) if nan_is_null else None
+    bitmap = None if valid is None or valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    return pa.Array.from_buffers(pa.float64(), len(values), [bitmap, pa.py_buffer(np.ascontiguousarray(values))])
+
+
 def _chunked(arrays: list[pa.Array]) -> pa.ChunkedArray:
     import pyarrow as pa
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from msecli.outputs.base import Document, Style, Values, flat_records, numbers_of
+from msecli.outputs.base import Document, Style, Values, flat_records, float_column, numbers_of
 
 
 def write_npy_result(stream: BinaryIO, document: Document, style: Style) -> None:
@@ -43,7 +43,7 @@ def write_parquet_values(stream: BinaryIO, document: Document | None, values: Va
     writer: pq.ParquetWriter | None = None
     try:
         for keys, block in values.keyed_blocks():
-            columns = [*keys, *(pa.array(column, from_pandas=True) for column in block.T)]
+            columns = [*keys, *(float_column(column, nan_is_null=True) for column in block.T)]
             batch = pa.RecordBatch.from_arrays(columns, names)
             writer = writer or pq.ParquetWriter(stream, batch.schema, write_page_checksum=True)
             writer.write_batch(batch)

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, BinaryIO
 
-from msecli.outputs.base import Document, Style, Values, flat_records, number_text
+from msecli.outputs.base import Document, Style, Values, flat_records, float_column, number_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,7 @@ def write_columns(
         stream.write(text.getvalue().encode())
     options = pa_csv.WriteOptions(include_header=False, delimiter=delimiter)
     for keys, block in blocks:
-        columns = [*keys, *(pa.array(column, from_pandas=header) for column in block.T)]
+        columns = [*keys, *(float_column(column, nan_is_null=header) for column in block.T)]
         table = pa.Table.from_arrays(columns, [str(number) for number in range(len(names))])
         buffer = pa.BufferOutputStream()
         pa_csv.write_csv(table, buffer, options)

@@ -159,7 +159,7 @@ def _missing(data: Bytes, offsets: Offsets, missing: Collection[str]) -> BoolArr
     if np.isin(first[odd], np.frombuffer(NOT_PLAIN, dtype=np.uint8)).any():
         return None
     words = _cells(data, offsets[odd][:, np.newaxis], np.zeros((np.count_nonzero(odd), 1), dtype=bool))
-    odd[odd] = is_in(words, pa.array(missing, pa.string()))[::2]
+    odd[odd] = is_in(words, missing)[::2]
     return odd
 
 

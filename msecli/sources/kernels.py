@@ -1,10 +1,13 @@
 """The few functions of Arrow's that are used here, without the three hundred others.
 
 `pyarrow.compute`, where they are public, makes a Python function of each of Arrow's when it is imported. That takes a
-quarter of the time of a short run, so they are taken from where it has them, too.
+quarter of the time of a short run, so they are taken from where it has them, too. `pyarrow.array` imports pandas
+wherever it is installed, which takes longer still, so arrays are made of buffers.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +18,20 @@ try:
     from pyarrow._compute import CastOptions, DictionaryEncodeOptions, SetLookupOptions, call_function
 except ImportError:
     from pyarrow.compute import CastOptions, DictionaryEncodeOptions, SetLookupOptions, call_function
+
+
+def integers(values: IntArray) -> pa.Array:
+    """Return integers as an array."""
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def texts(words: Collection[str]) -> pa.Array:
+    """Return words as an array of strings."""
+    encoded = [word.encode() for word in words]
+    bounds = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    return pa.Array.from_buffers(
+        pa.string(), len(encoded), [None, pa.py_buffer(bounds), pa.py_buffer(b"".join(encoded))]
+    )
 
 
 def cast(array: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -35,11 +52,11 @@ def dictionary_encode(array: pa.Array) -> pa.DictionaryArray:
 
 def take(array: pa.Array, rows: IntArray) -> pa.Array:
     """Return the values of some rows."""
-    return call_function("take", [array, pa.array(rows)])
+    return call_function("take", [array, integers(rows)])
 
 
-def is_in(array: pa.Array, values: pa.Array) -> BoolArray:
-    """Return which elements of an array are among some values; no null is."""
-    found = call_function("is_in", [array], SetLookupOptions(value_set=values, skip_nulls=True))
+def is_in(array: pa.Array, words: Collection[str]) -> BoolArray:
+    """Return which elements of an array of strings are among some words; no null is."""
+    found = call_function("is_in", [array], SetLookupOptions(value_set=texts(words), skip_nulls=True))
     bits = np.unpackbits(np.frombuffer(found.buffers()[1], dtype=np.uint8), bitorder="little")
     return bits[: len(array)].astype(np.bool_)

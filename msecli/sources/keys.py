@@ -16,7 +16,7 @@ import pyarrow as pa
 from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError, Problems
 from msecli.sources.base import ROWS_PER_BLOCK, Block, Note
-from msecli.sources.kernels import cast, take
+from msecli.sources.kernels import cast, integers, take
 from msecli.sources.labels import codes_of, missing
 from msecli.sources.pairing import Aligned, Stream, check_labels
 
@@ -173,7 +173,7 @@ def _ranks(keys: IntArray) -> IntArray:
 
 
 def _dense(codes: IntArray) -> IntArray:
-    return codes_of(pa.array(codes))[0]
+    return codes_of(integers(codes))[0]
 
 
 def _last_rows(codes: IntArray, absent: BoolArray, size: int) -> IntArray:

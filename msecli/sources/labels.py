@@ -48,11 +48,11 @@ def codes_of(column: pa.Array) -> tuple[IntArray, pa.Array]:
 
 def _codes_in_range(values: IntArray, low: int) -> tuple[IntArray, pa.Array]:
     """Return the same for integers of a range that has not more numbers than there are values."""
-    import pyarrow as pa
+    from msecli.sources.kernels import integers
 
     offsets = values - low
     present = np.bincount(offsets) > 0
-    dictionary = pa.array(np.flatnonzero(present) + low)
+    dictionary = integers(np.flatnonzero(present) + low)
     return offsets if present.all() else (np.cumsum(present) - 1)[offsets], dictionary
 
 
