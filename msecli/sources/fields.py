@@ -22,6 +22,7 @@ Offsets = NDArray[np.int32]
 
 NOT_PLAIN = b' \t"'
 """What Arrow's parser takes away from around a number."""
+SAMPLE, WORD = 4096, 8
 EVERY_OTHER = 0b01010101
 """Eight bits of the bitmap that says that fields are there, and the gaps between them are not."""
 
@@ -81,8 +82,8 @@ def plain_numbers(text: Text, columns: Sequence[int], missing: Collection[str]) 
         values = cast(_cells(text.data, offsets, gone), pa.float64())
     except pa.ArrowInvalid:
         return None
-    fields = np.frombuffer(values.buffers()[1], dtype=np.float64)[: offsets.size : 2].reshape(offsets.shape[:2])
-    numbers = np.ascontiguousarray(fields.T)
+    fields = np.frombuffer(values.buffers()[1], dtype=np.float64, count=len(values))[::2]
+    numbers = np.ascontiguousarray(fields.reshape(gone.shape).T)
     numbers[gone.T] = np.nan
     return list(numbers)
 
@@ -94,7 +95,7 @@ def _lines(text: Text) -> IntArray | None:
     marks |= data == LINE_FEED
     if text.quoted:
         marks |= data == QUOTE[0]
-    ends = np.flatnonzero(marks)
+    ends = _positions(marks)
     found = data.take(ends)
     line_feeds = found == LINE_FEED
     if text.quoted:
@@ -110,6 +111,23 @@ def _lines(text: Text) -> IntArray | None:
     lines = ends.reshape(count, text.width)
     # As many line feeds as lines, and one at the end of each: so there is none elsewhere.
     return lines if (data.take(lines[:, -1]) == LINE_FEED).all() else None
+
+
+def _positions(marks: BoolArray) -> IntArray:
+    """Return where marks are: `numpy.flatnonzero`, in half the time if no two are among the same eight bytes."""
+    if (np.diff(np.flatnonzero(marks[:SAMPLE])) < WORD).any():
+        return np.flatnonzero(marks)
+    whole = marks.size // WORD * WORD
+    words = marks[:whole].view("<u8")
+    ends = np.flatnonzero(words != 0)
+    marked = words.take(ends)
+    below = marked - np.uint64(1)
+    if np.bitwise_and(marked, below, out=marked).any():
+        return np.flatnonzero(marks)
+    # A mark at byte k makes the word 2**(8 * k), and one less has 8 * k bits.
+    ends *= WORD
+    ends += np.bitwise_count(below) >> 3
+    return np.concatenate([ends, np.flatnonzero(marks[whole:]) + whole])
 
 
 def _check_quotes(data: Bytes, quotes: IntArray, dialect: Dialect) -> None:
@@ -164,18 +182,15 @@ def _missing(data: Bytes, offsets: Offsets, missing: Collection[str]) -> BoolArr
 
 
 def _cells(data: Bytes, offsets: Offsets, gone: BoolArray) -> pa.Array:
-    """Return fields as an array of strings, each followed by the gap up to the next, which is null as fields gone are.
+    """Return fields, with the gap up to the next field between two of them, which is null as fields gone are.
 
     So the text stays where it is: the strings of an Arrow array lie one right after the other.
     """
-    size = offsets.size
-    bounds = np.empty(size + 1, dtype=np.int32)
-    bounds[:size] = offsets.reshape(-1)
-    bounds[size] = bounds[size - 1]
+    size = offsets.size - 1
     if gone.any():
-        there = np.zeros(size, dtype=bool)
+        there = np.zeros(size, dtype=np.bool_)
         there[::2] = ~gone.reshape(-1)
         bitmap = np.packbits(there, bitorder="little")
     else:
         bitmap = np.full((size + 7) // 8, EVERY_OTHER, dtype=np.uint8)
-    return pa.Array.from_buffers(pa.string(), size, [pa.py_buffer(array) for array in (bitmap, bounds, data)])
+    return pa.Array.from_buffers(pa.string(), size, [pa.py_buffer(array) for array in (bitmap, offsets, data)])
