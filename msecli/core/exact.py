@@ -1,11 +1,16 @@
 """Exact sums of float64 values, and their correctly rounded quotients and roots.
 
 A finite float64 is an integer multiple of 2**-1074, so a sum of float64 values is an integer in that unit. The
-values are cut, a block at a time, into multiples of 2**g on a fixed ladder of exponents g. Adding the constant
+values are cut, a block at a time, into multiples of 2**g for falling exponents g. Adding the constant
 M = 1.5 * 2**(g + 52) to x rounds x to a multiple of 2**g, because that is the spacing of float64 around M; taking
-M away again leaves q, the rounded x, and x - q is exact. With |x| <= 2**(g + WIDTH) every q is an integer of at
-most WIDTH + 1 bits in units of 2**g, so float64 adds 2**(53 - WIDTH) of them without rounding, in any order. What
-is left of x goes down to the next step of the ladder, until nothing is left.
+M away again leaves q, the rounded x, and x - q is exact. What is left of x is cut again, until nothing is left.
+
+One sum: the bits of x + M, as an integer, are those of M plus q in units of 2**g. With |x| <= 2**(g + SPAN) the
+q of fewer than 2**(63 - SPAN) values add up without overflow, and g follows from the largest of the values.
+
+A sum for each of many slots, which `numpy.bincount` adds in float64: g is on a fixed ladder, so that the sums of
+all blocks are in the same units. With |x| <= 2**(g + WIDTH) every q is an integer of at most WIDTH + 1 bits in
+units of 2**g, so float64 adds 2**(53 - WIDTH) of them without rounding, in any order.
 
 References
 ----------
@@ -33,7 +38,7 @@ UNIT_EXPONENT = -1074
 ONE = 1 << -UNIT_EXPONENT
 """The number 1 in units of 2**-1074."""
 
-WIDTH = 36
+SPAN, WIDTH = 45, 36
 BLOCK = 131072
 """Values cut at once: at most 2**(53 - WIDTH) for exactness. A megabyte, so that threads seldom wait for each other."""
 
@@ -41,11 +46,13 @@ BLOCK = 131072
 TOP_LEVEL = (970 - UNIT_EXPONENT) // WIDTH
 LARGEST = math.ldexp(1.0, UNIT_EXPONENT + WIDTH * (TOP_LEVEL + 1) - 1)
 # Far above the subnormals, so that a processor told to flush them to zero cannot change a sum.
-BOTTOM_LEVEL = (-900 - UNIT_EXPONENT) // WIDTH
+BOTTOM_EXPONENT = -900
+BOTTOM_LEVEL = (BOTTOM_EXPONENT - UNIT_EXPONENT) // WIDTH
 MERGES_BEFORE_CARRY = 256
 """A limb grows by less than 2**54 with each block, so 256 of them stay below 2**62."""
 SPARSE = 4
 """Leftovers are gathered into a smaller array once fewer than one in SPARSE is not zero."""
+SAMPLE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +119,10 @@ class ExactSum:
         """
         for start in range(0, values.size, BLOCK):
             rows = slice(start, start + BLOCK)
-            self._add_block(values[rows], None if codes is None else codes[rows], slot)
+            if codes is None:
+                self._add_to(slot, values[rows])
+            else:
+                self._add_block(values[rows], codes[rows])
 
     def merge(self, other: Self, slots: IntArray | None = None) -> None:
         """Add the sums of `other`.
@@ -155,11 +165,21 @@ class ExactSum:
         """Return the sum over all slots."""
         return sum(self.totals(), Total(0))
 
-    def _add_block(self, x: FloatArray, codes: IntArray | None, only: int) -> None:
-        largest = max(float(x.max()), -float(x.min()))
-        if not largest < LARGEST:
-            x, codes = self._set_apart(x, codes, only, ~(np.abs(x) < LARGEST))
-            largest = float(np.abs(x).max(initial=0.0))
+    def _add_to(self, slot: int, x: FloatArray) -> None:
+        x, _, largest = self._regular(x, np.broadcast_to(np.int64(slot), x.shape))
+        if largest == 0:
+            return
+        exponent, units = math.frexp(largest)[1] - SPAN, 0
+        while x.size and exponent >= BOTTOM_EXPONENT:
+            units += _cut_units(x, exponent) << (exponent - UNIT_EXPONENT)
+            # At most half a unit is left of each value.
+            exponent -= 1 + SPAN
+            if (left := _left(x)) is not None:
+                x = x[left]
+        self._add_units(slot, units + sum(map(units_of, x.tolist())))
+
+    def _add_block(self, x: FloatArray, codes: IntArray) -> None:
+        x, codes, largest = self._regular(x, codes)
         if largest == 0:
             return
         level = -((UNIT_EXPONENT + WIDTH - math.frexp(largest)[1]) // WIDTH)
@@ -167,34 +187,31 @@ class ExactSum:
             anchor = math.ldexp(1.5, UNIT_EXPONENT + WIDTH * level + 52)
             cut = np.add(x, anchor, out=scratch("cut", x.size, np.float64))
             cut -= anchor
-            self._add_cut(level, cut, codes, only)
+            sums = np.bincount(codes, weights=cut, minlength=self._special.size)
+            self._limb(level)[:] += np.ldexp(sums, -(UNIT_EXPONENT + WIDTH * level)).astype(np.int64)
             x -= cut
-            x, codes = _leftovers(x, codes)
             level -= 1
-        if x.size:
-            self._set_apart(x, codes, only, np.ones(x.size, dtype=bool))
+            if (left := _left(x)) is not None:
+                x, codes = x[left], codes[left]
+        self._add_one_by_one(x, codes)
         self._count_additions(1)
 
-    def _add_cut(self, level: int, cut: FloatArray, codes: IntArray | None, only: int) -> None:
-        exponent = -(UNIT_EXPONENT + WIDTH * level)
-        if codes is None:
-            self._limb(level)[only] += int(math.ldexp(float(np.add.reduce(cut)), exponent))
-        else:
-            sums = np.bincount(codes, weights=cut, minlength=self._special.size)
-            self._limb(level)[:] += np.ldexp(sums, exponent).astype(np.int64)
+    def _regular(self, x: FloatArray, codes: IntArray) -> tuple[FloatArray, IntArray, float]:
+        """Add values too large to be cut, and return the others with the largest of their magnitudes."""
+        largest = max(float(x.max()), -float(x.min()))
+        if largest < LARGEST:
+            return x, codes, largest
+        regular = np.abs(x) < LARGEST
+        self._add_one_by_one(x[~regular], codes[~regular])
+        x, codes = x[regular], codes[regular]
+        return x, codes, float(np.abs(x).max(initial=0.0))
 
-    def _set_apart(
-        self, x: FloatArray, codes: IntArray | None, only: int, chosen: BoolArray
-    ) -> tuple[FloatArray, IntArray | None]:
-        """Add the chosen values one by one as Python integers, and return the others."""
-        slots = np.full(x.size, only) if codes is None else codes
-        for value, slot in zip(x[chosen].tolist(), slots[chosen].tolist(), strict=True):
+    def _add_one_by_one(self, x: FloatArray, codes: IntArray) -> None:
+        for value, slot in zip(x.tolist(), codes.tolist(), strict=True):
             if math.isfinite(value):
                 self._add_units(slot, units_of(value))
             else:
                 self._special[slot] = float(self._special[slot]) + value
-        rest = ~chosen
-        return x[rest], None if codes is None else codes[rest]
 
     def _add_units(self, slot: int, units: int) -> None:
         self._extra[slot] = self._extra.get(slot, 0) + units
@@ -220,12 +237,23 @@ class ExactSum:
             level += 1
 
 
-def _leftovers(x: FloatArray, codes: IntArray | None) -> tuple[FloatArray, IntArray | None]:
+def _cut_units(x: FloatArray, exponent: int) -> int:
+    """Take a multiple of 2**exponent from every value, and return the sum of these multiples."""
+    anchor = np.float64(math.ldexp(1.5, exponent + 52))
+    cut = np.add(x, anchor, out=scratch("cut", x.size, np.float64))
+    # Integers of 64 bits wrap around, so the sum is right in the end if it is small enough.
+    total = int(np.add.reduce(cut.view(np.int64))) - x.size * int(anchor.view(np.int64))
+    cut -= anchor
+    x -= cut
+    return (total + 2**63) % 2**64 - 2**63
+
+
+def _left(x: FloatArray) -> BoolArray | None:
+    """Return which values are not zero, or None if they are too many to be worth gathering."""
+    if 2 * np.count_nonzero(x[:SAMPLE]) > SAMPLE:
+        return None
     left = np.not_equal(x, 0.0, out=scratch("left", x.size, np.bool_))
-    count = np.count_nonzero(left)
-    if count * SPARSE > x.size:
-        return x, codes
-    return x[left], None if codes is None else codes[left]
+    return None if SPARSE * np.count_nonzero(left) > x.size else left
 
 
 def units_of(value: float) -> int:

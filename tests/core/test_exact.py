@@ -20,6 +20,7 @@ from msecli.core.exact import (
     LARGEST,
     MERGES_BEFORE_CARRY,
     ONE,
+    SPAN,
     TOP_LEVEL,
     UNIT_EXPONENT,
     WIDTH,
@@ -172,6 +173,28 @@ def test_the_borders_of_all_levels_together_are_summed_exactly() -> None:
 def test_values_half_way_between_two_steps_of_the_ladder_lose_nothing(level: int) -> None:
     step = math.ldexp(1.0, UNIT_EXPONENT + WIDTH * level)
     values = [0.5 * step, -0.5 * step, 1.5 * step, 2.5 * step, -3.5 * step, (2.0**WIDTH - 0.5) * step]
+    slots = ExactSum()
+    slots.add(np.array(values), np.zeros(len(values), dtype=np.int64))
+    assert exact(values).total().units == slots.total().units == units(values)
+
+
+@pytest.mark.parametrize("exponent", [-1000, -850, -1, 0, 1, 45, 900, 1000, 1024])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("size", [BLOCK - 1, BLOCK, BLOCK + 1])
+def test_a_full_block_of_the_largest_values_is_summed_exactly(exponent: int, sign: int, size: int) -> None:
+    # Just below a power of two every value is rounded up to 2**SPAN units, so that 2**17 of them have 2**62.
+    value = sign * math.ldexp(1.0 - 2.0**-53, exponent)
+    assert exact([value] * size).total().units == size * units_of(value)
+
+
+@pytest.mark.parametrize("exponent", [-880, -300, 0, 300])
+def test_values_half_way_between_two_units_of_the_largest_lose_nothing(exponent: int) -> None:
+    unit = math.ldexp(1.0, exponent - SPAN)
+    values = [
+        math.ldexp(1.0, exponent - 1),
+        *(sign * (k + 0.5) * unit for k in range(9) for sign in (1, -1, 1)),
+        unit / 3,
+    ]
     assert exact(values).total().units == units(values)
 
 
@@ -213,18 +236,18 @@ def test_values_of_the_most_bits_are_not_too_many_for_one_float_sum() -> None:
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("codes", [None, np.zeros(65_536, dtype=np.int64)], ids=["plain", "codes"])
+@pytest.mark.parametrize("codes", [None, np.zeros(BLOCK, dtype=np.int64)], ids=["plain", "codes"])
 def test_more_full_blocks_than_an_int64_can_add_stay_exact(sign: int, codes: IntArray | None) -> None:
-    value, blocks = sign * math.ldexp(2.0**WIDTH - 1, UNIT_EXPONENT + 30 * WIDTH), 3000
+    value, blocks = sign * math.ldexp(2.0**WIDTH - 1, UNIT_EXPONENT + 30 * WIDTH), 1500
     total, part, merged = ExactSum(), ExactSum(), ExactSum()
     for _ in range(blocks):
-        total.add(np.full(65_536, value), codes)
-    part.add(np.full(65_536, value), codes)
+        total.add(np.full(BLOCK, value), codes)
+    part.add(np.full(BLOCK, value), codes)
     for _ in range(blocks):
         merged.merge(part)
-    assert total.total().units == merged.total().units == units_of(value) * 65_536 * blocks
+    assert total.total().units == merged.total().units == units_of(value) * BLOCK * blocks
     merged.merge(total)
-    assert merged.total().units == 2 * units_of(value) * 65_536 * blocks
+    assert merged.total().units == 2 * units_of(value) * BLOCK * blocks
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -233,9 +256,9 @@ def test_merging_two_states_just_before_their_carry_stays_exact(sign: int) -> No
     states = [ExactSum(), ExactSum()]
     for state in states:
         for _ in range(blocks):
-            state.add(np.full(65_536, value))
+            state.add(np.full(BLOCK, value), np.zeros(BLOCK, dtype=np.int64))
     states[0].merge(states[1])
-    assert states[0].total().units == 2 * blocks * 65_536 * units_of(value)
+    assert states[0].total().units == 2 * blocks * BLOCK * units_of(value)
 
 
 @pytest.mark.parametrize("number", [255, 256, 257, 10_001])
