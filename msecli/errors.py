@@ -18,6 +18,10 @@ EXIT_INTERRUPTED = 130
 EXIT_CLOSED_PIPE = 141
 
 
+SHOWN = 40
+"""Characters of a cell, a name or a line that an error shows."""
+
+
 class MsecliError(Exception):
     """Base of every error msecli raises on purpose."""
 
@@ -81,3 +85,8 @@ class Problems:
 def unique(items: Sequence[str]) -> list[str]:
     """Return the items in order, each once."""
     return list(dict.fromkeys(items))
+
+
+def shown(text: str) -> str:
+    """Return a text as an error shows it: quoted, and cut when long."""
+    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "…")

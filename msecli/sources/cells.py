@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from msecli.errors import SHOWN, shown
 from msecli.sources.records import Dialect, Record, records
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -15,8 +16,6 @@ NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
 BLANKS = " \t"
 """What the Arrow parser allows around a number."""
 COMMENT_MARKS = ("#", "%", "//")
-SHOWN = 40
-"""Characters of a cell or line that an error shows."""
 
 HINTS = (
     (r"#\s.*", "if this is a comment, say --comment '#'"),
@@ -111,11 +110,6 @@ def _record_problem(record: Record, grammar: Grammar, numbers: Sequence[int], la
         if not grammar.is_missing(cells[column]) and not grammar.is_number(cells[column]):
             return f"column {grammar.names[column]!r}: {shown(cells[column])} is not a number{cell_hint(cells[column])}"
     return None
-
-
-def shown(text: str) -> str:
-    """Return a text as an error shows it: quoted, and cut when long."""
-    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "…")
 
 
 def cell_hint(cell: str) -> str:

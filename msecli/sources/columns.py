@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from msecli.errors import DataError
+from msecli.errors import SHOWN, DataError, shown
 from msecli.sources.base import INDEX_NAMES, Column, Note, Source
-from msecli.sources.cells import SHOWN, shown
 
 PREDICTION_NAMES = frozenset(
     ("pred", "preds", "prediction", "predictions", "predicted", "y_pred", "ypred", "yhat", "y_hat", "forecast")

@@ -14,10 +14,10 @@ import pyarrow.csv as pa_csv
 
 from msecli.core.check import LAST_EXACT_INTEGER
 from msecli.engines.local import Instead
-from msecli.errors import DataError
+from msecli.errors import DataError, shown
 from msecli.sources.arrow import floats, labels
 from msecli.sources.base import Block, Column, Note, Part, Reading, Selection
-from msecli.sources.cells import Grammar, count_inexact, data_records, first_problem, shown
+from msecli.sources.cells import Grammar, count_inexact, data_records, first_problem
 from msecli.sources.encoding import decoded
 from msecli.sources.file import InputFile
 from msecli.sources.head import Head, check_reading, line_number, read_head

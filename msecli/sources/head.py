@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import NamedTuple
 
-from msecli.errors import DataError, UsageError
+from msecli.errors import DataError, UsageError, shown
 from msecli.sources.base import Reading
-from msecli.sources.cells import COMMENT_MARKS, Grammar, shown
+from msecli.sources.cells import COMMENT_MARKS, Grammar
 from msecli.sources.encoding import check_text
 from msecli.sources.file import CHUNK_BYTES, InputFile
 from msecli.sources.records import Dialect, Record, count_lines, records
