@@ -22,7 +22,7 @@ from msecli.sources.encoding import decoded
 from msecli.sources.file import InputFile
 from msecli.sources.head import Head, check_reading, line_number, read_head
 from msecli.sources.npy import ROUNDED
-from msecli.sources.records import QUOTE, Cut, Dialect, cut_records, guess_cut, records, without_comments
+from msecli.sources.records import QUOTE, RETURN, Cut, Dialect, Text, cut_records, guess_cut, records, without_comments
 
 PIECE_BYTES = 2 << 20
 """Text parsed at once: large enough to make the cost of a call vanish, small enough for a few to fit in the cache."""
@@ -111,11 +111,13 @@ class CsvSource:
             if end == 0:
                 yield from self._pieces(wanted, position)
                 return
-            piece = Piece(self._file, position)
-            yield partial(self._read_plain, piece, memoryview(buffer)[:end], wanted, quoted=quoted)
+            names = self._layout.grammar.names
+            data = np.frombuffer(buffer, dtype=np.uint8, count=end)
+            text = Text(data, dialect, len(names), quoted=quoted, returns=RETURN in buffer)
+            yield partial(self._read_plain, Piece(self._file, position), text, wanted)
             position += end
 
-    def _read_plain(self, piece: Piece, buffer: memoryview, wanted: Wanted, *, quoted: bool) -> Iterator[Block]:
+    def _read_plain(self, piece: Piece, text: Text, wanted: Wanted) -> Iterator[Block]:
         """Yield the numbers of a piece, which is read without a parser if it can be.
 
         Raises
@@ -124,21 +126,19 @@ class CsvSource:
             If the piece and all behind it may have been cut in the midst of a record.
         """
         # Loaded only here: see SHORT_FILE.
-        from msecli.sources.fields import OddQuotesError, Text, plain_numbers
+        from msecli.sources.fields import OddQuotesError, plain_numbers
 
-        names = self._layout.grammar.names
-        text = Text(np.frombuffer(buffer, dtype=np.uint8), self._layout.dialect, len(names), quoted)
         columns = sorted(set(wanted.numbers.values()))
         try:
             found = plain_numbers(text, columns, self._layout.grammar.missing)
         except OddQuotesError as error:
             raise Instead(self._pieces(wanted, piece.position)) from error
         if found is None:
-            yield from _read_piece(piece, buffer, self._layout, wanted)
+            yield from _read_piece(piece, text.data.data, self._layout, wanted)
             return
         numbers = {name: found[columns.index(column)] for name, column in wanted.numbers.items()}
-        block = Block(len(found[0]), numbers, work=len(buffer))
-        yield _with_inexact(block, buffer, self._layout, wanted, piece.file.path)
+        block = Block(len(found[0]), numbers, work=text.data.size)
+        yield _with_inexact(block, text.data.data, self._layout, wanted, piece.file.path)
 
     def _pieces(self, wanted: Wanted, position: int) -> Iterator[Part]:
         """Yield pieces cut where records end, whatever quotes there are."""

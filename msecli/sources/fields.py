@@ -7,7 +7,6 @@ column apart first. Text that is not plain enough to be cut this way is left to 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +14,8 @@ from numpy.typing import NDArray
 
 from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.sources.kernels import cast, is_in
-from msecli.sources.records import CARRIAGE_RETURN, LINE_FEED, QUOTE, Dialect, field_marks
+from msecli.sources.records import CARRIAGE_RETURN, LINE_FEED, QUOTE, Bytes, Dialect, Text, field_marks
 
-Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int32]
 
 NOT_PLAIN = b' \t"'
@@ -25,25 +23,6 @@ NOT_PLAIN = b' \t"'
 SAMPLE, WORD = 4096, 8
 EVERY_OTHER = 0b01010101
 """Eight bits of the bitmap that says that fields are there, and the gaps between them are not."""
-
-
-class Text(NamedTuple):
-    """Complete lines of delimited text, less than 2 GiB, beginning at a record, without comments.
-
-    Parameters
-    ----------
-    data : ndarray of uint8
-    dialect : Dialect
-    width : int
-        The number of columns.
-    quoted : bool
-        Whether there are quotes.
-    """
-
-    data: Bytes
-    dialect: Dialect
-    width: int
-    quoted: bool
 
 
 class OddQuotesError(Exception):
@@ -72,7 +51,7 @@ def plain_numbers(text: Text, columns: Sequence[int], missing: Collection[str]) 
     lines = _lines(text)
     if lines is None:
         return None
-    offsets = _offsets(lines, columns, _line_end(text.data, lines[:, -1]))
+    offsets = _offsets(lines, columns, _line_end(text, lines[:, -1]))
     if offsets is None:
         return None
     gone = _missing(text.data, offsets, missing)
@@ -84,7 +63,8 @@ def plain_numbers(text: Text, columns: Sequence[int], missing: Collection[str]) 
         return None
     fields = np.frombuffer(values.buffers()[1], dtype=np.float64, count=len(values))[::2]
     numbers = np.ascontiguousarray(fields.reshape(gone.shape).T)
-    numbers[gone.T] = np.nan
+    if gone.any():
+        numbers[gone.T] = np.nan
     return list(numbers)
 
 
@@ -140,12 +120,12 @@ def _check_quotes(data: Bytes, quotes: IntArray, dialect: Dialect) -> None:
         raise OddQuotesError
 
 
-def _line_end(data: Bytes, line_feeds: IntArray) -> int | None:
+def _line_end(text: Text, line_feeds: IntArray) -> int | None:
     """Return how many bytes all lines end in, or None if they do not end alike."""
-    returns = np.count_nonzero(data == CARRIAGE_RETURN)
+    returns = np.count_nonzero(text.data == CARRIAGE_RETURN) if text.returns else 0
     if not returns:
         return 1
-    alike = returns == len(line_feeds) and (data.take(line_feeds - 1) == CARRIAGE_RETURN).all()
+    alike = returns == len(line_feeds) and (text.data.take(line_feeds - 1) == CARRIAGE_RETURN).all()
     return 2 if alike else None
 
 
@@ -157,12 +137,14 @@ def _offsets(lines: IntArray, columns: Sequence[int], line_end: int | None) -> O
     offsets = np.empty((len(lines), len(columns), 2), dtype=np.int32)
     for place, column in enumerate(columns):
         start, end = offsets[:, place].T
-        if column == 0:
-            start[0] = 0
-            np.add(lines[:-1, -1], 1, out=start[1:], casting="same_kind")
+        if column > 0:
+            start[:] = lines[:, column - 1]
         else:
-            np.add(lines[:, column - 1], 1, out=start, casting="same_kind")
-        np.subtract(lines[:, column], line_end - 1 if column == width - 1 else 0, out=end, casting="same_kind")
+            start[0], start[1:] = -1, lines[:-1, -1]
+        start += 1
+        end[:] = lines[:, column]
+        if column == width - 1 and line_end > 1:
+            end -= line_end - 1
     return offsets
 
 

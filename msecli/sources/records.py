@@ -13,10 +13,14 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msecli.core.exact import BoolArray, IntArray
 
+Bytes = NDArray[np.uint8]
+
 QUOTE = b'"'
+RETURN = b"\r"
 LINE_FEED, CARRIAGE_RETURN = 0x0A, 0x0D
 GUESSES = 8
 """How often a cut is looked for further ahead, before a quote, until the quotes are counted as seldom as it pays."""
@@ -31,6 +35,26 @@ class Dialect(NamedTuple):
     delimiter: bytes = b","
     terminator: bytes = b"\n"
     comment: bytes | None = None
+
+
+class Text(NamedTuple):
+    """Complete lines of delimited text, less than 2 GiB, beginning at a record, without comments.
+
+    Parameters
+    ----------
+    data : ndarray of uint8
+    dialect : Dialect
+    width : int
+        The number of columns.
+    quoted, returns : bool
+        Whether there may be quotes, and carriage returns.
+    """
+
+    data: Bytes
+    dialect: Dialect
+    width: int
+    quoted: bool
+    returns: bool
 
 
 class Cut(NamedTuple):
@@ -102,8 +126,10 @@ def guess_cut(buffer: bytes, dialect: Dialect) -> tuple[int, bool]:
     Only counts quotes, so it is right only if each of them opens or closes a field, or is one of a doubled one. 0 means
     that there is no complete record, or none that can be found this way.
     """
-    data = np.frombuffer(buffer, dtype=np.uint8)
     end = buffer.rfind(dialect.terminator) + 1
+    if QUOTE not in buffer:
+        return end, False
+    data = np.frombuffer(buffer, dtype=np.uint8)
     for _ in range(GUESSES):
         quotes = np.count_nonzero(data[:end] == QUOTE[0])
         if quotes % 2 == 0:

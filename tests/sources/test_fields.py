@@ -19,8 +19,8 @@ from msecli.engines.local import LocalEngine
 from msecli.errors import DataError
 from msecli.sources import kernels, open_source
 from msecli.sources.base import Reading, Selection
-from msecli.sources.fields import OddQuotesError, Text, plain_numbers
-from msecli.sources.records import Dialect
+from msecli.sources.fields import OddQuotesError, plain_numbers
+from msecli.sources.records import Dialect, Text
 
 MISSING = ("", "NA", "N/A", "null", "NULL")
 NEVER = 1 << 60
@@ -33,7 +33,7 @@ Found = tuple[list[list[float | None]], list[tuple[str, str, int]]] | str
 def numbers(text: str, width: int, columns: Sequence[int], delimiter: bytes = b",") -> list[list[float]] | None:
     """Return the numbers of columns, or None if a parser is needed."""
     data = np.frombuffer(text.encode(), dtype=np.uint8)
-    found = plain_numbers(Text(data, Dialect(delimiter), width, '"' in text), columns, MISSING)
+    found = plain_numbers(Text(data, Dialect(delimiter), width, '"' in text, "\r" in text), columns, MISSING)
     return None if found is None else [column.tolist() for column in found]
 
 
