@@ -21,6 +21,7 @@ Offsets = NDArray[np.int32]
 NOT_PLAIN = b' \t"'
 """What Arrow's parser takes away from around a number."""
 SAMPLE, WORD = 4096, 8
+"""Bytes that show how far marks are apart, and bytes looked at as one where they are far."""
 EVERY_OTHER = 0b01010101
 """Eight bits of the bitmap that says that fields are there, and the gaps between them are not."""
 

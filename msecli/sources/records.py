@@ -23,7 +23,7 @@ QUOTE = b'"'
 RETURN = b"\r"
 LINE_FEED, CARRIAGE_RETURN = 0x0A, 0x0D
 GUESSES = 8
-"""How often a cut is looked for further ahead, before a quote, until the quotes are counted as seldom as it pays."""
+"""How many cuts are tried, each before the last quote of the one before; where more are needed, guessing is no help."""
 
 
 class Dialect(NamedTuple):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from msecli.sources.records import Dialect, cut_records, quoted_spans, without_comments
+from msecli.sources.records import GUESSES, Dialect, cut_records, guess_cut, quoted_spans, without_comments
 
 COMMAS = Dialect()
 BUFFERS = st.text('"a,\n\r#', max_size=40).map(str.encode)
@@ -54,6 +54,22 @@ def test_spans_hold_the_same_line_ends_as_by_character(buffer: bytes) -> None:
     places = [place for place, mark in enumerate(buffer) if mark in b"\n\r,"]
     assert [found[place] for place in places] == [expected[place] for place in places]
     assert found[-1] == expected[-1]
+
+
+ROWS = st.lists(st.lists(st.text('a",\n', max_size=4), min_size=2, max_size=2), min_size=1, max_size=8)
+
+
+@settings(max_examples=1000)
+@given(ROWS, st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]), st.floats(0, 1))
+def test_a_guess_is_the_cut_where_quotes_are_around_fields(rows: list[list[str]], quoting: int, share: float) -> None:
+    text = io.StringIO()
+    csv.writer(text, quoting=quoting, lineterminator="\n").writerows(rows)  # type: ignore[arg-type]
+    buffer = text.getvalue().encode()
+    buffer = buffer[: round(share * len(buffer))]
+    end, quoted = guess_cut(buffer, COMMAS)
+    expected = cut_records(buffer, COMMAS).end
+    assert end == expected or (end == 0 and buffer.count(b'"') > 2 * GUESSES)
+    assert quoted or b'"' not in buffer[:end]
 
 
 @settings(max_examples=1000)
