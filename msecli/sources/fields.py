@@ -81,7 +81,7 @@ def _lines(text: Text) -> IntArray | None:
     line_feeds = found == LINE_FEED
     if text.quoted:
         quotes = found == QUOTE[0]
-        _check_quotes(data, ends[quotes], text.dialect)
+        _check_quotes(data, ends.take(np.flatnonzero(quotes)), text.dialect)
         # Outside of quotes an even number of them has gone before.
         outside = ~np.bitwise_xor.accumulate(quotes.view(np.uint8)).view(np.bool_)
         line_feeds &= outside

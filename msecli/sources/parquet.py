@@ -17,7 +17,8 @@ from msecli.sources.file import InputFile
 from msecli.sources.npy import ROUNDED
 
 MAGIC = b"PAR1"
-BUFFER_BYTES = 1 << 20
+BUFFER_BYTES = 1 << 16
+"""Smaller than the pages of most files, which are then read at once, and copied once less."""
 
 TRAILER_BYTES = 8
 """The footer's length in 4 bytes, and the magic number again."""
