@@ -55,8 +55,6 @@ def _invoke(arguments: Sequence[str] | None, program: str) -> int:
     code = 0
     try:
         with cli.make_context(program, list(sys.argv[1:] if arguments is None else arguments)) as context:
-            if arguments is None:
-                process.keep_freed_memory()
             cli.invoke(context)
     except click.exceptions.Exit as end:
         code = end.exit_code

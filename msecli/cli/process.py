@@ -26,9 +26,10 @@ def start() -> None:
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    _keep_freed_memory()
 
 
-def keep_freed_memory() -> None:
+def _keep_freed_memory() -> None:
     """Have the C library keep freed memory for the next block, of which there are thousands of the same size.
 
     Otherwise it gives blocks of this size back to the system, and takes them again page by page: a sixth of a run.

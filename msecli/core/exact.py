@@ -53,6 +53,7 @@ MERGES_BEFORE_CARRY = 256
 SPARSE = 4
 """Leftovers are gathered into a smaller array once fewer than one in SPARSE is not zero."""
 SAMPLE = 64
+"""Values, spread over a block, that show whether it is worth looking for leftovers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +251,8 @@ def _cut_units(x: FloatArray, exponent: int) -> int:
 
 def _left(x: FloatArray) -> BoolArray | None:
     """Return which values are not zero, or None if they are too many to be worth gathering."""
-    if 2 * np.count_nonzero(x[:SAMPLE]) > SAMPLE:
+    sample = x[:: x.size // SAMPLE + 1]
+    if 2 * np.count_nonzero(sample) > sample.size:
         return None
     left = np.not_equal(x, 0.0, out=scratch("left", x.size, np.bool_))
     return None if SPARSE * np.count_nonzero(left) > x.size else left

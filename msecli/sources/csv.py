@@ -101,7 +101,7 @@ class CsvSource:
 
     def _guessed_pieces(self, wanted: Wanted) -> Iterator[Part]:
         """Yield pieces cut where records end if all quotes are around fields, which is found out when they are read."""
-        position, dialect = self._start, self._layout.dialect
+        position, dialect, width = self._start, self._layout.dialect, len(self._layout.grammar.names)
         while position < self._file.size:
             buffer = self._file.read(PIECE_BYTES, position)
             if position + len(buffer) >= self._file.size:
@@ -111,9 +111,8 @@ class CsvSource:
             if end == 0:
                 yield from self._pieces(wanted, position)
                 return
-            names = self._layout.grammar.names
             data = np.frombuffer(buffer, dtype=np.uint8, count=end)
-            text = Text(data, dialect, len(names), quoted=quoted, returns=RETURN in buffer)
+            text = Text(data, dialect, width, quoted=quoted, returns=RETURN in buffer)
             yield partial(self._read_plain, Piece(self._file, position), text, wanted)
             position += end
 

@@ -35,13 +35,15 @@ def first_difference(left: pa.Array, right: pa.Array) -> tuple[int, Any, Any] | 
 
 def codes_of(column: pa.Array) -> tuple[IntArray, pa.Array]:
     """Return a number for every label, and the label of every number; missing is a label like any other."""
-    if str(column.type) == "int64" and len(column) and not column.null_count:
+    import pyarrow as pa
+
+    from msecli.sources.kernels import dictionary_encode
+
+    if column.type == pa.int64() and len(column) and not column.null_count:
         values: IntArray = np.asarray(np.from_dlpack(column), dtype=np.int64)
         low, high = int(values.min()), int(values.max())
         if high - low < len(column):
             return _codes_in_range(values, low)
-    from msecli.sources.kernels import dictionary_encode
-
     encoded = dictionary_encode(column)
     return np.from_dlpack(encoded.indices).astype(np.int64), encoded.dictionary
 

@@ -59,11 +59,18 @@ def test_a_slice_of_a_column_is_compared_as_a_column() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(LABELS) | st.lists(NUMBERS))
+@given(st.lists(LABELS) | st.lists(NUMBERS) | st.lists(st.integers(-2, 9)))
 def test_codes_say_which_labels_are_equal(labels: list[Any]) -> None:
     codes, dictionary = codes_of(column(labels))
     assert [dictionary[code].as_py() for code in codes.tolist()] == labels
     assert len(set(dictionary.to_pylist())) == len(dictionary) == len(set(labels))
+
+
+@pytest.mark.parametrize("labels", [[5, 7, 7, 5], [-3, -1, -3, -1, -3], [4], [2**63 - 1, 2**63 - 2, 2**63 - 1]])
+def test_codes_of_integers_leave_out_those_that_are_not_there(labels: list[int]) -> None:
+    codes, dictionary = codes_of(column([0, *labels, 99]).slice(1, len(labels)))
+    assert dictionary.to_pylist() == sorted(set(labels))
+    assert [dictionary[code].as_py() for code in codes.tolist()] == labels
 
 
 def test_codes_of_a_slice_are_those_of_its_rows() -> None:
