@@ -1332,6 +1332,16 @@ def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def _is_text(case: Case | Accepted) -> bool:
+    return any(name.endswith((".csv", ".tsv", ".txt")) for name in case.files)
+
+
+@pytest.fixture
+def _as_if_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the files read as long ones are, which are parsed another way."""
+    monkeypatch.setattr("msecli.sources.csv.SHORT_FILE", 0)
+
+
 @pytest.mark.parametrize("case", CASES, ids=_name)
 def test_a_bad_input_is_one_message_and_no_result(case: Case, tmp_path: Path, run: Run) -> None:
     _write(tmp_path, case.files)
@@ -1344,6 +1354,12 @@ def test_a_bad_input_is_one_message_and_no_result(case: Case, tmp_path: Path, ru
     assert "Traceback" not in ran.err
     assert len(ran.err) < 1000
     assert _contents(tmp_path) == before
+
+
+@pytest.mark.usefixtures("_as_if_long")
+@pytest.mark.parametrize("case", [case for case in CASES if _is_text(case)], ids=_name)
+def test_a_bad_text_is_refused_alike_where_files_are_long(case: Case, tmp_path: Path, run: Run) -> None:
+    test_a_bad_input_is_one_message_and_no_result(case, tmp_path, run)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "-o" not in case.arguments], ids=_name)
@@ -1364,6 +1380,12 @@ def test_an_odd_input_gives_the_loss_and_its_warnings(case: Accepted, tmp_path: 
     assert [word for word in case.words if word not in ran.err] == [], ran.err
     assert bool(ran.err) == bool(case.words), ran.err
     assert all(line.startswith("Warning: ") for line in ran.err.splitlines())
+
+
+@pytest.mark.usefixtures("_as_if_long")
+@pytest.mark.parametrize("case", [case for case in ACCEPTED if _is_text(case)], ids=_name)
+def test_an_odd_text_gives_the_same_loss_where_files_are_long(case: Accepted, tmp_path: Path, run: Run) -> None:
+    test_an_odd_input_gives_the_loss_and_its_warnings(case, tmp_path, run)
 
 
 @pytest.mark.parametrize("case", [case for case in ACCEPTED if case.words], ids=_name)

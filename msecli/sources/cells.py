@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
+from msecli.core.check import LAST_EXACT_INTEGER
+from msecli.core.exact import BoolArray, FloatArray
 from msecli.errors import SHOWN, shown
 from msecli.sources.records import Dialect, Record, records
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
 BLANKS = " \t"
 """What the Arrow parser allows around a number."""
+SIGNS = "+-"
+NAN = tuple(map("".join, product("nN", "aA", "nN")))
+BEYOND_UINT64 = 2.0**64
 COMMENT_MARKS = ("#", "%", "//")
 
 HINTS = (
-    (r"#\s.*", "if this is a comment, say --comment '#'"),
+    (r"#\s.*", "if this is a comment, use --comment '#'"),
     (r"[+-]?\d*,\d+", "is it a decimal comma? say --decimal ,"),
     (r"[+-]?\d{1,3}([,'_ ]\d{3})+(\.\d+)?", "remove the thousands separators"),
     (r"[+-]?\d[\d_]*(\.\d+)?", "remove the underscores"),
@@ -50,10 +59,6 @@ class Grammar(NamedTuple):
     def is_missing(self, cell: str) -> bool:
         """Tell whether the cell is empty or one of the words for missing."""
         return cell in self.missing
-
-    def value(self, cell: str) -> float:
-        """Return the number in a cell that is one."""
-        return float(self._point(cell))
 
     def _point(self, cell: str) -> str:
         """Return the cell with a decimal point; a point that is none makes it no number."""
@@ -89,27 +94,31 @@ def data_records(buffer: bytes, dialect: Dialect, grammar: Grammar) -> Iterator[
 
 
 def _record_problem(record: Record, grammar: Grammar, numbers: Sequence[int], labels: Sequence[int]) -> str | None:
+    expected, found = len(grammar.names), len(record.cells)
     try:
-        cells = [cell.decode() if number in (*numbers, *labels) else "" for number, cell in enumerate(record.cells)]
+        cells = {column: record.cells[column].decode() for column in (*numbers, *labels) if column < found}
     except UnicodeDecodeError as error:
-        return f"byte 0x{error.object[error.start]:02X} is not UTF-8; say --encoding, for example --encoding latin-1"
+        return f"byte 0x{error.object[error.start]:02X} is not UTF-8; use --encoding, for example --encoding latin-1"
+    values = ((column, cells[column]) for column in numbers if column < found)
+    bad = next(
+        (column for column, cell in values if not grammar.is_missing(cell) and not grammar.is_number(cell)), None
+    )
+    if found == expected and bad is None:
+        return None
     texts = [cell.decode(errors="replace") for cell in record.cells]
-    expected, found = len(grammar.names), len(texts)
+    if [text.strip() for text in texts] == [name.strip() for name in grammar.names]:
+        return "this line repeats the header; are several files joined in one?"
     first = texts[0].lstrip()
-    # In a single column a word such as #N/A is as likely.
-    if first.startswith(COMMENT_MARKS) and (found != expected or (expected > 1 and 0 in numbers)):
-        return f"{shown(texts[0])}: if this is a comment, say --comment {first[0]!r}"
-    if found != expected:
+    # In a single column a word such as #missing is as likely.
+    likely = found != expected or (expected > 1 and bad == 0)
+    if likely and first.startswith(COMMENT_MARKS) and not grammar.is_missing(texts[0]):
+        return f"{shown(texts[0])}: if this is a comment, use --comment {first[0]!r}"
+    if found != expected or bad is None:
         trailing = found == expected + 1 and texts[-1] == ""
         return f"{expected} columns expected, {found} found" + (
             "; the line ends in a delimiter too many" if trailing else f": {shown(', '.join(texts))}"
         )
-    if [text.strip() for text in texts] == [name.strip() for name in grammar.names]:
-        return "this line repeats the header; are several files joined in one?"
-    for column in numbers:
-        if not grammar.is_missing(cells[column]) and not grammar.is_number(cells[column]):
-            return f"column {grammar.names[column]!r}: {shown(cells[column])} is not a number{cell_hint(cells[column])}"
-    return None
+    return f"column {grammar.names[bad]!r}: {shown(cells[bad])} is not a number{cell_hint(cells[bad])}"
 
 
 def cell_hint(cell: str) -> str:
@@ -126,19 +135,35 @@ def cell_hint(cell: str) -> str:
     return f"; if it means missing, say --na-values {cell!r}" if len(text) <= SHOWN else ""
 
 
-def count_inexact(buffer: bytes, dialect: Dialect, grammar: Grammar, column: int) -> tuple[int, int]:
-    """Return how many cells of a column are digits that overflow to infinity, and how many are rounded integers."""
+def all_nan(cells: pa.Array, rows: BoolArray) -> bool:
+    """Tell whether the cells of some rows, where they are not missing, say NaN and nothing else, as nan(ind) does."""
+    from msecli.sources.arrow import validity
+    from msecli.sources.kernels import is_in, take, trimmed
+
+    return bool(is_in(trimmed(take(cells, np.flatnonzero(rows & validity(cells))), SIGNS + BLANKS), NAN).all())
+
+
+def count_inexact(cells: pa.Array, values: FloatArray) -> tuple[int, int]:
+    """Return how many of the values are infinite though written in digits, and how many are rounded integers.
+
+    Parameters
+    ----------
+    cells : pyarrow.Array of strings, shape (rows,)
+        What the values were read from.
+    values : ndarray of float64, shape (rows,)
+    """
     from decimal import Decimal
 
-    overflowed = rounded = 0
-    for record in data_records(buffer, dialect, grammar):
-        cell = record.cells[column].decode(errors="replace")
-        if not grammar.is_finite(cell):
-            continue
-        value = grammar.value(cell)
-        if math.isinf(value):
-            overflowed += 1
-        # Decimal, because Python limits the digits of an int.
-        elif INTEGER.fullmatch(cell.strip(BLANKS)) and Decimal(value) != Decimal(cell.strip(BLANKS)):
-            rounded += 1
-    return overflowed, rounded
+    from msecli.sources.kernels import all_characters, take, trimmed, unsigned_integers
+
+    rows = np.flatnonzero(np.abs(values) >= LAST_EXACT_INTEGER)
+    digits, sizes = trimmed(take(cells, rows), SIGNS + BLANKS), np.abs(values[rows])
+    infinite = np.isinf(sizes)
+    overflowed = infinite & ~all_characters("alpha", digits)
+    whole = ~infinite & all_characters("decimal", digits)
+    small, large = np.flatnonzero(whole & (sizes < BEYOND_UINT64)), np.flatnonzero(whole & (sizes >= BEYOND_UINT64))
+    rounded = np.count_nonzero(unsigned_integers(take(digits, small)) != sizes[small].astype(np.uint64))
+    # Decimal, because Python limits the digits of an int.
+    texts = take(digits, large).to_pylist()
+    rounded += sum(Decimal(text) != Decimal(size) for text, size in zip(texts, sizes[large].tolist(), strict=True))
+    return int(np.count_nonzero(overflowed)), int(rounded)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
-from itertools import islice
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +16,10 @@ from msecli.engines.local import Instead
 from msecli.errors import DataError, shown
 from msecli.sources.arrow import floats, labels
 from msecli.sources.base import Block, Column, Note, Part, Reading, Selection
-from msecli.sources.cells import Grammar, count_inexact, data_records, first_problem
+from msecli.sources.cells import Grammar, all_nan, count_inexact, first_problem
 from msecli.sources.encoding import decoded
 from msecli.sources.file import InputFile
-from msecli.sources.head import Head, check_reading, line_number, read_head
+from msecli.sources.head import BYTE_ORDER_MARK, Head, check_reading, line_number, read_head
 from msecli.sources.npy import ROUNDED
 from msecli.sources.records import QUOTE, RETURN, Cut, Dialect, Text, cut_records, guess_cut, records, without_comments
 
@@ -29,12 +28,11 @@ PIECE_BYTES = 2 << 20
 LONGEST_RECORD = 256 << 20
 SHORT_FILE = 1 << 20
 """Up to this many bytes, loading what reads without a parser takes longer than parsing."""
-SAMPLE_ROWS = 100
 
 NUMBER_STARTS = tuple("+-.0123456789")
 
-MISSING = ("", "NA", "N/A", "null", "NULL")
-"""Cells that mean "missing"; NaN, in any case, is a number that is missing too."""
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "<NA>", "NaT")
+"""Cells that mean "missing"; NaN however it is written, such as -NAN, is a number that is missing too."""
 
 BLANK_LINE = re.compile(rb"(?<![^\r\n])(?:(?<!\r)\n|\r)")
 """A line end at the start of a line; a line feed behind a carriage return belongs to it."""
@@ -57,8 +55,8 @@ class Layout(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether lines end and numbers are written as usual, there are no comments, and no number means missing."""
-        usual = self.grammar.decimal == "." and self.dialect.terminator == b"\n" and self.dialect.comment is None
+        """Whether numbers are written as usual, there are no comments, and no number means missing."""
+        usual = self.grammar.decimal == "." and self.dialect.comment is None
         return usual and not any(word.startswith(NUMBER_STARTS) for word in self.grammar.missing)
 
 
@@ -76,9 +74,8 @@ class CsvSource:
         head = read_head(self._file, reading, reading.delimiter or delimiter)
         self._start = head.data
         self._layout = Layout(head.dialect, Grammar(head.names, reading.decimal, (*MISSING, *reading.na_values)))
-        self._sample = _sample(head, self._layout)
-        below = data_records(head.buffer[head.data :], head.dialect, self._layout.grammar)
-        self._empty = head.whole and next(below, None) is None
+        self._sample = _sample(head)
+        self._empty = head.empty
         self.columns: tuple[Column, ...] | None = tuple(
             _column(name, [row[number] for row in self._sample]) for number, name in enumerate(head.names)
         )
@@ -107,7 +104,7 @@ class CsvSource:
             if position + len(buffer) >= self._file.size:
                 end, quoted = len(buffer), QUOTE in buffer
             else:
-                end, quoted = guess_cut(buffer, dialect)
+                end, quoted = guess_cut(buffer)
             if end == 0:
                 yield from self._pieces(wanted, position)
                 return
@@ -146,7 +143,7 @@ class CsvSource:
             buffer = self._file.read(size, position)
             last = position + len(buffer) >= self._file.size
             cut = cut_records(buffer, self._layout.dialect)
-            self._check_cut(cut, buffer, position, last=last)
+            self._check_cut(cut, buffer, Piece(self._file, position), wanted, last=last)
             if cut.end == 0 and not last:
                 size *= 2
                 continue
@@ -159,15 +156,15 @@ class CsvSource:
         self._original.verify()
 
     def _wanted(self, selection: Selection) -> Wanted:
-        names = self._layout.grammar.names
+        places = {name: number for number, name in enumerate(self._layout.grammar.names)}
         return Wanted(
-            {name: names.index(name) for name in selection.numbers},
-            {name: names.index(name) for name in selection.labels},
-            {name: self._label_type(names.index(name)) for name in selection.labels},
+            {name: places[name] for name in selection.numbers},
+            {name: places[name] for name in selection.labels},
+            {name: self._label_type(places[name]) for name in selection.labels},
         )
 
     def _label_type(self, column: int) -> pa.DataType:
-        """Return the type as which a label is read, as long as all of a piece can be: text can always."""
+        """Return what the labels of a column are, as long as all of a piece can be: text they can always be."""
         present = self._present(column)
         return pa.int64() if present and all(WHOLE.fullmatch(cell) for cell in present) else pa.string()
 
@@ -175,33 +172,39 @@ class CsvSource:
         """Return the cells of a column in the sample that are not missing."""
         return [row[column] for row in self._sample if not self._layout.grammar.is_missing(row[column])]
 
-    def _check_cut(self, cut: Cut, buffer: bytes, position: int, *, last: bool) -> None:
-        """Refuse a quote that nothing closes, or that closes in the middle of text, and a record too long to be one."""
-        dialect = self._layout.dialect
+    def _check_cut(self, cut: Cut, buffer: bytes, piece: Piece, wanted: Wanted, *, last: bool) -> None:
+        """Refuse a quote that nothing closes, or that closes in the middle of text, and a record too long to be one.
+
+        If something is wrong with a record before it, that is what is said.
+        """
         hopeless = last or (cut.end == 0 and len(buffer) >= LONGEST_RECORD)
-        if cut.open_quote is not None and hopeless:
-            line = line_number(self._file, position + cut.open_quote)
-            raise DataError(f"{self.path}, line {line}: the quote opened here is never closed")
-        if cut.stray_text is not None:
-            start = next(r for r in records(buffer, dialect) if r.end > cut.stray_text).start
-            line = line_number(self._file, position + start)
+        odd = [] if cut.stray_text is None else [cut.stray_text]
+        odd += [cut.open_quote] if cut.open_quote is not None and hopeless else []
+        if odd:
+            at = min(odd)
+            start = next(record.start for record in records(buffer, self._layout.dialect) if record.end > at)
+            earlier = _first_fault(piece, buffer[:start], self._layout, wanted)
+            if earlier is not None:
+                raise earlier
+            if at == cut.open_quote:
+                line = line_number(self._file, piece.position + at)
+                raise DataError(f"{self.path}, line {line}: the quote opened here is never closed")
+            line = line_number(self._file, piece.position + start)
             raise DataError(
                 f"{self.path}, line {line}: a closing quote is followed by text; the quote before it is probably never "
                 "closed (a quote inside quotes is doubled)"
             )
         if cut.end == 0 and hopeless and not last:
-            line = line_number(self._file, position)
+            line = line_number(self._file, piece.position)
             raise DataError(
                 f"{self.path}, line {line}: the line is longer than {LONGEST_RECORD >> 20} MiB; is this text?"
             )
 
 
-def _sample(head: Head, layout: Layout) -> list[list[str]]:
-    """Return the cells of the first complete records of the usual width."""
-    rows = data_records(head.buffer[head.data :], layout.dialect, layout.grammar)
-    complete = (row for row in rows if not row.open_quote and (head.whole or head.data + row.end < len(head.buffer)))
-    texts = ([cell.decode(errors="replace") for cell in row.cells] for row in islice(complete, SAMPLE_ROWS))
-    return [cells for cells in texts if len(cells) == len(layout.grammar.names)]
+def _sample(head: Head) -> list[list[str]]:
+    """Return the cells of the first rows of the usual width."""
+    rows = (row.cells for row in head.first_rows if len(row.cells) == len(head.names) and not row.open_quote)
+    return [[cell.decode(errors="replace") for cell in cells] for cells in rows]
 
 
 class Wanted(NamedTuple):
@@ -239,7 +242,13 @@ def _read_piece(piece: Piece, buffer: memoryview, layout: Layout, wanted: Wanted
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise _explained(piece, bytes(buffer), layout, wanted, error) from error
     path = piece.file.path
-    numbers = {name: floats(_whole(table.column(str(column))), path)[0] for name, column in wanted.numbers.items()}
+    read = {name: _whole(table.column(str(column))) for name, column in wanted.numbers.items()}
+    numbers = {name: floats(array, path)[0] for name, array in read.items()}
+    not_numbers = {name: np.isnan(values) for name, values in numbers.items()}
+    written = [name for name, array in read.items() if np.count_nonzero(not_numbers[name]) > array.null_count]
+    for name, cells in _texts(written, text, layout, wanted).items():
+        if not all_nan(cells, not_numbers[name]):
+            raise _explained(piece, bytes(buffer), layout, wanted)
     found = {
         name: _canonical(labels(_whole(table.column(_label(column)))), wanted.types[name])
         for name, column in wanted.labels.items()
@@ -264,34 +273,15 @@ def _table(text: bytes | memoryview, layout: Layout, wanted: Wanted) -> tuple[pa
 
 def _parse(text: bytes | memoryview, layout: Layout, wanted: Wanted, *, blank_rows: bool) -> pa.Table:
     numbers = {str(column): pa.float64() for column in wanted.numbers.values()}
-    labels = {str(column): wanted.types[name] for name, column in wanted.labels.items()}
-    if any(kind != pa.string() for kind in labels.values()) and _odd_integer(layout.dialect.delimiter).search(text):
-        labels = dict.fromkeys(labels, pa.string())
-    try:
-        if not numbers.keys() & labels.keys():
-            table = _parsed(text, layout, numbers | labels, blank_rows=blank_rows)
-        else:
-            # A column with both parts is read twice, once for each.
-            table = _parsed(text, layout, numbers, blank_rows=blank_rows)
-            for column, values in zip(
-                labels, _parsed(text, layout, labels, blank_rows=blank_rows).columns, strict=True
-            ):
-                table = table.append_column(_label(int(column)), values)
-            return table
-    except pa.ArrowInvalid:
-        if all(kind == pa.string() for kind in labels.values()):
-            raise
-        as_text = dict.fromkeys(wanted.types, pa.string())
-        return _parse(text, layout, Wanted(wanted.numbers, wanted.labels, as_text), blank_rows=blank_rows)
-    return table.rename_columns([_label(int(name)) if name in labels else name for name in table.column_names])
-
-
-@lru_cache
-def _odd_integer(delimiter: bytes) -> re.Pattern[bytes]:
-    """Return what finds integers that may not be written the usual way, such as 007: these are text of their own."""
-    ends = re.escape(delimiter) + rb'\r\n"'
-    starts = rb"(?<![^" + ends + rb"])(?:[ \t+]|-?0[\dxX]|-0(?![.\d]))"
-    return re.compile(starts + rb"|\d[ \t]+(?![^" + ends + rb"])")
+    labels = {str(column): pa.string() for column in wanted.labels.values()}
+    if not numbers.keys() & labels.keys():
+        table = _parsed(text, layout, numbers | labels, blank_rows=blank_rows)
+        return table.rename_columns([_label(int(name)) if name in labels else name for name in table.column_names])
+    # A column with both parts is read twice, once for each.
+    table = _parsed(text, layout, numbers, blank_rows=blank_rows)
+    for column, values in zip(labels, _parsed(text, layout, labels, blank_rows=blank_rows).columns, strict=True):
+        table = table.append_column(_label(int(column)), values)
+    return table
 
 
 def _canonical(column: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -315,6 +305,9 @@ def _parsed(text: bytes | memoryview, layout: Layout, types: dict[str, pa.DataTy
     grammar = layout.grammar
     if not len(text) or (not blank_rows and not bytes(text).strip(b"\r\n")):
         return pa.table({name: pa.array([], kind) for name, kind in types.items()})
+    if text[:3] == BYTE_ORDER_MARK:
+        # Arrow drops one mark where a text begins, which is not where the file begins.
+        text = BYTE_ORDER_MARK + text
     return pa_csv.read_csv(
         pa.BufferReader(pa.py_buffer(text)),
         pa_csv.ReadOptions(
@@ -340,13 +333,26 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
+def _texts(names: Sequence[str], text: bytes | memoryview, layout: Layout, wanted: Wanted) -> dict[str, pa.Array]:
+    """Return the cells of some columns of numbers as text, a row for each of the block's."""
+    if not names:
+        return {}
+    types = {str(wanted.numbers[name]): pa.string() for name in names}
+    # Blank lines are skipped, where they are not rows, whether or not the numbers had to be read without them.
+    table = _parsed(text, layout, types, blank_rows=layout.single)
+    return {name: _whole(table.column(str(wanted.numbers[name]))) for name in names}
+
+
 def _with_inexact(block: Block, text: bytes | memoryview, layout: Layout, wanted: Wanted, path: str) -> Block:
     """Return a block with notes on cells that float64 cannot hold: only large values can be such."""
+    extremes = {
+        name: max(np.fmax.reduce(values, initial=0.0), -np.fmin.reduce(values, initial=0.0))
+        for name, values in block.numbers.items()
+    }
+    large = [name for name, extreme in extremes.items() if extreme >= LAST_EXACT_INTEGER]
     notes = list(block.notes)
-    for name, values in block.numbers.items():
-        if max(np.fmax.reduce(values, initial=0.0), -np.fmin.reduce(values, initial=0.0)) < LAST_EXACT_INTEGER:
-            continue
-        overflowed, rounded = count_inexact(bytes(text), layout.dialect, layout.grammar, wanted.numbers[name])
+    for name, cells in _texts(large, text, layout, wanted).items():
+        overflowed, rounded = count_inexact(cells, block.numbers[name])
         where = f"{path}, column {name!r}"
         found = (
             Note("overflowed_numbers", where, OVERFLOWED, overflowed),
@@ -356,16 +362,25 @@ def _with_inexact(block: Block, text: bytes | memoryview, layout: Layout, wanted
     return block._replace(notes=tuple(notes))
 
 
-def _explained(piece: Piece, buffer: bytes, layout: Layout, wanted: Wanted, error: Exception) -> DataError:
+def _explained(
+    piece: Piece, buffer: bytes, layout: Layout, wanted: Wanted, error: Exception | None = None
+) -> DataError:
     """Return the error that says what is wrong where, found by reading the piece once more, cell by cell."""
-    path = piece.file.path
-    first_line = line_number(piece.file, piece.position)
+    fault = _first_fault(piece, buffer, layout, wanted)
+    if fault is not None:
+        return fault
+    line = line_number(piece.file, piece.position)
+    return DataError(f"{piece.file.path}: cannot be read as delimited text near line {line} ({error})")
+
+
+def _first_fault(piece: Piece, buffer: bytes, layout: Layout, wanted: Wanted) -> DataError | None:
+    """Return what is wrong with the first record of a buffer that cannot be read, or None if all can."""
     columns = tuple(wanted.numbers.values()), tuple(wanted.labels.values())
     problem = first_problem(buffer, layout.dialect, layout.grammar, *columns)
     if problem is None:
-        return DataError(f"{path}: cannot be read as delimited text near line {first_line} ({error})")
+        return None
     line, description = problem
-    return DataError(f"{path}, line {first_line + line}: {description}")
+    return DataError(f"{piece.file.path}, line {line_number(piece.file, piece.position) + line}: {description}")
 
 
 def open_tsv(file: InputFile, reading: Reading) -> CsvSource:

@@ -66,12 +66,15 @@ def plain_numbers(text: Text, columns: Sequence[int], missing: Collection[str]) 
     numbers = np.ascontiguousarray(fields.reshape(gone.shape).T)
     if gone.any():
         numbers[gone.T] = np.nan
-    return list(numbers)
+    # What else is read as NaN may not be one, as nan(ind) is not.
+    return list(numbers) if np.count_nonzero(np.isnan(numbers)) == np.count_nonzero(gone) else None
 
 
 def _lines(text: Text) -> IntArray | None:
     """Return where the fields end, a row for each line, or None if not all lines have as many."""
     data, delimiter = text.data, text.dialect.delimiter[0]
+    if not data.size or (data[-1] != LINE_FEED and not text.quoted):
+        return None
     marks = data == delimiter
     marks |= data == LINE_FEED
     if text.quoted:

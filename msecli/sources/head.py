@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from msecli.errors import DataError, UsageError, shown
 from msecli.sources.base import Reading
-from msecli.sources.cells import COMMENT_MARKS, Grammar
+from msecli.sources.cells import COMMENT_MARKS, Grammar, data_records
 from msecli.sources.encoding import check_text
 from msecli.sources.file import CHUNK_BYTES, InputFile
 from msecli.sources.records import Dialect, Record, count_lines, records
 
 HEAD_BYTES = 65536
+SAMPLE_ROWS = 100
 LONGEST_HEAD = 64 << 20
 OTHER_DELIMITERS = ";\t|,"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -23,21 +24,22 @@ class Head(NamedTuple):
 
     Parameters
     ----------
-    buffer : bytes
-        From the first byte of the file.
     data : int
         Where the data begin.
     names : tuple of str
     dialect : Dialect
-    whole : bool
-        Whether the buffer is the whole file.
+    first_rows : tuple of Record
+        Up to `SAMPLE_ROWS` of the first rows, none of which is cut off; empty only if there are none, or the first is
+        too long.
+    empty : bool
+        Whether the file has no rows.
     """
 
-    buffer: bytes
     data: int
     names: tuple[str, ...]
     dialect: Dialect
-    whole: bool
+    first_rows: tuple[Record, ...]
+    empty: bool
 
 
 def read_head(file: InputFile, reading: Reading, delimiter: str) -> Head:
@@ -48,64 +50,61 @@ def read_head(file: InputFile, reading: Reading, delimiter: str) -> Head:
     DataError
         If it is not text, or its first line cannot be a header.
     """
+    comment = reading.comment.encode() if reading.comment else None
+    dialect = Dialect(delimiter.encode(), comment)
     size = HEAD_BYTES
     while True:
         buffer = file.read(size, 0)
         if size == HEAD_BYTES:
             check_text(file.path, buffer, decoded=reading.encoding is not None)
-        whole = len(buffer) >= file.size
-        dialect, first = _first_record(buffer, reading, delimiter)
-        if whole or len(buffer) >= LONGEST_HEAD or (first is not None and first.end < len(buffer)):
-            return _head(file.path, buffer, dialect, first, reading, whole=whole)
+        start = len(BYTE_ORDER_MARK) if buffer.startswith(BYTE_ORDER_MARK) else 0
+        whole, longest = len(buffer) >= file.size, len(buffer) >= LONGEST_HEAD
+        first = next((record for record in records(buffer[start:], dialect) if not record.blank), None)
+        if whole or longest or (first is not None and start + first.end < len(buffer)):
+            data, names = _header(file.path, start, first, reading)
+            rows = _first_rows(buffer[data:], dialect, names, whole=whole)
+            if whole or longest or rows:
+                _check_names(file.path, names, rows, delimiter, reading)
+                return Head(data, names, dialect, rows, empty=whole and not rows)
         size *= 4
 
 
-def _start(buffer: bytes) -> int:
-    return len(BYTE_ORDER_MARK) if buffer.startswith(BYTE_ORDER_MARK) else 0
-
-
-def _first_record(buffer: bytes, reading: Reading, delimiter: str) -> tuple[Dialect, Record | None]:
-    """Return what structures the text, and its first record that is not blank."""
-    text = buffer[_start(buffer) :]
-    comment = reading.comment.encode() if reading.comment else None
-    dialect = Dialect(delimiter.encode(), comment=comment)
-    first = next((record for record in records(text, dialect) if not record.blank), None)
-    if first is not None and text[first.start : first.end].endswith(b"\r"):
-        dialect = Dialect(delimiter.encode(), b"\r", comment)
-    return dialect, first
-
-
-def _head(path: str, buffer: bytes, dialect: Dialect, first: Record | None, reading: Reading, *, whole: bool) -> Head:
+def _header(path: str, start: int, first: Record | None, reading: Reading) -> tuple[int, tuple[str, ...]]:
+    """Return where the data begin, and the names of the columns, from the first record that is not blank."""
     if first is None:
         raise DataError(f"{path}: the file holds nothing but blank lines and comments")
-    start = _start(buffer)
     if reading.header is False:
-        return Head(buffer, start, tuple(map(str, range(len(first.cells)))), dialect, whole)
+        return start, tuple(map(str, range(len(first.cells))))
     if first.open_quote:
         raise DataError(f"{path}, line {first.line + 1}: the quote opened in the header is never closed")
     try:
-        names = tuple(cell.decode() for cell in first.cells)
+        return start + first.end, tuple(cell.decode() for cell in first.cells)
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}, line {first.line + 1}: byte 0x{error.object[error.start]:02X} in the column names is not UTF-8; "
-            "say --encoding, for example --encoding latin-1"
+            "use --encoding, for example --encoding latin-1"
         ) from error
-    head = Head(buffer, start + first.end, names, dialect, whole)
-    _check_names(path, head, reading)
-    return head
 
 
-def _check_names(path: str, head: Head, reading: Reading) -> None:
-    names, delimiter = head.names, head.dialect.delimiter.decode()
+def _first_rows(text: bytes, dialect: Dialect, names: tuple[str, ...], *, whole: bool) -> tuple[Record, ...]:
+    """Return the first rows, without one that the end of the text may have cut off."""
+    if len(names) > 1:
+        text = text.lstrip(b"\r\n")
+    rows = islice(data_records(text, dialect, Grammar(names)), SAMPLE_ROWS)
+    return tuple(row for row in rows if whole or row.end < len(text))
+
+
+def _check_names(path: str, names: tuple[str, ...], rows: tuple[Record, ...], delimiter: str, reading: Reading) -> None:
+    if reading.header is False:
+        return
     grammar = Grammar(decimal=reading.decimal)
     if reading.header is None and all(grammar.is_number(name) for name in names):
         raise DataError(
             f"{path}: the first line holds only numbers ({shown(delimiter.join(names))}); "
             "say --no-header if it is data, --header if these are names"
         )
-    below = next(islice(records(head.buffer[head.data :], head.dialect), 1), None)
     mark = names[0].lstrip()[:1]
-    if names[0].lstrip().startswith(COMMENT_MARKS) and below is not None and len(below.cells) != len(names):
+    if names[0].lstrip().startswith(COMMENT_MARKS) and rows and len(rows[0].cells) != len(names):
         raise DataError(f"{path}: the first line is {shown(names[0])}; if it is a comment, say --comment {mark!r}")
     other = next((mark for mark in OTHER_DELIMITERS if mark != delimiter and mark in names[0]), None)
     if len(names) == 1 and other is not None:

@@ -11,13 +11,14 @@ from collections.abc import Collection
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from msecli.core.exact import BoolArray, IntArray
 
 try:
-    from pyarrow._compute import CastOptions, DictionaryEncodeOptions, SetLookupOptions, call_function
+    from pyarrow._compute import CastOptions, DictionaryEncodeOptions, SetLookupOptions, TrimOptions, call_function
 except ImportError:
-    from pyarrow.compute import CastOptions, DictionaryEncodeOptions, SetLookupOptions, call_function
+    from pyarrow.compute import CastOptions, DictionaryEncodeOptions, SetLookupOptions, TrimOptions, call_function
 
 
 def integers(values: IntArray) -> pa.Array:
@@ -57,6 +58,24 @@ def take(array: pa.Array, rows: IntArray) -> pa.Array:
 
 def is_in(array: pa.Array, words: Collection[str]) -> BoolArray:
     """Return which elements of an array of strings are among some words; no null is."""
-    found = call_function("is_in", [array], SetLookupOptions(value_set=texts(words), skip_nulls=True))
-    bits = np.unpackbits(np.frombuffer(found.buffers()[1], dtype=np.uint8), bitorder="little")
+    return _bits(call_function("is_in", [array], SetLookupOptions(value_set=texts(words), skip_nulls=True)))
+
+
+def trimmed(array: pa.Array, characters: str) -> pa.Array:
+    """Return an array of strings without these characters at their ends."""
+    return call_function("ascii_trim", [array], TrimOptions(characters))
+
+
+def all_characters(kind: str, array: pa.Array) -> BoolArray:
+    """Return which elements of an array of strings, without nulls, are of one kind throughout: "alpha", "decimal"."""
+    return _bits(call_function(f"ascii_is_{kind}", [array]))
+
+
+def unsigned_integers(array: pa.Array) -> NDArray[np.uint64]:
+    """Return what an array of strings, without nulls, says in digits."""
+    return np.frombuffer(cast(array, pa.uint64()).buffers()[1], dtype=np.uint64, count=len(array))
+
+
+def _bits(array: pa.BooleanArray) -> BoolArray:
+    bits = np.unpackbits(np.frombuffer(array.buffers()[1], dtype=np.uint8), bitorder="little")
     return bits[: len(array)].astype(np.bool_)

@@ -27,13 +27,9 @@ GUESSES = 8
 
 
 class Dialect(NamedTuple):
-    """The bytes that structure delimited text.
-
-    `terminator` is the last byte of a line end: a line feed, or a carriage return in files whose lines end in one.
-    """
+    """The bytes that structure delimited text."""
 
     delimiter: bytes = b","
-    terminator: bytes = b"\n"
     comment: bytes | None = None
 
 
@@ -106,27 +102,34 @@ class Record(NamedTuple):
 def cut_records(buffer: bytes, dialect: Dialect) -> Cut:
     """Find the complete records of a buffer that starts at a record."""
     if QUOTE not in buffer:
-        return Cut(buffer.rfind(dialect.terminator) + 1)
-    if dialect.comment is not None and dialect.comment in buffer:
-        return _cut_one_by_one(buffer, dialect)
+        return Cut(_last_line(buffer, len(buffer)))
     opened, closed = quoted_spans(buffer, dialect)
     open_quote = _first_of_doubled(opened, closed) if len(opened) > len(closed) else None
-    end = buffer.rfind(dialect.terminator, 0, open_quote)
-    while end >= 0:
+    end = _last_line(buffer, len(buffer) if open_quote is None else open_quote)
+    while end > 0:
         before = int(np.searchsorted(opened, end)) - 1
         if before < 0 or (before < len(closed) and closed[before] < end):
             break
-        end = buffer.rfind(dialect.terminator, 0, int(opened[before]))
-    return Cut(end + 1, open_quote, _stray_text(buffer, opened, closed, dialect), quoted=True)
+        end = _last_line(buffer, int(opened[before]))
+    return Cut(end, open_quote, _stray_text(buffer, opened, closed, dialect), quoted=True)
 
 
-def guess_cut(buffer: bytes, dialect: Dialect) -> tuple[int, bool]:
+def _last_line(buffer: bytes, stop: int) -> int:
+    """Return where the last line ends that ends at or before `stop`; 0 if none does.
+
+    A carriage return at the end of the buffer ends none: the line feed that belongs to it may follow.
+    """
+    end = buffer.rfind(b"\n", 0, stop) + 1
+    return max(end, buffer.rfind(RETURN, end, min(stop, len(buffer) - 1)) + 1)
+
+
+def guess_cut(buffer: bytes) -> tuple[int, bool]:
     """Return where the last complete record ends, and whether there are quotes in the records up to there.
 
     Only counts quotes, so it is right only if each of them opens or closes a field, or is one of a doubled one. 0 means
     that there is no complete record, or none that can be found this way.
     """
-    end = buffer.rfind(dialect.terminator) + 1
+    end = _last_line(buffer, len(buffer))
     if QUOTE not in buffer:
         return end, False
     data = np.frombuffer(buffer, dtype=np.uint8)
@@ -134,19 +137,8 @@ def guess_cut(buffer: bytes, dialect: Dialect) -> tuple[int, bool]:
         quotes = np.count_nonzero(data[:end] == QUOTE[0])
         if quotes % 2 == 0:
             return end, bool(quotes)
-        end = buffer.rfind(dialect.terminator, 0, buffer.rfind(QUOTE, 0, end)) + 1
+        end = _last_line(buffer, buffer.rfind(QUOTE, 0, end))
     return 0, True
-
-
-def _cut_one_by_one(buffer: bytes, dialect: Dialect) -> Cut:
-    """Cut where quotes may be in comments, in which they open nothing."""
-    end = 0
-    for record in records(buffer, dialect):
-        if record.open_quote:
-            return Cut(end, buffer.index(QUOTE, record.start), quoted=True)
-        if buffer[record.end - 1 : record.end] == dialect.terminator:
-            end = record.end
-    return Cut(end, quoted=True)
 
 
 def _first_of_doubled(opened: IntArray, closed: IntArray) -> int:
@@ -177,9 +169,17 @@ def field_marks(delimiter: bytes) -> BoolArray:
 
 
 def quoted_spans(buffer: bytes, dialect: Dialect) -> tuple[IntArray, IntArray]:
-    """Return where quotes open and where they close; one more opens than closes if the buffer ends inside quotes."""
+    """Return where quotes open and where they close; one more opens than closes if the buffer ends inside quotes.
+
+    Quotes in comments are left out.
+    """
     data = np.frombuffer(buffer, dtype=np.uint8)
     quotes = np.flatnonzero(data == QUOTE[0])
+    comments = _comments(buffer, dialect)
+    if comments:
+        starts, ends = np.array(comments).T
+        # The first entry stands for "no comment before".
+        quotes = quotes[np.concatenate([[0], ends])[np.searchsorted(starts, quotes)] <= quotes]
     opened, closed = quotes[::2], quotes[1::2]
     # Taken in turn, quotes open and close: true if each that opens is at the start of a field, or is the second of
     # a doubled quote, which closes and opens again.
@@ -256,8 +256,31 @@ def without_comments(buffer: bytes, dialect: Dialect) -> bytes:
 
     A line inside a quoted field is data whatever it begins with, and quotes in a comment open nothing.
     """
-    if dialect.comment is None or dialect.comment not in buffer:
-        return buffer
-    if QUOTE not in buffer:
-        return re.sub(rb"(?<![^\r\n])" + re.escape(dialect.comment) + rb"[^\r\n]*(?:\r\n|\r|\n|\Z)", b"", buffer)
-    return b"".join(buffer[record.start : record.end] for record in records(buffer, dialect))
+    kept, position = [], 0
+    for start, end in _comments(buffer, dialect):
+        # A carriage return and a line feed that a comment keeps apart are two line ends, and must not become one.
+        apart = buffer[start - 1 : start] == RETURN and buffer[end : end + 1] == b"\n"
+        kept += [buffer[position : start - 1], b"\n"] if apart else [buffer[position:start]]
+        position = end
+    return b"".join([*kept, buffer[position:]]) if kept else buffer
+
+
+def _comments(buffer: bytes, dialect: Dialect) -> list[tuple[int, int]]:
+    """Return where comments begin and end in a buffer that starts at a record; lines one after another are one."""
+    mark = dialect.comment
+    if mark is None or mark not in buffer:
+        return []
+    found = _quotes_and_comments(dialect.delimiter, mark).finditer(buffer)
+    return [match.span() for match in found if buffer.startswith(mark, match.start())]
+
+
+@lru_cache
+def _quotes_and_comments(delimiter: bytes, comment: bytes) -> re.Pattern[bytes]:
+    """Return what finds, from the start of a record on, all that is quoted, and all that is commented out.
+
+    Each alternative begins with its character and looks back from there, so that the search can leap to it.
+    """
+    mark, before = re.escape(comment), rb"[^\r\n" + re.escape(delimiter) + rb"]"
+    rest = rb"[^\r\n]*(?:\r\n|\r|\n|\Z)"
+    commented = mark + rb"(?<![^\r\n]" + mark + rb")" + rest + rb"(?:" + mark + rest + rb")*"
+    return re.compile(rb'"(?<!' + before + rb'")[^"]*(?:""[^"]*)*(?:"|\Z)|' + commented)

@@ -22,7 +22,7 @@ from msecli.sources.base import Reading, Selection
 from msecli.sources.fields import OddQuotesError, plain_numbers
 from msecli.sources.records import Dialect, Text
 
-MISSING = ("", "NA", "N/A", "null", "NULL")
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "<NA>", "NaT")
 NEVER = 1 << 60
 WHOLE = 2 << 20
 PIECES = (5, 16, 64)
@@ -139,7 +139,7 @@ def test_numbers_are_those_that_float_reads(line_end: str, delimiter: str) -> No
     assert found == [[float(row[column]) for row in rows] for column in (0, 2, 4)]
 
 
-@pytest.mark.parametrize("word", ["", "NA", "N/A", "null", "NULL", "nan", "NaN"])
+@pytest.mark.parametrize("word", MISSING)
 def test_missing_numbers_need_no_parser(word: str) -> None:
     found = numbers(f"1,{word}\n{word},2\n", 2, [0, 1])
     assert found is not None

@@ -66,18 +66,21 @@ def test_a_guess_is_the_cut_where_quotes_are_around_fields(rows: list[list[str]]
     csv.writer(text, quoting=quoting, lineterminator="\n").writerows(rows)  # type: ignore[arg-type]
     buffer = text.getvalue().encode()
     buffer = buffer[: round(share * len(buffer))]
-    end, quoted = guess_cut(buffer, COMMAS)
+    end, quoted = guess_cut(buffer)
     expected = cut_records(buffer, COMMAS).end
     assert end == expected or (end == 0 and buffer.count(b'"') > 2 * GUESSES)
     assert quoted or b'"' not in buffer[:end]
 
 
 @settings(max_examples=1000)
-@given(BUFFERS, st.sampled_from([b"\n", b"\r"]))
-def test_a_cut_is_behind_the_last_line_end_outside_quotes(buffer: bytes, terminator: bytes) -> None:
+@given(BUFFERS)
+def test_a_cut_is_behind_the_last_line_end_outside_quotes(buffer: bytes) -> None:
     inside = quoted_by_character(buffer)
-    ends = [place + 1 for place, mark in enumerate(buffer) if mark == terminator[0] and not inside[place]]
-    cut = cut_records(buffer, Dialect(terminator=terminator))
+    # What follows a carriage return at the very end is not known, and may be its line feed.
+    feeds = [place + 1 for place, mark in enumerate(buffer) if mark == 0x0A]
+    returns = [place + 1 for place, mark in enumerate(buffer[:-1]) if mark == 0x0D and buffer[place + 1] != 0x0A]
+    ends = [end for end in (*feeds, *returns) if not inside[end - 1]]
+    cut = cut_records(buffer, COMMAS)
     assert cut.end == max(ends, default=0)
     assert (cut.open_quote is not None) == inside[-1]
     assert cut.quoted == (b'"' in buffer)
