@@ -532,16 +532,31 @@ CELLS = [
         DATA,
         ("p.csv", "'yhat'", "1 of 3 values missing", "row 2", "--nan-pred omit"),
     )
-    for text in ("", '""', "NaN", "nan", "NAN", "-nan", "NA", "N/A", "null", "NULL")
+    for text in (
+        "",
+        '""',
+        "NaN",
+        "nan",
+        "NAN",
+        "-nan",
+        "NA",
+        "N/A",
+        "n/a",
+        "#N/A",
+        "null",
+        "NULL",
+        "None",
+        "<NA>",
+        "NaT",
+    )
 ] + [
     Case(f"{row} {text}", cell(text), TWO, DATA, ("p.csv, line 3", "'yhat'", "is not a number", *words))
     for row, text, words in (
-        ("18", "None", ("'None'", "--na-values")),
         ("18", "-", ("'-'", "--na-values")),
         ("18", ".", ("'.'", "--na-values")),
         ("18", "?", ("'?'", "--na-values")),
         ("18", "missing", ("'missing'", "--na-values")),
-        ("18", "#N/A", ("'#N/A'", "--na-values")),
+        ("18", "#missing", ("'#missing'", "--na-values")),
         ("18", "   ", ("'   '", "--na-values")),
         ("20", '"1,5"', ("'1,5'", "--decimal ,")),
         ("20", '"1,234.5"', ("'1,234.5'", "thousands")),

@@ -60,7 +60,7 @@ na_values = _option(
     metavar="WORDS",
     multiple=True,
     callback=_split,
-    help="More words for a missing value in text files, besides the empty cell, NA, N/A, null and NaN.",
+    help="More missing words in text files, besides NA, N/A, n/a, #N/A, NaN, NaT, null, None, <NA> and empty cells.",
 )
 encoding = _option("Reading", "--encoding", metavar="NAME", help="Encoding of text files. [default: utf-8]")
 comment = _option("Reading", "--comment", metavar="CHAR", help="Skip lines of text files that begin with CHAR.")

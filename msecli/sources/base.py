@@ -138,7 +138,7 @@ class Reading(NamedTuple):
     decimal : str
         The decimal mark of text files.
     na_values : tuple of str
-        Cells of text files that mean "missing", besides the empty one and NaN.
+        Cells of text files that mean "missing", besides the usual ones.
     encoding : str, optional
         Of text files; UTF-8.
     comment : str, optional

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -256,11 +257,11 @@ def _find(source: Source, name: str, notes: list[Note]) -> str:
 
 
 def _check_unique(source: Source, names: tuple[str, ...]) -> None:
-    present = [column.name for column in source.columns or ()]
+    present, named = Counter(column.name for column in source.columns or ()), Counter(names)
     for name in names:
-        if present.count(name) > 1:
-            raise DataError(f"{source.path}: {present.count(name)} columns are named {name!r}; rename all but one")
-        if names.count(name) > 1:
+        if present[name] > 1:
+            raise DataError(f"{source.path}: {present[name]} columns are named {name!r}; rename all but one")
+        if named[name] > 1:
             raise DataError(f"{source.path}: column {name!r} is named twice")
 
 
