@@ -132,7 +132,8 @@ class CsvSource:
         if found is None:
             yield from _read_piece(piece, text.data.data, self._layout, wanted)
             return
-        numbers = {name: found[columns.index(column)] for name, column in wanted.numbers.items()}
+        by_column = dict(zip(columns, found, strict=True))
+        numbers = {name: by_column[column] for name, column in wanted.numbers.items()}
         block = Block(len(found[0]), numbers, work=text.data.size)
         yield _with_inexact(block, text.data.data, self._layout, wanted, piece.file.path)
 
