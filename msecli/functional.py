@@ -11,7 +11,7 @@ from msecli.arrays import aligned, as_array
 from msecli.core.check import check_shapes
 from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_gradient, element_losses
-from msecli.core.exact import ONE, FloatArray, ratio
+from msecli.core.exact import FloatArray
 from msecli.core.metrics import needed_terms
 from msecli.core.reduction import Reduction, legacy_reduction, reduction_named
 from msecli.core.state import LossState, Policy, Rules, Summary, check_policies
@@ -150,8 +150,8 @@ def mse_loss_grad(
     Returns
     -------
     ndarray of float64, in the shape of `pred`
-        2 * w * (pred - target) over the reduction's denominator, short of overflow of the two; exactly 0 for elements
-        that are left out.
+        2 * w * (pred - target) over the reduction's denominator, without over- or underflow on the way; exactly 0 for
+        elements that are left out.
 
     Raises
     ------
@@ -178,8 +178,8 @@ def refuse_none(reduction: Reduction) -> None:
 
 def scaled_gradient(chunk: Chunk, rules: Rules, divisor: int) -> FloatArray:
     """Return the gradient with respect to the prediction, for a denominator in units of 2**-1074."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        return element_gradient(chunk, rules) / ratio(divisor, ONE)
+    with np.errstate(all="ignore"):
+        return element_gradient(chunk, rules).over(divisor)
 
 
 def chunk_from(pred: Any, target: Any, weight: Any, *, align: bool = False) -> Chunk:

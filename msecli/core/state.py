@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 
 from msecli.core.chunk import Chunk
-from msecli.core.exact import ONE, BoolArray, ExactSum, FloatArray, IntArray, Total
-from msecli.core.terms import Elements, addends
+from msecli.core.exact import ONE, BoolArray, FloatArray, IntArray, Total
+from msecli.core.terms import Elements, addends, sum_of
 from msecli.core.workspace import scratch
 from msecli.errors import UsageError
 
@@ -127,7 +127,7 @@ class LossState:
         self._rows = np.zeros(groups, dtype=np.int64)
         self._rows_used = np.zeros(groups, dtype=np.int64)
         self._largest = np.zeros((groups, rules.columns))
-        self._sums = {term: ExactSum(groups * rules.columns) for term in rules.terms}
+        self._sums = {term: sum_of(term, groups * rules.columns) for term in rules.terms}
         self.first_row: dict[str, int] = {}
         """The first row of each kind of problem: nan_target, nan_prediction, weight."""
 
@@ -257,7 +257,7 @@ class LossState:
             self._note_first(kind, judgement.masks.get(kind), piece, row_numbers)
         elements = self._elements(piece, residual, judgement.used)
         self._note_first("weight", _bad_weights(piece, judgement.used), piece, row_numbers)
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        with np.errstate(all="ignore"):
             for term, sums in self._sums.items():
                 for values in addends(term, elements):
                     sums.add(values, elements.cell)

@@ -7,14 +7,17 @@ from functools import partial
 from math import prod
 from typing import NamedTuple
 
+import numpy as np
+
 from msecli.core.axes import kept_axes, losses_of_items
-from msecli.core.exact import ONE, FloatArray, ratio
+from msecli.core.exact import FloatArray, IntArray
 from msecli.core.linear import LinearModel
 from msecli.core.metrics import needed_terms
 from msecli.core.partition import Batches, Partition
 from msecli.core.penalty import penalty_gradient
 from msecli.core.state import Rules, Summary
 from msecli.core.verdict import Where, check_usable
+from msecli.core.wide import Wide
 from msecli.engines.local import LocalEngine
 from msecli.errors import Problems
 from msecli.jobs.notes import Notes
@@ -224,7 +227,7 @@ class _Job:
     def _kept_values(self, divisor: int, gradients: tuple[FloatArray, FloatArray] | None) -> dict[str, Values]:
         kept: dict[str, Values] = {}
         if self.gradient is not None:
-            self.gradient.divisor = ratio(divisor, ONE)
+            self.gradient.finish = partial(_quotients, divisor=divisor)
             kept |= {"grad": self.gradient, "grad_target": self.gradient.negated()}
         if self.predictions is not None:
             kept["predictions"] = self.predictions
@@ -346,14 +349,11 @@ class _Job:
         keys = None
         if output.aligned is not None:
             keys = {name: output.aligned.blocks[PREDICTION].labels[name] for name in self.roles.on}
-        kept = (
-            (self.losses, output.losses),
-            (self.gradient, output.gradient),
-            (self.predictions, output.predictions),
-        )
-        for values, block in kept:
+        for values, block in ((self.losses, output.losses), (self.predictions, output.predictions)):
             if values is not None and block is not None:
                 values.append(block, keys)
+        if self.gradient is not None and output.gradient is not None:
+            self.gradient.append(output.gradient.values, keys, output.gradient.exponent)
 
     def _where(self) -> Where:
         sides = ((PREDICTION, self.roles.prediction), (self.roles.target_file, self.roles.target))
@@ -375,6 +375,11 @@ class _Done:
     def add(self, number: int, work: int) -> None:
         self._done[number] += work
         self._progress(sum(done / work for done, work in zip(self._done, self._work, strict=True)) / len(self._work))
+
+
+def _quotients(values: FloatArray, exponent: IntArray | None, *, divisor: int) -> FloatArray:
+    with np.errstate(all="ignore"):
+        return Wide(values, exponent).over(divisor)
 
 
 def _named(path: str, columns: tuple[str, ...]) -> str:
