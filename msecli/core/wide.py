@@ -68,10 +68,10 @@ class Wide(NamedTuple):
 def is_moderate(values: FloatArray) -> bool:
     """Tell whether all values that are finite and not 0 are far from both ends of the range."""
     size = np.abs(values, out=scratch("size", values.shape, np.float64))
-    if 1 / MODERATE <= size.min(initial=1.0) and size.max(initial=1.0) <= MODERATE:
+    if size.min(initial=1.0) >= 1 / MODERATE and size.max(initial=1.0) <= MODERATE:
         return True
     np.putmask(size, (size == 0) | ~np.isfinite(size), 1.0)
-    return bool(1 / MODERATE <= size.min(initial=1.0) and size.max(initial=1.0) <= MODERATE)
+    return bool(size.min(initial=1.0) >= 1 / MODERATE and size.max(initial=1.0) <= MODERATE)
 
 
 def exact_product(*factors: FloatArray) -> list[Wide]:

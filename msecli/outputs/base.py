@@ -86,7 +86,7 @@ class Values:
         keys: Mapping[str, pa.Array] | None = None,
         exponent: NDArray[np.int64] | None = None,
     ) -> None:
-        """Add rows, shape (rows, ...), with the keys by which they were paired, and with exponents, if they have any."""
+        """Add rows, shape (rows, ...), with the keys by which they were paired, if they were, and any exponents."""
         self.rows += block.shape[0]
         self._stretches.append((block.shape[0], exponent is not None))
         for name, labels in (keys or {}).items():
