@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 
 from msecli.core.chunk import Chunk
-from msecli.core.exact import ONE, BoolArray, FloatArray, IntArray, Total
+from msecli.core.exact import BoolArray, FloatArray, IntArray, Total
 from msecli.core.reduction import Used
 from msecli.core.terms import Elements, addends, sum_of
 from msecli.core.workspace import scratch
@@ -327,7 +327,7 @@ class LossState:
 
 def judge(piece: Chunk, rules: Rules) -> tuple[FloatArray, Judgement]:
     """Return the residuals of a piece, and which of its elements count."""
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         out = scratch("residual", piece.prediction.shape, np.float64)
         residual = np.subtract(piece.prediction, piece.target, out=out)
     whole = piece.dropped is None and not rules.ignore

@@ -80,7 +80,7 @@ def exact_product(*factors: FloatArray) -> list[Wide]:
     if all(map(is_moderate, different.values())):
         return [Wide(part) for part in _parts(factors)]
     scaled = {key: Wide(factor).mantissas() for key, factor in different.items()}
-    exponent = sum((scaled[id(factor)][1] for factor in factors), np.int64(0))
+    exponent = np.add.reduce([scaled[id(factor)][1] for factor in factors])
     return [Wide(part, exponent) for part in _parts([scaled[id(factor)][0] for factor in factors])]
 
 
@@ -197,8 +197,8 @@ class WideSum:
 
 def _highest(steps: IntArray, kept: BoolArray, codes: IntArray | None) -> IntArray:
     """Return the highest step in the slot of each number."""
-    if codes is None:
-        return steps[kept].max(initial=np.iinfo(np.int64).min // 2)
+    codes = np.zeros(steps.shape, dtype=np.int64) if codes is None else codes
     highest = np.full(int(codes.max(initial=0)) + 1, np.iinfo(np.int64).min // 2)
     np.maximum.at(highest, codes[kept], steps[kept])
-    return highest[codes]
+    each: IntArray = highest[codes]
+    return each

@@ -13,12 +13,13 @@ import numpy as np
 from msecli._version import __version__
 from msecli.core.exact import FloatArray
 from msecli.core.norm import NormSums
+from msecli.core.processor import LOST_SUBNORMALS, arithmetic
 from msecli.engines.local import LocalEngine
 from msecli.errors import DataError, Problems, UsageError
 from msecli.jobs.notes import Notes
 from msecli.result import SCHEMA, Input, Warned, finite, not_finite, status
 from msecli.sources import open_source
-from msecli.sources.base import ARRAY, Block, Reading, Selection, Source
+from msecli.sources.base import ARRAY, Block, Note, Reading, Selection, Source
 from msecli.sources.columns import find_columns, numeric_columns
 from msecli.sources.file import check_streams
 from msecli.sources.pairing import Stream, align_positions
@@ -124,11 +125,13 @@ def norms(request: NormRequest) -> NormResult:
             sources.append(open_source(path, request.reading))
     problems.raise_found()
     vectors = _Vectors(sources, request.columns)
-    with LocalEngine(request.jobs) as engine:
+    with arithmetic() as lost, LocalEngine(request.jobs) as engine:
         sums = NormSums(orders)
         for part in engine.run(partial(_sums, values, orders) for values in vectors.read(engine)):
             sums.merge(part)
-    found = {_name(order): sums.norm(order) for order in orders}
+        found = {_name(order): sums.norm(order) for order in orders}
+    if lost:
+        vectors.notes.add([Note(*LOST_SUBNORMALS)])
     for source in sources:
         source.verify()
     return NormResult(found, vectors.elements, vectors.inputs, __version__, vectors.notes.warned())

@@ -238,7 +238,8 @@ def _row_conflicts(request: Request) -> list[Conflict]:
 
 
 def _loss_conflicts(request: Request) -> list[Conflict]:
-    none = request.reduction == "none"
+    named = request.reduction
+    none = named == "none"
     by_rows = [reduction.name for reduction in REDUCTIONS.values() if reduction.unit == "rows"]
     grouped = bool(request.by) or request.batching.size is not None
     parameters = request.model is not None and (request.model.gradients or request.model.gradient_norms)
@@ -257,8 +258,7 @@ def _loss_conflicts(request: Request) -> list[Conflict]:
             "--axis gives an array of losses; it does not go with gradients, --by or --batch-size",
         ),
         (
-            bool(request.axes) and request.reduction in by_rows,
-            f"--axis goes with the reductions mean and sum; {request.reduction} divides by rows, which an axis may have "
-            "reduced",
+            bool(request.axes) and named in by_rows,
+            f"--axis goes with the reductions mean and sum; {named} divides by rows, which an axis may have reduced",
         ),
     ]

@@ -7,14 +7,13 @@ from functools import partial
 from math import prod
 from typing import NamedTuple
 
-import numpy as np
-
 from msecli.core.axes import kept_axes, losses_of_items
 from msecli.core.exact import FloatArray, IntArray
 from msecli.core.linear import LinearModel
 from msecli.core.metrics import needed_terms
 from msecli.core.partition import Batches, Partition
 from msecli.core.penalty import penalty_gradient
+from msecli.core.processor import LOST_SUBNORMALS, arithmetic
 from msecli.core.state import Rules, Summary
 from msecli.core.verdict import Where, check_usable
 from msecli.core.wide import Wide
@@ -27,7 +26,7 @@ from msecli.jobs.work import Nudge, Output, Task, work
 from msecli.outputs.base import Values, item_names
 from msecli.result import Result
 from msecli.sources import open_source
-from msecli.sources.base import Block, Selection, Source
+from msecli.sources.base import Block, Note, Selection, Source
 from msecli.sources.file import check_streams
 from msecli.sources.pairing import Aligned, Stream, align_positions, check_row_counts
 from msecli.sources.roles import PREDICTION, Roles, Wishes, assign_roles, check_items, item_shape
@@ -75,7 +74,11 @@ def run(request: Request, progress: Progress | None = None) -> Scored:
         If a file cannot be read.
     """
     checked = check_request(request)
-    return _scored_job(request, checked, read_parameters(request), progress).scored()
+    with arithmetic() as lost:
+        job = _scored_job(request, checked, read_parameters(request), progress)
+        if lost:
+            job.notes.add([Note(*LOST_SUBNORMALS)])
+        return job.scored()
 
 
 def exact_sums(request: Request, parameters: Parameters, nudge: Nudge | None = None) -> Summary:
@@ -86,7 +89,8 @@ def exact_sums(request: Request, parameters: Parameters, nudge: Nudge | None = N
     MsecliError
         As `run`.
     """
-    return _scored_job(request, check_request(request), parameters, None, nudge).summary()
+    with arithmetic():
+        return _scored_job(request, check_request(request), parameters, None, nudge).summary()
 
 
 def _scored_job(
@@ -378,7 +382,7 @@ class _Done:
 
 
 def _quotients(values: FloatArray, exponent: IntArray | None, *, divisor: int) -> FloatArray:
-    with np.errstate(all="ignore"):
+    with arithmetic():
         return Wide(values, exponent).over(divisor)
 
 

@@ -147,10 +147,10 @@ def test_the_gradient_of_a_model_is_right_to_within_its_roundings(
 def exact_r2(p: Sequence[float], t: Sequence[float], w: Sequence[float]) -> float:
     weights, targets = list(map(Fraction, w)), list(map(Fraction, t))
     residuals = [Fraction(a - b) for a, b in zip(p, t, strict=True)]
-    mean = sum(v * b for v, b in zip(weights, targets, strict=True)) / sum(weights)
-    spread = sum(v * (b - mean) ** 2 for v, b in zip(weights, targets, strict=True))
-    errors = sum(v * r**2 for v, r in zip(weights, residuals, strict=True))
-    return math.nan if spread == 0 else rounded(1 - Fraction(errors) / spread)
+    mean = sum((v * b for v, b in zip(weights, targets, strict=True)), Fraction(0)) / sum(weights)
+    spread = sum((v * (b - mean) ** 2 for v, b in zip(weights, targets, strict=True)), Fraction(0))
+    errors = sum((v * r**2 for v, r in zip(weights, residuals, strict=True)), Fraction(0))
+    return math.nan if spread == 0 else rounded(1 - errors / spread)
 
 
 R2 = {

@@ -68,5 +68,5 @@ def test_a_model_is_scored_where_pieces_have_no_rows(run: Run, blank_tail: Path,
     assert (ran.code, ran.out) == (0, "1.0\n")
     with predictions.open() as file:
         assert list(csv.reader(file))[1:] == [["1.5"]] * 3
-    # 2 * (1.5 - 2.5) * 1.5
+    # Of every row: twice the error, -1, times the input, 1.5.
     assert np.load(gradient).tolist() == [-3.0]
