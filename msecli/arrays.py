@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,21 @@ from numpy.typing import NDArray
 
 from msecli.core.check import as_float64
 from msecli.core.exact import FloatArray
+from msecli.core.processor import LOST, arithmetic
 from msecli.errors import DataError
+
+MOST_DIMENSIONS = 64
+"""Of a NumPy array."""
+NESTED = (list, tuple, np.ma.MaskedArray)
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """Compute as `arithmetic` does, and warn the caller's caller where that cannot be."""
+    with arithmetic() as lost:
+        if lost:
+            warnings.warn(LOST, RuntimeWarning, stacklevel=4)
+        yield
 
 
 def as_array(values: Any, what: str) -> FloatArray:
@@ -34,7 +51,7 @@ def as_array(values: Any, what: str) -> FloatArray:
         return _from_pyarrow(values, what)
     if library == "pandas":
         return _from_pandas(values, what)
-    if isinstance(values, list | tuple) and _holds_masked(values):
+    if isinstance(values, list | tuple) and _holds_masked(values, what):
         values = _masked(values, what)
     if isinstance(values, np.ma.MaskedArray):
         filled, _ = as_float64(np.ma.getdata(values), what)
@@ -45,17 +62,29 @@ def as_array(values: Any, what: str) -> FloatArray:
         array = np.asarray(values) if hasattr(values, "__array__") else _from_sequence(values)
     except ValueError as error:
         raise DataError(f"{what}: the values do not form a rectangular array ({error})") from error
-    except (TypeError, RuntimeError, BufferError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # an object of any library makes the array, and what that raises is up to it
         raise DataError(f"{what}: the values cannot be taken as an array ({error})") from error
-    if array.dtype == object and None in array.reshape(-1).tolist():
-        array = np.array([np.nan if value is None else value for value in array.reshape(-1)]).reshape(array.shape)
-    return as_float64(array, what)[0]
+    return as_float64(_without_objects(array) if array.dtype == object else array, what)[0]
 
 
-def _holds_masked(values: Any) -> bool:
-    """Tell whether masked arrays are somewhere in nested lists."""
-    nested = isinstance(values, list | tuple)
-    return isinstance(values, np.ma.MaskedArray) or (nested and any(map(_holds_masked, values)))
+def _without_objects(array: NDArray[Any]) -> NDArray[Any]:
+    """Return Python's numbers as an array of numbers, with NaN for None; other objects stay what they are."""
+    if not all(value is None or isinstance(value, bool | int | float | np.number) for value in array.flat):
+        return array
+    return np.array([np.nan if value is None else value for value in array.flat]).reshape(array.shape)
+
+
+def _holds_masked(values: Any, what: str) -> bool:
+    """Tell whether masked arrays are somewhere in nested lists, and refuse lists nested deeper than arrays can be."""
+    level = [values]
+    for _ in range(MOST_DIMENSIONS):
+        # Each list once, so that a list that holds itself twice is not followed more and more often.
+        level = list({id(value): value for inner in level for value in inner if isinstance(value, NESTED)}.values())
+        if not level or any(isinstance(value, np.ma.MaskedArray) for value in level):
+            return bool(level)
+    raise DataError(f"{what}: lists nested {MOST_DIMENSIONS} deep or deeper cannot be taken as an array")
 
 
 def _masked(values: Any, what: str) -> NDArray[Any]:
@@ -87,15 +116,18 @@ def _from_pyarrow(values: Any, what: str) -> FloatArray:
 
 
 def _from_pandas(values: Any, what: str) -> FloatArray:
-    if not hasattr(values, "ndim"):
-        raise DataError(f"{what}: {values!r} is not an array")
+    pd = sys.modules["pandas"]
+    if not isinstance(values, pd.Series | pd.DataFrame | pd.Index | pd.api.extensions.ExtensionArray):
+        raise DataError(f"{what}: a pandas {type(values).__name__} is not an array")
     if values.ndim == 2:
         named = enumerate(values.columns)
         columns = [_from_pandas(values.iloc[:, number], f"{what}, column {name!r}") for number, name in named]
         return np.stack(columns, axis=1) if columns else np.empty((len(values), 0))
     if values.dtype.kind in "biuf" and isinstance(values.dtype, np.dtype):
         return as_float64(values.to_numpy(), what)[0]
-    if getattr(values.dtype, "_is_numeric", False) and values.dtype.kind != "c":
+    if values.dtype == object and not isinstance(values, pd.MultiIndex):
+        return as_array(values.to_numpy(), what)
+    if (getattr(values.dtype, "_is_numeric", False) and values.dtype.kind != "c") or values.dtype.kind == "b":
         return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
     raise DataError(f"{what}: dtype {values.dtype} is not a real number; convert it first")
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, overload
 
-import numpy as np
-
-from msecli.arrays import aligned, as_array
+from msecli.arrays import aligned, as_array, computing
 from msecli.core.check import check_shapes
 from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_gradient, element_losses
-from msecli.core.exact import ONE, FloatArray, ratio
+from msecli.core.exact import FloatArray
 from msecli.core.metrics import needed_terms
 from msecli.core.reduction import Reduction, legacy_reduction, reduction_named
 from msecli.core.state import LossState, Policy, Rules, Summary, check_policies
@@ -118,12 +116,13 @@ def mse_loss(
     array([0.25, 0.25, 0.  , 1.  ])
     """
     chosen = reduction_named(legacy_reduction(size_average, reduce) or reduction)
-    chunk = chunk_from(pred, target, weight, align=align)
     rules = rules_from(ignore_index, nan_policy, nan_pred, weighted=weight is not None)
-    summary = checked_summary(chunk, rules)
-    if chosen.name == "none":
-        return element_losses(chunk, rules)
-    return summary.sums["squared_error"].over(chosen.divisor(summary))
+    with computing():
+        chunk = chunk_from(pred, target, weight, align=align)
+        summary = checked_summary(chunk, rules)
+        if chosen.name == "none":
+            return element_losses(chunk, rules)
+        return summary.sums["squared_error"].over(chosen.divisor(summary))
 
 
 def mse_loss_grad(
@@ -150,8 +149,8 @@ def mse_loss_grad(
     Returns
     -------
     ndarray of float64, in the shape of `pred`
-        2 * w * (pred - target) over the reduction's denominator, short of overflow of the two; exactly 0 for elements
-        that are left out.
+        2 * w * (pred - target) over the reduction's denominator, without over- or underflow on the way; exactly 0 for
+        elements that are left out.
 
     Raises
     ------
@@ -165,21 +164,16 @@ def mse_loss_grad(
     """
     chosen = reduction_named(legacy_reduction(size_average, reduce) or reduction)
     refuse_none(chosen)
-    chunk = chunk_from(pred, target, weight, align=align)
     rules = rules_from(ignore_index, nan_policy, nan_pred, weighted=weight is not None)
-    return scaled_gradient(chunk, rules, chosen.divisor(checked_summary(chunk, rules)))
+    with computing():
+        chunk = chunk_from(pred, target, weight, align=align)
+        return element_gradient(chunk, rules).over(chosen.divisor(checked_summary(chunk, rules)))
 
 
 def refuse_none(reduction: Reduction) -> None:
     """Refuse the gradient of a vector."""
     if reduction.name == "none":
         raise UsageError("reduction 'none' gives a vector, which has no gradient; use 'sum', 'mean' or 'batchmean'")
-
-
-def scaled_gradient(chunk: Chunk, rules: Rules, divisor: int) -> FloatArray:
-    """Return the gradient with respect to the prediction, for a denominator in units of 2**-1074."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        return element_gradient(chunk, rules) / ratio(divisor, ONE)
 
 
 def chunk_from(pred: Any, target: Any, weight: Any, *, align: bool = False) -> Chunk:
@@ -213,16 +207,35 @@ def rules_from(ignore_index: float | Iterable[float], nan_policy: Policy, nan_pr
         For an unknown policy.
     """
     check_policies(nan_policy, nan_pred)
-    try:
-        values = tuple(float(v) for v in (ignore_index if isinstance(ignore_index, Iterable) else (ignore_index,)))
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"ignore_index: {ignore_index!r} is neither a number nor several") from error
     return Rules(
         needed_terms((), weighted=weighted),
         nan_target=nan_policy,
         nan_prediction=nan_pred,
-        ignore=values,
+        ignore=ignored_values(ignore_index),
     )
+
+
+def ignored_values(ignore_index: Any) -> tuple[float, ...]:
+    """Return one number, or several in anything that can be iterated over, as a tuple.
+
+    Raises
+    ------
+    UsageError
+        For anything that is not a real number.
+    """
+    single = isinstance(ignore_index, str) or getattr(ignore_index, "ndim", 1) == 0
+    try:
+        values = ignore_index if isinstance(ignore_index, Iterable) and not single else (ignore_index,)
+        return tuple(map(_number, values))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UsageError(f"ignore_index: {ignore_index!r} is neither a number nor several") from error
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str | bytes) or getattr(value, "ndim", 0) > 0:
+        raise TypeError("not a single number")
+    # As a Python number: NumPy would drop the imaginary part of a complex one.
+    return float(value.item() if hasattr(value, "item") else value)
 
 
 def checked_summary(chunk: Chunk, rules: Rules) -> Summary:

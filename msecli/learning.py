@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from msecli.arrays import aligned, as_array
+from msecli.arrays import aligned, as_array, computing
 from msecli.core.check import check_shapes
-from msecli.core.elementwise import element_losses
+from msecli.core.elementwise import element_gradient, element_losses
 from msecli.core.exact import FloatArray
 from msecli.core.linear import LinearModel, ParameterSums
 from msecli.core.norm import norm_of
@@ -18,7 +18,7 @@ from msecli.core.penalty import Penalties, check_factors, penalties_of, penalty_
 from msecli.core.reduction import legacy_reduction, reduction_named
 from msecli.core.state import Policy
 from msecli.errors import DataError, UsageError
-from msecli.functional import checked_summary, chunk_from, refuse_none, rules_from, scaled_gradient
+from msecli.functional import checked_summary, chunk_from, refuse_none, rules_from
 
 
 class MSELoss:
@@ -70,13 +70,15 @@ class MSELoss:
 
     def __call__(self, pred: Any, target: Any) -> float | FloatArray:
         """Return the loss of predictions against targets, as `mse_loss` does, and keep what `backward` needs."""
-        chunk = chunk_from(pred, target, self._weight)
-        summary = checked_summary(chunk, self._rules)
-        if self.reduction == "none":
-            return element_losses(chunk, self._rules)
-        divisor = self._reduction.divisor(summary)
-        self._gradient = scaled_gradient(chunk, self._rules, divisor)
-        return summary.sums["squared_error"].over(divisor)
+        self._gradient = None
+        with computing():
+            chunk = chunk_from(pred, target, self._weight)
+            summary = checked_summary(chunk, self._rules)
+            if self.reduction == "none":
+                return element_losses(chunk, self._rules)
+            divisor = self._reduction.divisor(summary)
+            self._gradient = element_gradient(chunk, self._rules).over(divisor)
+            return summary.sums["squared_error"].over(divisor)
 
     def backward(self) -> tuple[FloatArray, FloatArray]:
         """Return the gradients of the last loss with respect to the prediction and to the target.
@@ -89,7 +91,8 @@ class MSELoss:
         Raises
         ------
         UsageError
-            Before the first loss, and for reduction "none", whose result has no gradient but a Jacobian.
+            Before the first loss, after a call that raised, and for reduction "none", whose result has no gradient but
+            a Jacobian.
         """
         refuse_none(self._reduction)
         if self._gradient is None:
@@ -178,32 +181,33 @@ def linear_loss(
     check_factors(l1, l2)
     chosen = reduction_named(reduction)
     refuse_none(chosen)
-    target, weight = (aligned(inputs, other, align=align, columns=False)[1] for other in (target, weight))
-    x = as_array(inputs, "inputs")
-    x = x.reshape(-1, 1) if x.ndim == 1 else x
-    model = LinearModel(
-        as_array(coef, "coef"), None if intercept is None else np.atleast_1d(as_array(intercept, "intercept"))
-    )
-    if x.ndim != 2 or x.shape[1] != model.inputs:
-        raise DataError(f"the inputs have shape {x.shape}; the coefficients need {model.inputs} columns")
-    rules = rules_from(ignore_index, nan_policy, nan_pred, weighted=weight is not None)
-    chunk = chunk_from(model.predict(x), target, weight)
-    summary = checked_summary(chunk, rules)
-    divisor = chosen.divisor(summary)
-    grad_coef, grad_intercept = ParameterSums.of(chunk, x, rules, model).gradients(divisor)
-    penalized = [model.coef]
-    if regularize_intercept and model.intercept is not None:
-        penalized.append(model.intercept)
-        grad_intercept = grad_intercept + penalty_gradient(model.intercept.reshape(-1), l1, l2)
-    penalties = penalties_of(penalized, l1, l2)
-    loss = summary.sums["squared_error"].over(divisor)
-    return LinearResult(
-        loss,
-        penalties,
-        penalties.added_to(loss),
-        grad_coef + penalty_gradient(model.coef, l1, l2),
-        None if model.intercept is None else grad_intercept,
-    )
+    with computing():
+        target, weight = (aligned(inputs, other, align=align, columns=False)[1] for other in (target, weight))
+        x = as_array(inputs, "inputs")
+        x = x.reshape(-1, 1) if x.ndim == 1 else x
+        model = LinearModel(
+            as_array(coef, "coef"), None if intercept is None else np.atleast_1d(as_array(intercept, "intercept"))
+        )
+        if x.ndim != 2 or x.shape[1] != model.inputs:
+            raise DataError(f"the inputs have shape {x.shape}; the coefficients need {model.inputs} columns")
+        rules = rules_from(ignore_index, nan_policy, nan_pred, weighted=weight is not None)
+        chunk = chunk_from(model.predict(x), target, weight)
+        summary = checked_summary(chunk, rules)
+        divisor = chosen.divisor(summary)
+        grad_coef, grad_intercept = ParameterSums.of(chunk, x, rules, model).gradients(divisor)
+        penalized = [model.coef]
+        if regularize_intercept and model.intercept is not None:
+            penalized.append(model.intercept)
+            grad_intercept = grad_intercept + penalty_gradient(model.intercept.reshape(-1), l1, l2)
+        penalties = penalties_of(penalized, l1, l2)
+        loss = summary.sums["squared_error"].over(divisor)
+        return LinearResult(
+            loss,
+            penalties,
+            penalties.added_to(loss),
+            grad_coef + penalty_gradient(model.coef, l1, l2),
+            None if model.intercept is None else grad_intercept,
+        )
 
 
 def penalty(params: Any, *, l1: float = 0.0, l2: float = 0.0) -> float:
@@ -231,12 +235,17 @@ def penalty(params: Any, *, l1: float = 0.0, l2: float = 0.0) -> float:
     2.75
     """
     check_factors(l1, l2)
-    arrays = [as_array(array, "params") for array in (params if _is_ragged(params) else [params])]
-    return penalties_of(arrays, l1, l2).added_to(0.0)
+    with computing():
+        arrays = [as_array(array, "params") for array in (params if _is_ragged(params) else [params])]
+        return penalties_of(arrays, l1, l2).added_to(0.0)
 
 
 def _is_ragged(params: Any) -> bool:
-    return isinstance(params, list | tuple) and any(np.ndim(array) > 0 for array in params)
+    return isinstance(params, list | tuple) and any(map(_is_array_like, params))
+
+
+def _is_array_like(value: Any) -> bool:
+    return getattr(value, "ndim", 0) > 0 or (not hasattr(value, "ndim") and hasattr(value, "__len__"))
 
 
 def norm(values: Any, ord: float = 2) -> float:
@@ -267,10 +276,11 @@ def norm(values: Any, ord: float = 2) -> float:
     """
     if not ord >= 1:
         raise UsageError(f"order {ord:g}: the order of a norm is a number of at least 1, or inf")
-    array = as_array(values, "values")
-    if np.isnan(array).any():
-        raise DataError(f"value {int(np.isnan(array).reshape(-1).argmax()) + 1} of {array.size} is missing")
-    return norm_of(array, float(ord))
+    with computing():
+        array = as_array(values, "values")
+        if np.isnan(array).any():
+            raise DataError(f"value {int(np.isnan(array).reshape(-1).argmax()) + 1} of {array.size} is missing")
+        return norm_of(array, float(ord))
 
 
 def iter_batches(

@@ -38,10 +38,7 @@ def kept_axes(axes: Sequence[int], dimensions: int) -> tuple[int, ...]:
 
 def loss_of(summary: Summary, reduction: Reduction) -> float:
     """Return the reduced loss, nan if no element was used or all weights are 0."""
-    divisor = reduction.divisor(summary)
-    if summary.used == 0 or divisor == 0:
-        return math.nan
-    return summary.sums["squared_error"].over(divisor)
+    return summary.sums["squared_error"].over(reduction.divisor(summary)) if summary.used else math.nan
 
 
 def losses_of_items(state: LossState, item: tuple[int, ...], kept: Sequence[int], reduction: Reduction) -> FloatArray:
@@ -82,10 +79,11 @@ def losses_of_rows(chunk: Chunk, rules: Rules, kept: Sequence[int], reduction: R
         group=group,
         groups=len(group),
     )
-    losses = LossState.of(regrouped, rules).losses(mean=reduction.name == "mean")
+    losses = LossState.of(regrouped, rules).losses(reduction.divisor)
     return np.array(losses).reshape(chunk.rows, *shape)
 
 
 def _regrouped(array: FloatArray, axes: Sequence[int], cells: int) -> FloatArray:
     moved = np.moveaxis(array, [axis + 1 for axis in axes], range(1, len(axes) + 1))
-    return moved.reshape(array.shape[0] * cells, -1)
+    # In numbers: of a chunk without rows NumPy could not tell the length that is left.
+    return moved.reshape(array.shape[0] * cells, math.prod(array.shape[1:]) // cells)

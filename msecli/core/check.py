@@ -53,7 +53,7 @@ def as_float64(values: NDArray[Any], what: str) -> tuple[FloatArray, int]:
     (array([0.00000000e+00, 9.00719925e+15]), 1)
     """
     check_dtype(values.dtype, what)
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         converted = np.asarray(values, dtype=np.float64)
     return converted, _count_rounded(values, converted)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -11,29 +10,36 @@ from msecli.core.chunk import Chunk
 from msecli.core.exact import FloatArray
 from msecli.core.loss import squared_error, unscaled_gradient
 from msecli.core.state import Rules, judge
+from msecli.core.wide import Wide
 
 
 def element_losses(chunk: Chunk, rules: Rules) -> FloatArray:
     """Return w * (p - t)**2 in the shape of the prediction, NaN where an element is not used."""
-    return _each(chunk, rules, squared_error, math.nan)
-
-
-def element_gradient(chunk: Chunk, rules: Rules) -> FloatArray:
-    """Return 2 * w * (p - t) in the shape of the prediction, 0 where an element is not used."""
-    return _each(chunk, rules, unscaled_gradient, 0.0)
-
-
-def _each(
-    chunk: Chunk, rules: Rules, function: Callable[[FloatArray, FloatArray | None], FloatArray], unused: float
-) -> FloatArray:
     values = np.empty(chunk.prediction.shape)
     for piece in chunk.pieces():
         residual, judgement = judge(piece, rules)
         start = piece.first_row - chunk.first_row
         out = values[start : start + piece.rows]
-        with np.errstate(over="ignore", invalid="ignore"):
-            out[...] = function(residual, piece.element_weight())
+        with np.errstate(all="ignore"):
+            out[...] = squared_error(residual, piece.element_weight())
         # By selection: multiplying by a mask would turn a missing element into 0 * NaN, which is NaN.
         if judgement.used is not None:
-            out[~judgement.used] = unused
+            out[~judgement.used] = math.nan
     return values
+
+
+def element_gradient(chunk: Chunk, rules: Rules) -> Wide:
+    """Return 2 * w * (p - t) in the shape of the prediction, 0 where an element is not used."""
+    values, exponent = np.empty(chunk.prediction.shape), None
+    for piece in chunk.pieces():
+        residual, judgement = judge(piece, rules)
+        rows = slice(piece.first_row - chunk.first_row, piece.first_row - chunk.first_row + piece.rows)
+        with np.errstate(all="ignore"):
+            gradient = unscaled_gradient(residual, piece.element_weight())
+        values[rows] = gradient.values
+        if judgement.used is not None:
+            values[rows][~judgement.used] = 0.0
+        if gradient.exponent is not None:
+            exponent = np.zeros(values.shape, dtype=np.int64) if exponent is None else exponent
+            exponent[rows] = gradient.exponent
+    return Wide(values, exponent)

@@ -23,12 +23,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msecli.core.workspace import scratch
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -56,23 +59,51 @@ SAMPLE = 64
 """Values, spread over a block, that show whether it is worth looking for leftovers."""
 
 
+FAR = 1 << 16
+"""Bits between a number and what is nothing beside it: far more than lie between any products of three float64."""
+
+
 @dataclass(frozen=True, slots=True)
 class Total:
-    """One exact sum: `units` * 2**-1074, unless `special` is not zero: then it is inf, -inf or nan."""
+    """One exact sum: `units` * 2**(-1074 - finer), unless `special` is not zero: then it is inf, -inf or nan.
+
+    Sums of float64 values are multiples of 2**-1074; sums of products may need units that are finer.
+    """
 
     units: int
     special: float = 0.0
+    finer: int = 0
 
     def __add__(self, other: Total) -> Total:
-        return Total(self.units + other.units, self.special + other.special)
+        special = self.special + other.special
+        low, high = sorted((self, other), key=lambda total: (total.units != 0, total.bits))
+        if low.units == 0 or high.bits - low.bits > FAR:
+            return Total(high.units, special, high.finer)
+        finer = max(low.finer, high.finer)
+        return Total((low.units << (finer - low.finer)) + (high.units << (finer - high.finer)), special, finer)
+
+    @property
+    def bits(self) -> int:
+        """The number of bits of the sum before its binary point, so that it is below 2**bits in size."""
+        return self.units.bit_length() + UNIT_EXPONENT - self.finer
 
     def over(self, denominator: int) -> float:
-        """Return the correctly rounded quotient by `denominator`, also in units of 2**-1074."""
-        return self.special if self.special != 0 else ratio(self.units, denominator)
+        """Return the correctly rounded quotient by `denominator`, in units of 2**-1074; nan for a denominator of 0."""
+        if self.special != 0 or denominator == 0:
+            return self.special or math.nan
+        return ratio(self.units << max(-self.finer, 0), denominator << max(self.finer, 0))
 
     def root_over(self, denominator: int) -> float:
-        """Return the correctly rounded square root of the quotient by `denominator`."""
-        return self.special if self.special != 0 else root(self.units, denominator)
+        """Return the correctly rounded square root of the quotient by `denominator`, nan for a denominator of 0."""
+        if self.special != 0 or denominator == 0:
+            return self.special or math.nan
+        return root(self.units << max(-self.finer, 0), denominator << max(self.finer, 0))
+
+    def exact(self) -> Fraction:
+        """Return the sum itself, which must not be special."""
+        from fractions import Fraction
+
+        return Fraction(self.units << max(-self.finer, 0), ONE << max(self.finer, 0))
 
     def value(self) -> float:
         """Return the correctly rounded sum."""
@@ -301,25 +332,3 @@ def root(numerator: int, denominator: int) -> float:
     whole = math.isqrt(quotient)
     inexact = rest != 0 or whole * whole != quotient
     return ratio(2 * whole + inexact, 1 << (shift // 2 + 1))
-
-
-def two_product(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return (high, low) with high + low = a * b exactly, short of over- and underflow.
-
-    References
-    ----------
-    T. J. Dekker, "A floating-point technique for extending the available precision", Numer. Math. 18, 1971.
-    """
-    high = a * b
-    a_head, a_tail = _split(a)
-    b_head, b_tail = _split(b)
-    low = ((a_head * b_head - high) + a_head * b_tail + a_tail * b_head) + a_tail * b_tail
-    # Near the ends of the range the parts overflow, and the product is only the rounded one.
-    return high, np.where(np.isfinite(low), low, 0.0)
-
-
-def _split(a: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Cut each value into two of at most 26 bits each, so that their products are exact."""
-    scaled = a * 134217729.0  # 2**27 + 1
-    head = scaled - (scaled - a)
-    return head, a - head

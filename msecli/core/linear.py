@@ -13,9 +13,11 @@ from typing import Self
 import numpy as np
 
 from msecli.core.chunk import Chunk
-from msecli.core.exact import ExactSum, FloatArray, IntArray
+from msecli.core.exact import FloatArray, IntArray
 from msecli.core.loss import unscaled_gradient
+from msecli.core.norm import norm_of
 from msecli.core.state import Rules, judge
+from msecli.core.wide import Wide, WideSum
 from msecli.errors import DataError
 
 
@@ -75,7 +77,7 @@ class LinearModel:
     def predict(self, inputs: FloatArray) -> FloatArray:
         """Return the predictions, shape (rows, outputs) or (rows,), for inputs of shape (rows, inputs)."""
         predictions = np.zeros((len(inputs), self.outputs))
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             for output, row in enumerate(self.matrix):
                 column = predictions[:, output]
                 for number, factor in enumerate(row.tolist()):
@@ -98,7 +100,7 @@ class ParameterSums:
     def __init__(self, model: LinearModel, groups: int = 1) -> None:
         self._model = model
         self._size = model.outputs * (model.inputs + 1)
-        self._sums = ExactSum(groups * self._size)
+        self._sums = WideSum(groups * self._size)
 
     @classmethod
     def of(cls, chunk: Chunk, inputs: FloatArray, rules: Rules, model: LinearModel) -> Self:
@@ -145,28 +147,27 @@ class ParameterSums:
     def _take(self, piece: Chunk, inputs: FloatArray, rules: Rules) -> None:
         model = self._model
         residual, judgement = judge(piece, rules)
-        with np.errstate(over="ignore", invalid="ignore"):
-            derivatives = unscaled_gradient(residual, piece.element_weight()).reshape(piece.rows, model.outputs)
-            used = None if judgement.used is None else judgement.used.reshape(piece.rows, model.outputs)
+        shape = (piece.rows, model.outputs)
+        with np.errstate(all="ignore"):
+            derivatives = unscaled_gradient(residual, piece.element_weight()).reshaped(shape)
+            used = None if judgement.used is None else judgement.used.reshape(shape)
             for output in range(model.outputs):
                 # By selection: the inputs of unused elements may be missing, and 0 * NaN is NaN.
                 rows = slice(None) if used is None else used[:, output]
-                derivative = derivatives[rows, output]
+                derivative = derivatives.at((rows, output))
                 group = None if piece.group is None else piece.group[rows] * self._size
                 for number in range(model.inputs):
-                    self._add(derivative * inputs[rows, number], group, output * model.inputs + number)
-                self._add(derivative.copy(), group, model.coef.size + output)
+                    self._add(derivative.times(inputs[rows, number]), group, output * model.inputs + number)
+                self._add(derivative._replace(values=derivative.values.copy()), group, model.coef.size + output)
 
-    def _add(self, values: FloatArray, group: IntArray | None, slot: int) -> None:
+    def _add(self, numbers: Wide, group: IntArray | None, slot: int) -> None:
         if group is None:
-            self._sums.add(values, slot=slot)
+            self._sums.add(numbers, slot=slot)
         else:
-            self._sums.add(values, group + slot)
+            self._sums.add(numbers, group + slot)
 
 
 def gradient_norm(gradients: tuple[FloatArray, FloatArray], *, intercept: bool) -> float:
     """Return the Euclidean norm of all parameters' gradients together, rounded once."""
-    from msecli.core.norm import norm_of
-
     coef, bias = gradients
     return norm_of(np.concatenate([coef.reshape(-1), bias]) if intercept else coef, 2.0)

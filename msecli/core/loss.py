@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from msecli.core.exact import FloatArray
+from msecli.core.wide import Wide
 
 
 def squared_error(
@@ -26,7 +27,7 @@ def squared_error(
     return square if weight is None else np.multiply(square, weight, out=square)
 
 
-def unscaled_gradient(residual: FloatArray, weight: FloatArray | None = None) -> FloatArray:
+def unscaled_gradient(residual: FloatArray, weight: FloatArray | None = None) -> Wide:
     """Return 2 * w * r, the derivative of the summed squared error with respect to the prediction.
 
     The gradient of a mean is this divided by the mean's denominator; the gradient with respect to the target is
@@ -35,8 +36,8 @@ def unscaled_gradient(residual: FloatArray, weight: FloatArray | None = None) ->
     Examples
     --------
     >>> import numpy as np
-    >>> unscaled_gradient(np.array([1.0, -3.0]))
+    >>> unscaled_gradient(np.array([1.0, -3.0])).values
     array([ 2., -6.])
     """
-    doubled = np.multiply(residual, 2.0)
-    return doubled if weight is None else np.multiply(doubled, weight, out=doubled)
+    doubled = Wide(residual).doubled()
+    return doubled if weight is None else doubled.times(weight)

@@ -14,7 +14,6 @@ from msecli.errors import UsageError
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from msecli.core.exact import Total
     from msecli.core.state import Summary
 
 
@@ -37,6 +36,9 @@ def _mean(term: str) -> Callable[[Summary], float]:
     return lambda s: s.sums[term].over(s.divisor)
 
 
+R2_TERMS = ("exact_squared_error", "target", "squared_target")
+
+
 def _r2(s: Summary) -> float:
     """Return 1 - SSE / SST, both summed over the columns, each about its own mean; nan for constant targets.
 
@@ -45,15 +47,14 @@ def _r2(s: Summary) -> float:
     from fractions import Fraction
 
     columns = [column for column in (s.columns or (s,)) if column.used]
-    specials = [c.sums[term].special for c in columns for term in ("squared_error", "target", "squared_target")]
-    if any(specials):
+    if any(column.sums[term].special for column in columns for term in R2_TERMS):
         return math.nan
     spread = sum((_squares_about_mean(column) for column in columns), Fraction(0))
     if spread == 0:
         return math.nan
-    from msecli.core.exact import ONE, ratio
+    from msecli.core.exact import ratio
 
-    value = 1 - Fraction(s.sums["squared_error"].units, ONE) / spread
+    value = 1 - s.sums["exact_squared_error"].exact() / spread
     return ratio(value.numerator, value.denominator)
 
 
@@ -64,14 +65,14 @@ def _squares_about_mean(s: Summary) -> Fraction:
 
     if s.divisor == 0:
         return Fraction(0)
-    squared = Fraction(s.sums["squared_target"].units, ONE)
-    return squared - Fraction(s.sums["target"].units ** 2, s.divisor * ONE)
+    return s.sums["squared_target"].exact() - s.sums["target"].exact() ** 2 / Fraction(s.divisor, ONE)
 
 
 def _power_norm(power: float) -> Callable[[Summary], float]:
     def value(s: Summary) -> float:
-        total: Total = s.sums[f"power:{power!r}"]
-        return float(total.value() ** (1 / power))
+        from msecli.core.norm import root_of
+
+        return root_of(s.sums[f"power:{power!r}"], power)
 
     return value
 
@@ -93,7 +94,7 @@ METRICS: dict[str, Metric] = {
             "r2",
             "coefficient of determination, pooled over columns",
             _r2,
-            ("squared_error", "target", "squared_target"),
+            R2_TERMS,
             by_column=True,
         ),
         Metric("sse", "sum of squared errors", lambda s: s.sums["squared_error"].value(), ("squared_error",)),
@@ -106,8 +107,8 @@ METRICS: dict[str, Metric] = {
         Metric(
             "l2",
             "root of the sum of squared residuals, unweighted",
-            lambda s: s.plain("squared_error").root_over(_one()),
-            ("plain_squared_error",),
+            lambda s: s.plain("exact_squared_error").root_over(_one()),
+            ("plain_exact_squared_error",),
         ),
         Metric("linf", "largest absolute residual", lambda s: s.largest, largest=True),
     )

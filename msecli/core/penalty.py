@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
-from msecli.core.exact import ExactSum, FloatArray, two_product
+from msecli.core.exact import FloatArray, Total, ratio
+from msecli.core.norm import power_sum, powers
 from msecli.errors import DataError, UsageError
 
 
@@ -45,22 +47,28 @@ def penalties_of(parameters: Iterable[FloatArray], l1: float, l2: float) -> Pena
     DataError
         If a parameter is missing.
     """
-    absolute, squares = ExactSum(), ExactSum()
+    factors = {1.0: l1, 2.0: l2}
+    sums = {order: power_sum(order) for order in factors}
     for array in parameters:
         flat = array.reshape(-1)
         if np.isnan(flat).any():
             raise DataError(f"parameter {int(np.isnan(flat).argmax()) + 1} of {flat.size} is missing")
-        with np.errstate(over="ignore", invalid="ignore"):
-            for part in two_product(flat, flat):
-                squares.add(part)
-        absolute.add(np.abs(flat))
-    # A factor of 0 means no penalty, even where the sum is infinite.
-    return Penalties(
-        l1 * absolute.total().value() if l1 else 0.0,
-        l2 * squares.total().value() if l2 else 0.0,
-    )
+        with np.errstate(all="ignore"):
+            for order, powers_added in sums.items():
+                for part in powers(flat, order):
+                    powers_added.add(part)
+    return Penalties(*(_product(factors[order], sums[order].total()) for order in factors))
+
+
+def _product(factor: float, total: Total) -> float:
+    """Return the product, rounded once; a factor of 0 means no penalty, even where the sum is infinite."""
+    if factor == 0 or total.special != 0:
+        return factor and total.special
+    product = Fraction(factor) * total.exact()
+    return ratio(product.numerator, product.denominator)
 
 
 def penalty_gradient(parameters: FloatArray, l1: float, l2: float) -> FloatArray:
     """Return l1 * sign(x) + 2 * l2 * x; at 0, where the absolute value has no derivative, the subgradient 0."""
-    return l1 * np.sign(parameters) + 2 * l2 * parameters
+    with np.errstate(all="ignore"):
+        return l1 * np.sign(parameters) + 2 * (l2 * parameters)

@@ -12,25 +12,39 @@ if TYPE_CHECKING:
     from msecli.core.state import Summary
 
 
+class Used(NamedTuple):
+    """What a loss may be divided by: counts of what is used, and the sum of the weights in units of 2**-1074."""
+
+    used: int
+    rows_used: int
+    weight: int | None = None
+
+    @property
+    def divisor(self) -> int:
+        """The denominator of the mean in units of 2**-1074: the sum of the weights, else the number of elements."""
+        return self.used * _one(self) if self.weight is None else self.weight
+
+
 class Reduction(NamedTuple):
     """A reduction of the per-element losses to one number.
 
     `divisor` gives the denominator in units of 2**-1074; `unit` says what it counts, None where nothing is divided.
+    Elements count with their weights, where they have any; rows do not.
     """
 
     name: str
     meaning: str
-    divisor: Callable[[Summary], int]
+    divisor: Callable[[Summary | Used], int]
     unit: str | None = None
 
 
-def _one(_: Summary) -> int:
+def _one(_: Summary | Used) -> int:
     from msecli.core.exact import ONE
 
     return ONE
 
 
-def _rows(summary: Summary) -> int:
+def _rows(summary: Summary | Used) -> int:
     return summary.rows_used * _one(summary)
 
 

@@ -6,14 +6,16 @@ States merge exactly, so it does not matter how the rows were cut into chunks or
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
 from msecli.core.chunk import Chunk
-from msecli.core.exact import ONE, BoolArray, ExactSum, FloatArray, IntArray, Total
-from msecli.core.terms import Elements, addends
+from msecli.core.exact import BoolArray, FloatArray, IntArray, Total
+from msecli.core.reduction import Used
+from msecli.core.terms import Elements, addends, sum_of
 from msecli.core.workspace import scratch
 from msecli.errors import UsageError
 
@@ -79,8 +81,8 @@ class Summary(NamedTuple):
 
     @property
     def divisor(self) -> int:
-        """The denominator of the mean in units of 2**-1074: the sum of the weights, else the number of elements."""
-        return self.sums["weight"].units if self.weighted else self.used * ONE
+        """The denominator of the mean, as `Used` has it."""
+        return Used(self.used, self.rows_used, self.sums["weight"].units if self.weighted else None).divisor
 
     def plain(self, term: str) -> Total:
         """Return the sum of a term without weights."""
@@ -127,7 +129,7 @@ class LossState:
         self._rows = np.zeros(groups, dtype=np.int64)
         self._rows_used = np.zeros(groups, dtype=np.int64)
         self._largest = np.zeros((groups, rules.columns))
-        self._sums = {term: ExactSum(groups * rules.columns) for term in rules.terms}
+        self._sums = {term: sum_of(term, groups * rules.columns) for term in rules.terms}
         self.first_row: dict[str, int] = {}
         """The first row of each kind of problem: nan_target, nan_prediction, weight."""
 
@@ -194,18 +196,16 @@ class LossState:
         totals = self._totals()
         return [self._cell(range(self.groups), column, totals) for column in range(self.rules.columns)]
 
-    def losses(self, *, mean: bool) -> list[float]:
-        """Return the mean or the sum of every group, nan where nothing is used; for very many groups."""
+    def losses(self, divisor: Callable[[Used], int]) -> list[float]:
+        """Return the loss of every group, nan where nothing is used; for very many groups."""
         totals = self._totals()
-        used = self._counts["used"][: self.groups, 0].tolist()
-        if not mean:
-            divisors = [ONE] * self.groups
-        elif self.weighted:
-            divisors = [weight.units for weight in totals["weight"]]
-        else:
-            divisors = [count * ONE for count in used]
-        sums = zip(totals["squared_error"], divisors, used, strict=True)
-        return [total.over(divisor) if count and divisor else math.nan for total, divisor, count in sums]
+        used, rows = self._counts["used"][: self.groups, 0].tolist(), self._rows_used.tolist()
+        weights = [total.units for total in totals["weight"]] if self.weighted else [None] * self.groups
+        # Rows without weights mostly have the same counts, and so the same divisor.
+        divisors = cache(divisor)
+        divided = [divisors(Used(*counts)) for counts in zip(used, rows, weights, strict=False)]
+        sums = zip(totals["squared_error"], divided, used, strict=True)
+        return [total.over(divisor) if count else math.nan for total, divisor, count in sums]
 
     def pooled(self, groups: Sequence[int]) -> Summary:
         """Return the sums over some groups together."""
@@ -257,7 +257,7 @@ class LossState:
             self._note_first(kind, judgement.masks.get(kind), piece, row_numbers)
         elements = self._elements(piece, residual, judgement.used)
         self._note_first("weight", _bad_weights(piece, judgement.used), piece, row_numbers)
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        with np.errstate(all="ignore"):
             for term, sums in self._sums.items():
                 for values in addends(term, elements):
                     sums.add(values, elements.cell)
@@ -327,7 +327,7 @@ class LossState:
 
 def judge(piece: Chunk, rules: Rules) -> tuple[FloatArray, Judgement]:
     """Return the residuals of a piece, and which of its elements count."""
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         out = scratch("residual", piece.prediction.shape, np.float64)
         residual = np.subtract(piece.prediction, piece.target, out=out)
     whole = piece.dropped is None and not rules.ignore

@@ -1,7 +1,7 @@
 """The per-element quantities whose exact sums a state keeps.
 
 A term turns the used elements of a piece into one or several arrays that are added up. Several arrays together are
-one quantity without rounding: x * y is the sum of the two arrays of `two_product`.
+one quantity without rounding: x * y is the sum of the two arrays of `exact_product`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from msecli.core.exact import FloatArray, IntArray, two_product
+from msecli.core.exact import FloatArray, IntArray
 from msecli.core.loss import squared_error
+from msecli.core.norm import power_sum, powers
+from msecli.core.wide import Wide, WideSum, exact_product
 from msecli.core.workspace import scratch
 
 
@@ -24,8 +26,6 @@ class Elements(NamedTuple):
     weight: FloatArray | None
     cell: IntArray | None
 
-
-Addends = tuple[FloatArray, ...]
 
 POWER = "power:"
 """Prefix of the term |r| ** P, followed by P."""
@@ -39,26 +39,34 @@ def _weighted(values: FloatArray, weight: FloatArray | None) -> FloatArray:
     return values if weight is None else np.multiply(values, weight, out=values)
 
 
-def _products(values: Addends, weight: FloatArray | None) -> Addends:
-    if weight is None:
-        return values
-    return tuple(part for value in values for part in two_product(value, weight))
+def _exact_squares(values: FloatArray, weight: FloatArray | None) -> list[Wide]:
+    return exact_product(values, values) if weight is None else exact_product(values, values, weight)
 
 
-TERMS: dict[str, Callable[[Elements], Addends]] = {
-    "squared_error": lambda e: (squared_error(e.residual, e.weight, out=_space(e)),),
-    "absolute_error": lambda e: (_weighted(np.abs(e.residual, out=_space(e)), e.weight),),
-    "error": lambda e: (_weighted(e.residual.copy(), e.weight),),
-    "weight": lambda e: (np.ones_like(e.residual) if e.weight is None else e.weight.copy(),),
-    "plain_squared_error": lambda e: (squared_error(e.residual, out=_space(e)),),
-    "plain_absolute_error": lambda e: (np.abs(e.residual, out=_space(e)),),
-    "target": lambda e: _products((e.target.copy(),), e.weight),
-    "squared_target": lambda e: _products(two_product(e.target, e.target), e.weight),
+TERMS: dict[str, Callable[[Elements], list[Wide]]] = {
+    "squared_error": lambda e: [Wide(squared_error(e.residual, e.weight, out=_space(e)))],
+    "absolute_error": lambda e: [Wide(_weighted(np.abs(e.residual, out=_space(e)), e.weight))],
+    "error": lambda e: [Wide(_weighted(e.residual.copy(), e.weight))],
+    "weight": lambda e: [Wide(np.ones_like(e.residual) if e.weight is None else e.weight.copy())],
+    "plain_absolute_error": lambda e: [Wide(np.abs(e.residual, out=_space(e)))],
+    "exact_squared_error": lambda e: _exact_squares(e.residual, e.weight),
+    "plain_exact_squared_error": lambda e: exact_product(e.residual, e.residual),
+    "target": lambda e: [Wide(e.target.copy())] if e.weight is None else exact_product(e.target, e.weight),
+    "squared_target": lambda e: _exact_squares(e.target, e.weight),
 }
 
 
-def addends(term: str, elements: Elements) -> Addends:
+def addends(term: str, elements: Elements) -> list[Wide]:
     """Return the arrays whose sum is the sum of the term over the elements; they may be overwritten."""
     if term.startswith(POWER):
-        return (np.abs(elements.residual) ** float(term.removeprefix(POWER)),)
+        return powers(elements.residual, _order(term))
     return TERMS[term](elements)
+
+
+def sum_of(term: str, slots: int) -> WideSum:
+    """Return empty sums of a term."""
+    return power_sum(_order(term), slots) if term.startswith(POWER) else WideSum(slots)
+
+
+def _order(term: str) -> float:
+    return float(term.removeprefix(POWER))

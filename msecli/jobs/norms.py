@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from msecli._version import __version__
-from msecli.core.exact import ExactSum, FloatArray
-from msecli.core.norm import NormSums, power_norm, power_sum
+from msecli.core.exact import FloatArray
+from msecli.core.norm import NormSums
+from msecli.core.processor import LOST_SUBNORMALS, arithmetic
 from msecli.engines.local import LocalEngine
 from msecli.errors import DataError, Problems, UsageError
 from msecli.jobs.notes import Notes
 from msecli.result import SCHEMA, Input, Warned, finite, not_finite, status
 from msecli.sources import open_source
-from msecli.sources.base import ARRAY, Block, Reading, Selection, Source
+from msecli.sources.base import ARRAY, Block, Note, Reading, Selection, Source
 from msecli.sources.columns import find_columns, numeric_columns
 from msecli.sources.file import check_streams
 from msecli.sources.pairing import Stream, align_positions
@@ -124,32 +125,20 @@ def norms(request: NormRequest) -> NormResult:
             sources.append(open_source(path, request.reading))
     problems.raise_found()
     vectors = _Vectors(sources, request.columns)
-    with LocalEngine(request.jobs) as engine:
-        sums = NormSums()
-        for part in engine.run(partial(_sums, values) for values in vectors.read(engine)):
+    with arithmetic() as lost, LocalEngine(request.jobs) as engine:
+        sums = NormSums(orders)
+        for part in engine.run(partial(_sums, values, orders) for values in vectors.read(engine)):
             sums.merge(part)
-        found = {_name(order): _norm(order, sums, vectors, engine) for order in orders}
+        found = {_name(order): sums.norm(order) for order in orders}
+    if lost:
+        vectors.notes.add([Note(*LOST_SUBNORMALS)])
     for source in sources:
         source.verify()
     return NormResult(found, vectors.elements, vectors.inputs, __version__, vectors.notes.warned())
 
 
-def _sums(values: FloatArray) -> Iterator[NormSums]:
-    yield NormSums.of(values)
-
-
-def _powers(values: FloatArray, order: float, scale: float) -> Iterator[ExactSum]:
-    yield power_sum(values, order, scale)
-
-
-def _norm(order: float, sums: NormSums, vectors: _Vectors, engine: LocalEngine) -> float:
-    if order in (1, 2) or math.isinf(order) or not 0 < sums.largest < math.inf:
-        return sums.norm(order)
-    # The largest number must be known before any is raised to a power, or the power might overflow.
-    total = ExactSum()
-    for part in engine.run(partial(_powers, values, order, sums.largest) for values in vectors.read(engine)):
-        total.merge(part)
-    return power_norm(total.total(), order, sums.largest)
+def _sums(values: FloatArray, orders: Sequence[float]) -> Iterator[NormSums]:
+    yield NormSums.of(values, orders)
 
 
 def _name(order: float) -> str:
@@ -157,7 +146,7 @@ def _name(order: float) -> str:
 
 
 class _Vectors:
-    """The numbers of one file, or the differences of two, as flat arrays; to be read as often as needed."""
+    """The numbers of one file, or the differences of two, as flat arrays."""
 
     def __init__(self, sources: Sequence[Source], columns: tuple[str, ...]) -> None:
         self._sources = sources

@@ -100,7 +100,7 @@ def _number(units: int) -> float:
 
 
 def _denominator_name(report: Report) -> str | None:
-    weighted = report.request.weighted and report.reduction.name == "mean"
+    weighted = report.request.weighted and report.reduction.unit == "elements"
     return "weights" if weighted else report.reduction.unit
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from msecli.core.metrics import Metric, metric_named
 from msecli.core.penalty import check_factors
-from msecli.core.reduction import Reduction, reduction_named
+from msecli.core.reduction import REDUCTIONS, Reduction, reduction_named
 from msecli.core.state import Policy, check_policies
 from msecli.errors import UsageError
 from msecli.sources.base import Reading
@@ -238,7 +238,9 @@ def _row_conflicts(request: Request) -> list[Conflict]:
 
 
 def _loss_conflicts(request: Request) -> list[Conflict]:
-    none = request.reduction == "none"
+    named = request.reduction
+    none = named == "none"
+    by_rows = [reduction.name for reduction in REDUCTIONS.values() if reduction.unit == "rows"]
     grouped = bool(request.by) or request.batching.size is not None
     parameters = request.model is not None and (request.model.gradients or request.model.gradient_norms)
     return [
@@ -256,7 +258,7 @@ def _loss_conflicts(request: Request) -> list[Conflict]:
             "--axis gives an array of losses; it does not go with gradients, --by or --batch-size",
         ),
         (
-            bool(request.axes) and request.reduction == "batchmean",
-            "--axis goes with the reductions mean and sum; batchmean divides by rows, which an axis may have reduced",
+            bool(request.axes) and named in by_rows,
+            f"--axis goes with the reductions mean and sum; {named} divides by rows, which an axis may have reduced",
         ),
     ]

@@ -8,13 +8,15 @@ from math import prod
 from typing import NamedTuple
 
 from msecli.core.axes import kept_axes, losses_of_items
-from msecli.core.exact import ONE, FloatArray, ratio
+from msecli.core.exact import FloatArray, IntArray
 from msecli.core.linear import LinearModel
 from msecli.core.metrics import needed_terms
 from msecli.core.partition import Batches, Partition
 from msecli.core.penalty import penalty_gradient
+from msecli.core.processor import LOST_SUBNORMALS, arithmetic
 from msecli.core.state import Rules, Summary
 from msecli.core.verdict import Where, check_usable
+from msecli.core.wide import Wide
 from msecli.engines.local import LocalEngine
 from msecli.errors import Problems
 from msecli.jobs.notes import Notes
@@ -24,7 +26,7 @@ from msecli.jobs.work import Nudge, Output, Task, work
 from msecli.outputs.base import Values, item_names
 from msecli.result import Result
 from msecli.sources import open_source
-from msecli.sources.base import Block, Selection, Source
+from msecli.sources.base import Block, Note, Selection, Source
 from msecli.sources.file import check_streams
 from msecli.sources.pairing import Aligned, Stream, align_positions, check_row_counts
 from msecli.sources.roles import PREDICTION, Roles, Wishes, assign_roles, check_items, item_shape
@@ -72,7 +74,11 @@ def run(request: Request, progress: Progress | None = None) -> Scored:
         If a file cannot be read.
     """
     checked = check_request(request)
-    return _scored_job(request, checked, read_parameters(request), progress).scored()
+    with arithmetic() as lost:
+        job = _scored_job(request, checked, read_parameters(request), progress)
+        if lost:
+            job.notes.add([Note(*LOST_SUBNORMALS)])
+        return job.scored()
 
 
 def exact_sums(request: Request, parameters: Parameters, nudge: Nudge | None = None) -> Summary:
@@ -83,7 +89,8 @@ def exact_sums(request: Request, parameters: Parameters, nudge: Nudge | None = N
     MsecliError
         As `run`.
     """
-    return _scored_job(request, check_request(request), parameters, None, nudge).summary()
+    with arithmetic():
+        return _scored_job(request, check_request(request), parameters, None, nudge).summary()
 
 
 def _scored_job(
@@ -224,7 +231,7 @@ class _Job:
     def _kept_values(self, divisor: int, gradients: tuple[FloatArray, FloatArray] | None) -> dict[str, Values]:
         kept: dict[str, Values] = {}
         if self.gradient is not None:
-            self.gradient.divisor = ratio(divisor, ONE)
+            self.gradient.finish = partial(_quotients, divisor=divisor)
             kept |= {"grad": self.gradient, "grad_target": self.gradient.negated()}
         if self.predictions is not None:
             kept["predictions"] = self.predictions
@@ -346,14 +353,11 @@ class _Job:
         keys = None
         if output.aligned is not None:
             keys = {name: output.aligned.blocks[PREDICTION].labels[name] for name in self.roles.on}
-        kept = (
-            (self.losses, output.losses),
-            (self.gradient, output.gradient),
-            (self.predictions, output.predictions),
-        )
-        for values, block in kept:
+        for values, block in ((self.losses, output.losses), (self.predictions, output.predictions)):
             if values is not None and block is not None:
                 values.append(block, keys)
+        if self.gradient is not None and output.gradient is not None:
+            self.gradient.append(output.gradient.values, keys, output.gradient.exponent)
 
     def _where(self) -> Where:
         sides = ((PREDICTION, self.roles.prediction), (self.roles.target_file, self.roles.target))
@@ -375,6 +379,11 @@ class _Done:
     def add(self, number: int, work: int) -> None:
         self._done[number] += work
         self._progress(sum(done / work for done, work in zip(self._done, self._work, strict=True)) / len(self._work))
+
+
+def _quotients(values: FloatArray, exponent: IntArray | None, *, divisor: int) -> FloatArray:
+    with arithmetic():
+        return Wide(values, exponent).over(divisor)
 
 
 def _named(path: str, columns: tuple[str, ...]) -> str:

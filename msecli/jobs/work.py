@@ -13,6 +13,7 @@ from msecli.core.linear import LinearModel, ParameterSums
 from msecli.core.partition import Batches
 from msecli.core.reduction import Reduction
 from msecli.core.state import LossState, RowNumbers, Rules
+from msecli.core.wide import Wide
 from msecli.sources.labels import GroupKey
 from msecli.sources.pairing import Aligned
 from msecli.sources.roles import Roles, chunk_of, groups_of, inputs_of, problem_rows
@@ -78,7 +79,7 @@ class Output(NamedTuple):
     by_group: Part | None
     by_batch: Part | None
     losses: FloatArray | None
-    gradient: FloatArray | None
+    gradient: Wide | None
     predictions: FloatArray | None
     aligned: Aligned | None
 

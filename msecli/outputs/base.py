@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from msecli.errors import ReadWriteError
@@ -20,6 +22,10 @@ Document = Mapping[str, Any]
 BLOCK_BYTES = 1 << 20
 
 
+Finish = Callable[["NDArray[np.float64]", "NDArray[np.int64] | None"], "NDArray[np.float64]"]
+"""Makes the values to be written of those that were appended, and of their exponents."""
+
+
 class Style(NamedTuple):
     """How the table format looks: significant digits, width in characters (None: the terminal's), and its colours."""
 
@@ -30,7 +36,7 @@ class Style(NamedTuple):
 
 
 class Values:
-    """One value per element, kept in an unnamed temporary file until all of them and their divisor are known.
+    """One value per element, kept in an unnamed temporary file until all of them and what finishes them are known.
 
     Parameters
     ----------
@@ -46,8 +52,9 @@ class Values:
         self.item = item
         self.names = names
         self.rows = 0
-        self.divisor = 1.0
+        self.finish: Finish | None = None
         self.sign = 1
+        self._stretches: list[tuple[int, bool]] = []
         self._keys: dict[str, list[pa.Array]] = {}
         self._origin: Values | None = None
         try:
@@ -73,13 +80,21 @@ class Values:
         """The names of the columns that say which row it is."""
         return tuple(self._keys)
 
-    def append(self, block: NDArray[np.float64], keys: Mapping[str, pa.Array] | None = None) -> None:
-        """Add rows, shape (rows, ...), with the keys by which they were paired, if they were."""
+    def append(
+        self,
+        block: NDArray[np.float64],
+        keys: Mapping[str, pa.Array] | None = None,
+        exponent: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Add rows, shape (rows, ...), with the keys by which they were paired, if they were, and any exponents."""
         self.rows += block.shape[0]
+        self._stretches.append((block.shape[0], exponent is not None))
         for name, labels in (keys or {}).items():
             self._keys.setdefault(name, []).append(labels)
         try:
-            self._file.write(block.reshape(-1).data.cast("B"))
+            for array in (block, exponent):
+                if array is not None:
+                    self._file.write(array.reshape(-1).data.cast("B"))
         except OSError as error:
             raise ReadWriteError(f"cannot write a temporary file: {error.strerror or error}") from error
 
@@ -92,18 +107,30 @@ class Values:
         return other
 
     def blocks(self) -> Iterator[NDArray[np.float64]]:
-        """Yield all values, with their sign and divided by the divisor, some rows at a time."""
+        """Yield all values, finished and with their sign, some rows at a time."""
+        for block, exponent in self._stored():
+            finished = block if self.finish is None else self.finish(block, exponent)
+            # 0 - x rather than -x, so that the negative of 0 is 0.
+            yield finished if self.sign == 1 else 0.0 - finished
+
+    def _stored(self) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64] | None]]:
+        """Yield what was appended: all that has no exponents in blocks of one size, the rest as it came."""
         import numpy as np
 
         width = len(self.names)
-        rows = max(1, BLOCK_BYTES // (8 * width))
+        step = max(1, BLOCK_BYTES // (8 * width))
+
+        def read(rows: int, dtype: type[Any]) -> Any:
+            return np.frombuffer(self._file.read(rows * width * 8), dtype=dtype).reshape(rows, *self.item)
+
         self._file.seek(0)
-        while data := self._file.read(rows * width * 8):
-            block = np.frombuffer(data, dtype=np.float64).reshape(-1, *self.item)
-            if self.divisor != 1.0:
-                block = block / self.divisor
-            # 0 - x rather than -x, so that the negative of 0 is 0.
-            yield block if self.sign == 1 else 0.0 - block
+        for scaled, stretches in groupby(self._stretches, key=itemgetter(1)):
+            if scaled:
+                yield from ((read(rows, np.float64), read(rows, np.int64)) for rows, _ in stretches)
+                continue
+            rows = sum(rows for rows, _ in stretches)
+            for start in range(0, rows, step):
+                yield read(min(step, rows - start), np.float64), None
 
     def keyed_blocks(self) -> Iterator[tuple[list[pa.Array], NDArray[np.float64]]]:
         """Yield all values as rows of columns, each with the columns of its keys."""

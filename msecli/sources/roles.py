@@ -180,7 +180,7 @@ def _groups(tables: Sequence[Source], names: tuple[str, ...]) -> tuple[tuple[Pla
 def inputs_of(aligned: Aligned, roles: Roles) -> FloatArray:
     """Return the inputs of a model, shape (rows, inputs)."""
     inputs = _values(aligned.blocks[PREDICTION], roles.prediction)
-    return inputs.reshape(len(inputs), -1)
+    return inputs.reshape(len(inputs), math.prod(inputs.shape[1:]))
 
 
 def chunk_of(

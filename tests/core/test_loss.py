@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_gradient, element_losses
-from msecli.core.exact import BLOCK, FloatArray
+from msecli.core.exact import BLOCK, ONE, FloatArray
 from msecli.core.loss import squared_error, unscaled_gradient
 from msecli.core.state import Rules
 
@@ -29,6 +29,10 @@ def numbers(size: int, seed: int) -> FloatArray:
     return np.random.default_rng(seed).standard_normal(size)
 
 
+def gradient_of(rows: Chunk, rules: Rules) -> FloatArray:
+    return element_gradient(rows, rules).over(ONE)
+
+
 @given(st.lists(MODERATE, min_size=1))
 def test_the_squared_error_is_the_rounded_product_of_the_residual_with_itself(residuals: list[float]) -> None:
     assert squared_error(np.array(residuals)).tolist() == [r * r for r in residuals]
@@ -43,8 +47,8 @@ def test_the_weight_multiplies_the_rounded_square(pairs: list[tuple[float, float
 @given(st.lists(st.tuples(MODERATE, st.floats(0.0, 1e50)), min_size=1))
 def test_the_gradient_is_twice_the_weighted_residual(pairs: list[tuple[float, float]]) -> None:
     residuals, weights = np.array([r for r, _ in pairs]), np.array([w for _, w in pairs])
-    assert unscaled_gradient(residuals).tolist() == [2 * r for r, _ in pairs]
-    assert unscaled_gradient(residuals, weights).tolist() == [(2 * r) * w for r, w in pairs]
+    assert unscaled_gradient(residuals).over(ONE).tolist() == [2 * r for r, _ in pairs]
+    assert unscaled_gradient(residuals, weights).over(ONE).tolist() == [(2 * r) * w for r, w in pairs]
 
 
 def test_the_arguments_are_left_as_they_were() -> None:
@@ -68,7 +72,7 @@ def test_losses_keep_the_shape_and_are_nan_where_an_element_is_left_out() -> Non
 def test_the_weight_of_a_row_counts_for_all_of_its_elements() -> None:
     both = chunk([[1, 2], [3, 4]], [[0, 0], [0, 0]], [10, 0.5])
     assert element_losses(both, Rules()).tolist() == [[10, 40], [4.5, 8]]
-    assert element_gradient(both, Rules()).tolist() == [[20, 40], [3, 4]]
+    assert gradient_of(both, Rules()).tolist() == [[20, 40], [3, 4]]
 
 
 def test_the_weight_may_be_that_of_each_element() -> None:
@@ -79,7 +83,7 @@ def test_the_weight_may_be_that_of_each_element() -> None:
 def test_gradients_of_elements_left_out_are_positive_zero_whatever_their_values() -> None:
     prediction, target = [NAN, -math.inf, math.inf, -1.0, 5.0], [1.0, NAN, -100.0, -100.0, 4.0]
     rules = Rules(nan_target="omit", nan_prediction="omit", ignore=(-100.0,))
-    gradient = element_gradient(chunk(prediction, target, [NAN, math.inf, NAN, -1, 3]), rules)
+    gradient = gradient_of(chunk(prediction, target, [NAN, math.inf, NAN, -1, 3]), rules)
     assert gradient.tolist() == [0.0, 0.0, 0.0, 0.0, 6.0]
     assert not np.signbit(gradient).any()
 
@@ -88,7 +92,7 @@ def test_propagated_elements_are_nan_in_losses_and_gradient() -> None:
     both = chunk([1, 2, NAN], [NAN, 1, 1])
     rules = Rules(nan_target="propagate", nan_prediction="propagate")
     np.testing.assert_array_equal(element_losses(both, rules), [NAN, 1, NAN])
-    np.testing.assert_array_equal(element_gradient(both, rules), [NAN, 2, NAN])
+    np.testing.assert_array_equal(gradient_of(both, rules), [NAN, 2, NAN])
 
 
 def test_infinities_follow_ieee_arithmetic() -> None:
@@ -104,7 +108,7 @@ def test_arrays_beyond_one_block_have_every_loss_in_place(shape: tuple[int, ...]
     residual = prediction - target
     whole = Chunk(prediction, target, first_row=17)
     np.testing.assert_array_equal(element_losses(whole, OMIT), residual * residual)
-    np.testing.assert_array_equal(element_gradient(whole, OMIT), np.nan_to_num(2 * residual))
+    np.testing.assert_array_equal(gradient_of(whole, OMIT), np.nan_to_num(2 * residual))
 
 
 def test_no_rows_have_no_losses() -> None:

@@ -83,17 +83,16 @@ def score(name: str, prediction: object, target: object, weight: object = None) 
 
 
 def exact_r2(prediction: Array, target: Array, weight: Array | None = None) -> float:
-    """Return 1 - SSE / SST in fractions, SSE of the float64 per-element losses; rows of (n, columns)."""
+    """Return 1 - SSE / SST in fractions, of the residuals as float64 has them; rows of (n, columns)."""
     weights = [Fraction(1)] * len(target) if weight is None else [Fraction(w) for w in weight.tolist()]
-    losses = (prediction - target) * (prediction - target)
-    if weight is not None:
-        losses = losses * weight[:, np.newaxis]
+    residuals = zip(weights, (prediction - target).tolist(), strict=True)
+    errors = sum((w * Fraction(r) ** 2 for w, row in residuals for r in row), Fraction(0))
     spread = Fraction(0)
     for column in target.T.tolist():
         values = [Fraction(t) for t in column]
         mean = sum((w * t for w, t in zip(weights, values, strict=True)), Fraction(0)) / sum(weights)
         spread += sum((w * (t - mean) ** 2 for w, t in zip(weights, values, strict=True)), Fraction(0))
-    return float(1 - sum(map(Fraction, losses.ravel().tolist()), Fraction(0)) / spread)
+    return float(1 - errors / spread)
 
 
 def test_every_metric_of_the_table_has_a_reference() -> None:
@@ -230,9 +229,9 @@ def test_metrics_scale_exactly_with_powers_of_two(scale: int) -> None:
 def test_the_terms_needed_are_listed_once_without_plain_where_there_are_no_weights() -> None:
     everything = METRICS.values()
     plain = needed_terms(everything, weighted=False)
-    assert plain == ("squared_error", "absolute_error", "error", "target", "squared_target")
+    assert plain == ("squared_error", "absolute_error", "error", "exact_squared_error", "target", "squared_target")
     weighted = needed_terms(everything, weighted=True)
-    assert weighted == (*plain, "plain_absolute_error", "plain_squared_error", "weight")
+    assert weighted == (*plain, "plain_absolute_error", "plain_exact_squared_error", "weight")
 
 
 def test_the_loss_alone_needs_squares_and_weights() -> None:

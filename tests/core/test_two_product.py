@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from msecli.core.exact import two_product
+from msecli.core.wide import two_product
 
 MODERATE = st.floats(min_value=1e-100, max_value=1e100).flatmap(lambda x: st.sampled_from([x, -x, 0.0]))
 
