@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from msecli.errors import ReadWriteError
@@ -130,6 +130,27 @@ def float_column(values: NDArray[np.float64], *, nan_is_null: bool) -> pa.Array:
     valid = ~np.isnan(values) if nan_is_null else None
     bitmap = None if valid is None or valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
     return pa.Array.from_buffers(pa.float64(), len(values), [bitmap, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def result_column(values: Sequence[Any]) -> pa.Array:
+    """Return a column of a result's texts, truth values, integers or floats, None being null, as `float_column` does."""
+    import numpy as np
+    import pyarrow as pa
+
+    known = [value for value in values if value is not None]
+    if not known:
+        return pa.nulls(len(values))
+    valid = pa.py_buffer(np.packbits([value is not None for value in values], bitorder="little"))
+    if isinstance(known[0], str):
+        encoded = [(value or "").encode() for value in values]
+        bounds = pa.py_buffer(np.cumsum([0, *map(len, encoded)], dtype=np.int32))
+        return pa.Array.from_buffers(pa.string(), len(values), [valid, bounds, pa.py_buffer(b"".join(encoded))])
+    if isinstance(known[0], bool):
+        bits = pa.py_buffer(np.packbits([bool(value) for value in values], bitorder="little"))
+        return pa.Array.from_buffers(pa.bool_(), len(values), [valid, bits])
+    kind = np.float64 if any(isinstance(value, float) for value in known) else np.int64
+    numbers = pa.py_buffer(np.array([0 if value is None else value for value in values], dtype=kind))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(kind), len(values), [valid, numbers])
 
 
 def _chunked(arrays: list[pa.Array]) -> pa.ChunkedArray:

@@ -241,7 +241,7 @@ def _read_piece(piece: Piece, buffer: memoryview, layout: Layout, wanted: Wanted
     path = piece.file.path
     numbers = {name: floats(_whole(table.column(str(column))), path)[0] for name, column in wanted.numbers.items()}
     found = {
-        name: _canonical(labels(_whole(table.column(_label(column)))), wanted.types[name])
+        name: _canonical(labels(_whole(table.column(_label(column))), name), wanted.types[name])
         for name, column in wanted.labels.items()
     }
     notes = (Note("blank_lines", path, SKIPPED, blank),) if blank else ()
@@ -314,7 +314,7 @@ def _label(column: int) -> str:
 def _parsed(text: bytes | memoryview, layout: Layout, types: dict[str, pa.DataType], *, blank_rows: bool) -> pa.Table:
     grammar = layout.grammar
     if not len(text) or (not blank_rows and not bytes(text).strip(b"\r\n")):
-        return pa.table({name: pa.array([], kind) for name, kind in types.items()})
+        return pa.table({name: pa.nulls(0, kind) for name, kind in types.items()})
     return pa_csv.read_csv(
         pa.BufferReader(pa.py_buffer(text)),
         pa_csv.ReadOptions(

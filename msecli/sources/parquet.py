@@ -105,7 +105,9 @@ def _read_group(
         row_group = metadata.row_group(group)
         _check_rows(file.path, row_group, leaves, group, rows)
         if group == metadata.num_row_groups - 1:
-            _check_end(file, row_group, {*leaves, last} if last in leaves or _is_readable(opened, group, last) else leaves)
+            _check_end(
+                file, row_group, {*leaves, last} if last in leaves or _is_readable(opened, group, last) else leaves
+            )
 
 
 def _is_readable(opened: pq.ParquetFile, group: int, leaf: int) -> bool:
@@ -163,7 +165,7 @@ def _block(path: str, batch: pa.RecordBatch, selection: Selection) -> Block:
         numbers[name], rounded = floats(batch.column(name), where)
         if rounded:
             notes.append(Note("rounded_integers", where, ROUNDED, rounded))
-    found = {name: labels(batch.column(name)) for name in selection.labels}
+    found = {name: labels(batch.column(name), f"{path}, column {name!r}") for name in selection.labels}
     return Block(batch.num_rows, numbers, found, tuple(notes), work=batch.num_rows)
 
 

@@ -64,3 +64,35 @@ def test_joined_files_are_refused_where_the_last_column_cannot_be_read(run: Run,
     assert "several Parquet files were joined into one" in ran.err
     joined.write_bytes(damaged[0])
     assert float(run("compute", joined, "-p", "pred", "-t", "target").out) == LOSS
+
+
+@pytest.mark.parametrize("option", ["--by", "--on"])
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        (pa.array([[1, 2], [], None]), "list<element: int64>"),
+        (pa.array([{"a": 1}] * 3), "struct<a: int64>"),
+        (pa.array([b"a", b"\xff", b"b"]), "binary"),
+        (pa.array([b"\xfe\xff"] * 3, pa.binary(2)), "fixed_size_binary[2]"),
+        (pa.array([[("a", 1)]] * 3, pa.map_(pa.string(), pa.int64())), "map<string, int64>"),
+    ],
+    ids=["list", "struct", "bytes", "fixed bytes", "map"],
+)
+def test_a_column_that_cannot_be_a_label_is_named_with_its_type(
+    run: Run, tmp_path: Path, option: str, column: Any, kind: str
+) -> None:
+    path = write(tmp_path / "a.parquet", [1.0, 2.0, 3.0], column)
+    files = [path] if option == "--by" else [path, path]
+    ran = run("compute", *files, "-p", "pred", "-t", "target", option, "last")
+    assert (ran.code, ran.out) == (3, "")
+    assert f"{path}, column 'last': the column is of type " in ran.err
+    assert kind.split("<")[0] in ran.err
+    assert "upload" not in ran.err
+
+
+def test_bytes_that_are_text_are_labels(run: Run, tmp_path: Path) -> None:
+    # Older writers leave out that a column of bytes is text.
+    path = write(tmp_path / "a.parquet", [1.0, 2.0, 3.0], pa.array([b"a", b"b", b"a"]))
+    ran = run("compute", path, "-p", "pred", "-t", "target", "--by", "last")
+    # Errors 0 and 1 in group a, 0 in group b.
+    assert (ran.code, ran.out.splitlines()[:2]) == (0, ["a\t0.5", "b\t0.0"])
