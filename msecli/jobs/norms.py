@@ -18,7 +18,7 @@ from msecli.errors import DataError, Problems, UsageError
 from msecli.jobs.notes import Notes
 from msecli.result import SCHEMA, Input, Warned, finite, not_finite, status
 from msecli.sources import open_source
-from msecli.sources.base import ARRAY, Block, Reading, Selection, Source
+from msecli.sources.base import ARRAY, Block, Note, Reading, Selection, Source
 from msecli.sources.columns import find_columns, numeric_columns
 from msecli.sources.file import check_streams
 from msecli.sources.pairing import Stream, align_positions
@@ -164,13 +164,15 @@ class _Vectors:
         self._roles: Roles | None = None
         self.elements = 0
         self.notes = Notes()
+        self._found: list[Note] = [note for source in sources for note in source.notes]
         chosen: tuple[tuple[str, ...], ...]
         if len(sources) > 1:
             self._roles = assign_roles(sources, Wishes(columns, columns), weight_file=False)
             check_items(sources, self._roles)
+            self._found += self._roles.notes
             chosen = (self._roles.prediction, self._roles.target)
         else:
-            chosen = (_columns(sources[0], columns),)
+            chosen = (_columns(sources[0], columns, self._found),)
         self._selections = [Selection(names, self._roles.index if self._roles else ()) for names in chosen]
         self.inputs = tuple(
             Input(role, source.path, source.format, names)
@@ -180,7 +182,7 @@ class _Vectors:
     def read(self, engine: LocalEngine) -> Iterator[FloatArray]:
         """Yield the vector, some elements at a time."""
         self.elements = 0
-        self.notes = Notes(note for source in self._sources for note in source.notes)
+        self.notes = Notes(self._found)
         first_row = 0
         for rows, values in self._blocks(engine):
             missing = np.isnan(values)
@@ -211,7 +213,7 @@ def _side_by_side(block: Block, names: tuple[str, ...]) -> FloatArray:
     return np.stack([block.numbers[name] for name in names], axis=1) if names else block.numbers[ARRAY]
 
 
-def _columns(source: Source, named: tuple[str, ...]) -> tuple[str, ...]:
+def _columns(source: Source, named: tuple[str, ...], notes: list[Note]) -> tuple[str, ...]:
     if named:
-        return find_columns(source, named)
+        return find_columns(source, named, notes)
     return () if source.item is not None else numeric_columns(source)

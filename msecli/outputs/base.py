@@ -133,7 +133,7 @@ def float_column(values: NDArray[np.float64], *, nan_is_null: bool) -> pa.Array:
 
 
 def result_column(values: Sequence[Any]) -> pa.Array:
-    """Return a column of a result's texts, truth values, integers or floats, None being null, as `float_column` does."""
+    """Return a column of a result's texts, truth values, integers or floats, without pandas."""
     import numpy as np
     import pyarrow as pa
 

@@ -204,7 +204,7 @@ def _read_part(file: InputFile, layout: Layout, selection: Selection, start: int
 ROUNDED = "integers beyond 2**53 were rounded to the nearest float64"
 
 
-def _numbers(values: FloatArray, selection: Selection) -> dict[str, FloatArray]:
+def _numbers(values: FloatArray, selection: Selection) -> dict[str | None, FloatArray]:
     if not selection.numbers:
         return {ARRAY: values}
     return {name: values[:, int(name)] for name in selection.numbers}

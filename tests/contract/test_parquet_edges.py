@@ -86,7 +86,7 @@ def test_a_column_that_cannot_be_a_label_is_named_with_its_type(
     ran = run("compute", *files, "-p", "pred", "-t", "target", option, "last")
     assert (ran.code, ran.out) == (3, "")
     assert f"{path}, column 'last': the column is of type " in ran.err
-    assert kind.split("<")[0] in ran.err
+    assert kind.partition("<")[0] in ran.err
     assert "upload" not in ran.err
 
 
