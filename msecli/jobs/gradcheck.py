@@ -19,7 +19,7 @@ from msecli.jobs.request import Request
 from msecli.jobs.scoring import Parameters, Progress, exact_sums, read_parameters, run
 from msecli.jobs.work import Nudge
 from msecli.outputs.base import Values
-from msecli.result import SCHEMA, finite, status
+from msecli.result import SCHEMA, sayable, status
 
 RELATIVE_STEP = 2.0**-10
 """The loss is a quadratic of every coordinate, so central differences are exact at any step, short of rounding."""
@@ -56,18 +56,16 @@ class GradCheck:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output."""
-        return {
+        document: dict[str, Any] = {
             "schema": SCHEMA,
-            "max_relative_error": finite(self.max_relative_error),
+            "max_relative_error": self.max_relative_error,
             "tolerance": self.tolerance,
             "passed": self.passed,
             "status": status(self.max_relative_error),
-            "checks": [
-                {name: finite(value) if isinstance(value, float) else value for name, value in asdict(check).items()}
-                for check in self.checks
-            ],
+            "checks": [asdict(check) for check in self.checks],
             "version": self.version,
         }
+        return sayable(document)
 
 
 def check_gradient(

@@ -16,7 +16,7 @@ from msecli.core.norm import NormSums, power_norm, power_sum
 from msecli.engines.local import LocalEngine
 from msecli.errors import DataError, Problems, UsageError
 from msecli.jobs.notes import Notes
-from msecli.result import SCHEMA, Input, Warned, finite, not_finite, status
+from msecli.result import SCHEMA, Input, Warned, not_finite, sayable, status
 from msecli.sources import open_source
 from msecli.sources.base import ARRAY, Block, Note, Reading, Selection, Source
 from msecli.sources.columns import find_columns, numeric_columns
@@ -78,9 +78,9 @@ class NormResult:
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output."""
         worst = next((status(value) for value in self.norms.values() if not math.isfinite(value)), "ok")
-        return {
+        document: dict[str, Any] = {
             "schema": SCHEMA,
-            "norms": {order: finite(value) for order, value in self.norms.items()},
+            "norms": self.norms,
             "status": worst,
             **not_finite(self.norms),
             "elements": self.elements,
@@ -88,6 +88,7 @@ class NormResult:
             "warnings": [asdict(warning) for warning in self.warnings],
             "version": self.version,
         }
+        return sayable(document)
 
 
 def check_order(order: float) -> float:

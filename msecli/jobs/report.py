@@ -227,7 +227,7 @@ def _settings(report: Report) -> dict[str, Any]:
         "weights": _weights(request),
         "nan_policy": request.nan_policy,
         "nan_pred": request.nan_pred,
-        "ignore_index": ["nan" if math.isnan(value) else value for value in request.ignore],
+        "ignore_index": list(request.ignore),
         "pairing": _pairing(request),
         "unmatched": request.unmatched,
         "by": list(request.by),
