@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import repeat
 from typing import Any, BinaryIO
 
+from msecli.errors import escaped
 from msecli.outputs.base import Document, Style, Values, flat_records, number_text
 
 
@@ -44,4 +45,4 @@ def _write_header(stream: BinaryIO, names: Iterable[str]) -> None:
 
 
 def _write_row(stream: BinaryIO, cells: Iterable[str]) -> None:
-    stream.write(("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n").encode())
+    stream.write(("| " + " | ".join(escaped(cell).replace("|", "\\|") for cell in cells) + " |\n").encode())

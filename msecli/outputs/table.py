@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from msecli.errors import escaped
 from msecli.outputs.base import ENTRY_KINDS, Document, Style, Values, entry_label, flat_records, number_text, numbers_of
 
 if TYPE_CHECKING:
@@ -58,11 +59,11 @@ def _entries(kind: str, entries: Sequence[Document], style: Style) -> Table:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in entry_label(kind, entries[0]):
-        table.add_column(name, overflow="fold")
+        table.add_column(escaped(name), overflow="fold")
     for name in (*numbers_of(entries[0]), "used"):
         table.add_column(name.replace("_", " "), justify="right", overflow="fold")
     for entry in entries[:ENTRIES_SHOWN]:
-        labels = ["" if label is None else str(label) for label in entry_label(kind, entry).values()]
+        labels = ["" if label is None else escaped(str(label)) for label in entry_label(kind, entry).values()]
         texts = _texts(entry, style).values()
         table.add_row(*labels, *texts, f"{entry['elements']['used']:,}")
     if len(entries) > ENTRIES_SHOWN:
@@ -74,7 +75,7 @@ def write_values(stream: BinaryIO, document: Document | None, values: Values, st
     """Write the first values, and how to get the others."""
     from rich.table import Table
 
-    table = Table("row", *values.names, title="losses")
+    table = Table("row", *map(escaped, values.names), title="losses")
     rows = chain.from_iterable(block.reshape(-1, len(values.names)).tolist() for block in values.blocks())
     for number, row in enumerate(islice(rows, VALUES_SHOWN), start=1):
         table.add_row(str(number), *(rounded(value, style) for value in row))
@@ -145,7 +146,9 @@ def _print(stream: BinaryIO, style: Style, *parts: Any) -> None:
 
     text = io.StringIO()
     width = style.width or shutil.get_terminal_size().columns
-    console = Console(file=text, width=width, force_terminal=style.terminal, no_color=not style.color, highlight=False)
+    console = Console(
+        file=text, width=width, force_terminal=style.terminal, no_color=not style.color, highlight=False, emoji=False
+    )
     for number, part in enumerate(parts):
         if number:
             console.print()

@@ -335,7 +335,7 @@ def _example(side: _Side, sides: tuple[_Side, _Side], taken: tuple[str, ...]) ->
     unlikely = {column.name for column in side.candidates if column.name.strip().lower() in other.known_names}
     unlikely |= set(taken)
     candidates = (name for name in (*side.known, *side.names) if name not in unlikely)
-    return next((name for name in candidates if len(name) <= SHOWN), None)
+    return next((name for name in candidates if len(name) <= SHOWN and name.isprintable()), None)
 
 
 def _quoted(name: str) -> str:
