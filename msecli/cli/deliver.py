@@ -46,6 +46,12 @@ def outputs_from(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
     """Score as requested, and write the result to where the options say."""
     outputs = outputs_from(values)
+    renderer = renderer_for(values["output"], "-o") if values["output"] else _renderer(values)
+    if request.reduction == "none" and request.metrics and not renderer.whole:
+        whole = ", ".join(renderer.name for renderer in RENDERERS.values() if renderer.whole)
+        raise UsageError(
+            f"reduction 'none' with metrics: the format {renderer.name} holds only the values; use one of {whole}"
+        )
     from msecli import api
 
     api.check_request(request)

@@ -162,7 +162,7 @@ def _chunked(arrays: list[pa.Array]) -> pa.ChunkedArray:
 class Renderer(NamedTuple):
     """A line of the `RENDERERS` table: how a result, and how values per element, are written to a stream.
 
-    `binary` formats are for files only.
+    `binary` formats are for files only; those that are `whole` tell the metrics beside values of elements, too.
     """
 
     name: str
@@ -171,6 +171,7 @@ class Renderer(NamedTuple):
     result: Callable[[BinaryIO, Document, Style], None]
     values: Callable[[BinaryIO, Document | None, Values, Style], None]
     binary: bool = False
+    whole: bool = False
 
 
 def item_names(item: tuple[int, ...], columns: tuple[str, ...], single: str) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ def write_values(stream: BinaryIO, document: Document | None, values: Values, st
         table.add_row(str(number), *(rounded(value, style) for value in row))
     more = values.rows - VALUES_SHOWN
     note = [f"and {more} more rows; for all of them use a pipe, --format or -o FILE"] if more > 0 else []
-    below = [_ledger(document), document["signature"]] if document else []
+    below = [*_metrics(document, style), _ledger(document), document["signature"]] if document else []
     _print(stream, style, table, *note, *below)
 
 
@@ -116,6 +116,17 @@ def _losses(document: Document, style: Style) -> Table:
     for number, value in macro.items():
         table.add_row(f"macro {number}", rounded(value, style), "plain mean of the entries" if number == "loss" else "")
     return table
+
+
+def _metrics(document: Document, style: Style) -> list[Table]:
+    """Return a table of the metrics, which stand beside values, if there are any."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, text in _texts(document, style).items():
+        if name in document["metrics"]:
+            table.add_row(name.replace("_", " "), text)
+    return [table] if document["metrics"] else []
 
 
 def _ledger(document: Document) -> Table:
