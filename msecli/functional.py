@@ -13,6 +13,7 @@ from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_gradient, element_losses
 from msecli.core.exact import ONE, FloatArray, ratio
 from msecli.core.metrics import needed_terms
+from msecli.core.parameters import real_numbers
 from msecli.core.reduction import Reduction, legacy_reduction, reduction_named
 from msecli.core.state import LossState, Policy, Rules, Summary, check_policies
 from msecli.core.verdict import Where, check_usable
@@ -213,15 +214,11 @@ def rules_from(ignore_index: float | Iterable[float], nan_policy: Policy, nan_pr
         For an unknown policy.
     """
     check_policies(nan_policy, nan_pred)
-    try:
-        values = tuple(float(v) for v in (ignore_index if isinstance(ignore_index, Iterable) else (ignore_index,)))
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"ignore_index: {ignore_index!r} is neither a number nor several") from error
     return Rules(
         needed_terms((), weighted=weighted),
         nan_target=nan_policy,
         nan_prediction=nan_pred,
-        ignore=values,
+        ignore=real_numbers("ignore_index", ignore_index),
     )
 
 

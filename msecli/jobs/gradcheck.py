@@ -12,6 +12,7 @@ import numpy as np
 from msecli._version import __version__
 from msecli.core.exact import ONE, FloatArray, ratio, units_of
 from msecli.core.linear import LinearModel
+from msecli.core.parameters import whole_number
 from msecli.core.reduction import reduction_named
 from msecli.core.state import Summary
 from msecli.errors import UsageError
@@ -93,7 +94,8 @@ def check_gradient(
     MsecliError
         As `run`.
     """
-    if samples < 1:
+    whole_number("seed", seed)
+    if whole_number("samples", samples) < 1:
         raise UsageError(f"samples: {samples} is not at least 1")
     if not tolerance >= 0:
         raise UsageError(f"tolerance: {tolerance} is not at least 0")

@@ -13,6 +13,7 @@ import numpy as np
 from msecli._version import __version__
 from msecli.core.exact import ExactSum, FloatArray
 from msecli.core.norm import NormSums, power_norm, power_sum
+from msecli.core.parameters import whole_number
 from msecli.engines.local import LocalEngine
 from msecli.errors import DataError, Problems, UsageError
 from msecli.jobs.notes import Notes
@@ -116,6 +117,8 @@ def norms(request: NormRequest) -> NormResult:
     ReadWriteError
         If a file cannot be read.
     """
+    if request.jobs is not None:
+        whole_number("jobs", request.jobs)
     orders = [check_order(order) for order in dict.fromkeys(request.orders)]
     check_streams(request.files)
     problems = Problems()
