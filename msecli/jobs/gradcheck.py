@@ -21,6 +21,7 @@ from msecli.jobs.scoring import Parameters, Progress, exact_sums, read_parameter
 from msecli.jobs.work import Nudge
 from msecli.outputs.base import Values
 from msecli.result import SCHEMA, sayable, status
+from msecli.sources.file import streams_kept
 
 RELATIVE_STEP = 2.0**-10
 """The loss is a quadratic of every coordinate, so central differences are exact at any step, short of rounding."""
@@ -100,11 +101,12 @@ def check_gradient(
     if not tolerance >= 0:
         raise UsageError(f"tolerance: {tolerance} is not at least 0")
     random = np.random.default_rng(seed)
-    if request.model is None:
-        checks = _check_predictions(request._replace(gradient=True), samples, random, progress)
-    else:
-        wanted = request._replace(model=request.model._replace(gradients=True), gradient=False)
-        checks = _check_parameters(wanted, samples, random, progress)
+    with streams_kept():
+        if request.model is None:
+            checks = _check_predictions(request._replace(gradient=True), samples, random, progress)
+        else:
+            wanted = request._replace(model=request.model._replace(gradients=True), gradient=False)
+            checks = _check_parameters(wanted, samples, random, progress)
     return GradCheck(tuple(checks), tolerance)
 
 
