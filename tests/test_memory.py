@@ -1,7 +1,7 @@
 """Memory does not grow with the files: the peak of whole processes at two sizes of the same data.
 
-Shuffling holds the order of the rows, and nothing else of them. A command that held all rows would show: the inputs of a linear model, or one column of predictions, targets or
-values, differ by more than `LIMIT` between the two sizes.
+Shuffling holds the order of the rows, and nothing else of them. A command that held all rows would show: the inputs
+of a linear model, or one column of predictions, targets or values, differ by more than `LIMIT` between the two sizes.
 """
 
 from __future__ import annotations
