@@ -1,6 +1,25 @@
-"""`python -m msecli`."""
+"""`python -m msecli`, and the entry point of `msecli`."""
 
-from msecli.cli.main import main
+import sys
+from typing import NoReturn
+
+
+def main(program: str = "msecli") -> NoReturn:
+    """Run the command line of this process.
+
+    What it needs is imported here, so that Ctrl-C is told from the first moment on, and not only when all is loaded.
+    """
+    try:
+        from msecli.cli.main import main as run
+
+        run(program=program)
+    except KeyboardInterrupt:
+        from msecli.errors import EXIT_INTERRUPTED
+
+        if sys.stderr is not None:
+            sys.stderr.write("Error: interrupted\n")
+        sys.exit(EXIT_INTERRUPTED)
+
 
 if __name__ == "__main__":
-    main(program="python -m msecli")
+    main("python -m msecli")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from os import PathLike, fspath
+from typing import Any
 
+from msecli.core.parameters import names, real_numbers, whole_number, whole_numbers
 from msecli.core.reduction import legacy_reduction
 from msecli.core.state import Policy
+from msecli.errors import ReadWriteError, UsageError
 from msecli.jobs.request import Batching, ModelFiles, PenaltyRequest, Request, check_request
 from msecli.jobs.scoring import Progress, Scored, run
 from msecli.outputs.files import Staging, check_outputs
@@ -14,7 +18,7 @@ from msecli.result import Result
 from msecli.sources.base import Reading
 
 PathName = str | PathLike[str]
-Names = str | tuple[str, ...]
+Names = str | Iterable[str] | None
 
 
 def score(
@@ -29,12 +33,12 @@ def score(
     weight: str | None = None,
     weight_file: PathName | None = None,
     by: Names = (),
-    axis: int | tuple[int, ...] = (),
+    axis: int | Iterable[int] | None = (),
     batch_size: int | None = None,
     shuffle: int | None = None,
     drop_last: bool = False,
     metrics: Names = (),
-    ignore_index: float | tuple[float, ...] = (),
+    ignore_index: float | Iterable[float] | None = (),
     nan_policy: Policy = "raise",
     nan_pred: Policy = "raise",
     size_average: bool | None = None,
@@ -51,9 +55,9 @@ def score(
     target : str or path-like, optional
         Without it `prediction` holds both columns.
     reduction : {"mean", "sum", "batchmean", "none"}
-    pred_columns, target_columns : str or tuple of str
+    pred_columns, target_columns : str or several
         The columns to score, in pairs; chosen by name and type where left out.
-    on : str or tuple of str
+    on : str or several
         Key columns of both files by which rows are paired; by position where left out.
     unmatched : {"error", "skip"}
         What rows without a partner are.
@@ -61,9 +65,9 @@ def score(
         The column of the weights, in the target's or the prediction's file.
     weight_file : str or path-like, optional
         A file of weights: one for each row, or in the shape of the data.
-    by : str or tuple of str
+    by : str or several
         Columns whose labels divide the rows into groups, each with a score of its own.
-    axis : int or tuple of int
+    axis : int or several
         The axes to reduce over, as in NumPy; all where left out.
     batch_size : int, optional
         Rows in a mini-batch, each with a score of its own.
@@ -71,9 +75,9 @@ def score(
         The seed of a permutation of the rows before they are cut into batches.
     drop_last : bool
         Leave out a last batch that is not full.
-    metrics : str or tuple of str
+    metrics : str or several
         Names of the metrics to compute besides the loss.
-    ignore_index : float or tuple of float
+    ignore_index : float or several
         Elements whose target equals one of these are left out; NaN matches NaN.
     nan_policy, nan_pred : {"raise", "omit", "propagate"}
         What a missing target and a missing prediction mean.
@@ -107,32 +111,51 @@ def score(
     >>> result.loss
     3321.2736155103066
     """
+    if not isinstance(reading, Reading | None):
+        raise UsageError(f"reading: {reading!r} is not a msecli.Reading")
     request = Request(
-        prediction=fspath(prediction),
-        target=None if target is None else fspath(target),
-        prediction_columns=_tuple(pred_columns),
-        target_columns=_tuple(target_columns),
+        prediction=_path("prediction", prediction),
+        target=None if target is None else _path("target", target),
+        prediction_columns=names("pred_columns", pred_columns),
+        target_columns=names("target_columns", target_columns),
         reading=reading or Reading(),
-        on=_tuple(on),
-        unmatched=unmatched,
-        weight=weight,
-        weight_file=None if weight_file is None else fspath(weight_file),
-        by=_tuple(by),
-        batching=Batching(batch_size, shuffle, drop_last),
-        axes=(axis,) if isinstance(axis, int) else tuple(axis),
-        reduction=legacy_reduction(size_average, reduce) or reduction,
-        metrics=_tuple(metrics),
-        ignore=ignore_index if isinstance(ignore_index, tuple) else (ignore_index,),
+        on=names("on", on),
+        unmatched=_text("unmatched", unmatched),
+        weight=None if weight is None else _text("weight", weight),
+        weight_file=None if weight_file is None else _path("weight_file", weight_file),
+        by=names("by", by),
+        batching=Batching(
+            None if batch_size is None else whole_number("batch_size", batch_size),
+            None if shuffle is None else whole_number("shuffle", shuffle),
+            bool(drop_last),
+        ),
+        axes=whole_numbers("axis", axis),
+        reduction=legacy_reduction(size_average, reduce) or _text("reduction", reduction),
+        metrics=names("metrics", metrics),
+        ignore=real_numbers("ignore_index", ignore_index),
         nan_policy=nan_policy,
         nan_pred=nan_pred,
-        jobs=jobs,
+        jobs=None if jobs is None else whole_number("jobs", jobs),
     )
     scored = run(request)
     return scored.result if scored.losses is None else replace(scored.result, values=scored.losses.array())
 
 
-def _tuple(names: Names) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{name}: {value!r} is not text")
+    return value
+
+
+def _path(name: str, value: Any) -> str:
+    try:
+        path: object = fspath(value)
+    except TypeError as error:
+        raise UsageError(f"{name}: {value!r} is not the path of a file") from error
+    text = _text(name, path)
+    if "\0" in text:
+        raise ReadWriteError(f"{text!r}: no such file; a name cannot hold a NUL character")
+    return text
 
 
 __all__ = [

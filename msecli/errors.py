@@ -6,6 +6,7 @@ can catch them by the built-in name they expect.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -20,6 +21,12 @@ EXIT_CLOSED_PIPE = 141
 
 SHOWN = 40
 """Characters of a cell, a name or a line that an error shows."""
+
+
+UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
+"""Controls, ends of lines, changes of the direction of writing, and bytes of file names that are not UTF-8."""
+
+ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\b": "\\b", "\f": "\\f"}
 
 
 class MsecliError(Exception):
@@ -90,3 +97,21 @@ def unique(items: Sequence[str]) -> list[str]:
 def shown(text: str) -> str:
     """Return a text as an error shows it: quoted, and cut when long."""
     return repr(text if len(text) <= SHOWN else text[:SHOWN] + "…")
+
+
+def escaped(text: str) -> str:
+    r"""Return a label or a name as people and plain lines are shown it: on one line, with the escapes of JSON.
+
+    >>> print(escaped("a" + chr(9) + "b"))
+    a\tb
+    """
+    return visible(text.replace("\\", "\\\\"))
+
+
+def visible(message: str, kept: str = "") -> str:
+    """Return a message with the characters that steer a terminal or end a line escaped, but for those `kept`."""
+    return UNSEEN.sub(lambda found: found[0] if found[0] in kept else _escape(found[0]), message)
+
+
+def _escape(character: str) -> str:
+    return ESCAPES.get(character, f"\\u{ord(character):04x}")

@@ -11,6 +11,7 @@ from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_gradient, element_losses
 from msecli.core.exact import FloatArray
 from msecli.core.metrics import needed_terms
+from msecli.core.parameters import real_numbers
 from msecli.core.reduction import Reduction, legacy_reduction, reduction_named
 from msecli.core.state import LossState, Policy, Rules, Summary, check_policies
 from msecli.core.verdict import Where, check_usable
@@ -211,7 +212,7 @@ def rules_from(ignore_index: float | Iterable[float], nan_policy: Policy, nan_pr
         needed_terms((), weighted=weighted),
         nan_target=nan_policy,
         nan_prediction=nan_pred,
-        ignore=ignored_values(ignore_index),
+        ignore=real_numbers("ignore_index", ignore_index),
     )
 
 

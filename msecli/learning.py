@@ -14,6 +14,7 @@ from msecli.core.elementwise import element_gradient, element_losses
 from msecli.core.exact import FloatArray
 from msecli.core.linear import LinearModel, ParameterSums
 from msecli.core.norm import norm_of
+from msecli.core.parameters import whole_number
 from msecli.core.penalty import Penalties, check_factors, penalties_of, penalty_gradient
 from msecli.core.reduction import legacy_reduction, reduction_named
 from msecli.core.state import Policy
@@ -327,6 +328,7 @@ def iter_batches(
     [1. 2.] [1. 1.]
     [3.] [1.]
     """
+    batch_size = whole_number("batch_size", batch_size)
     if batch_size < 1:
         raise UsageError(f"batch_size: {batch_size} is not at least 1")
     pred, target = aligned(pred, target, align=align)

@@ -81,15 +81,16 @@ class Score(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the score in the shape of the JSON output, with None for nan and infinities."""
-        return {
-            "loss": finite(self.loss),
+        score: dict[str, Any] = {
+            "loss": self.loss,
             "status": self.status,
-            "metrics": {name: finite(value) for name, value in self.metrics.items()},
+            "metrics": self.metrics,
             "denominator": self.denominator,
             "rows": self.rows._asdict(),
             "elements": self.elements._asdict(),
             **not_finite({"loss": self.loss, **self.metrics}),
         }
+        return sayable(score)
 
 
 class Entry(NamedTuple):
@@ -116,14 +117,14 @@ class Entry(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry in the shape of the JSON output."""
-        more = {"running_mean": finite(self.running_mean)} if self.kind == "batch" else {}
+        more = {"running_mean": self.running_mean} if self.kind == "batch" else {}
         if self.gradient_norm is not None:
-            more["gradient_norm"] = finite(self.gradient_norm)
+            more["gradient_norm"] = self.gradient_norm
         score = self.score.to_dict()
         words = not_finite({"running_mean": self.running_mean, "gradient_norm": self.gradient_norm})
         if words:
             score["not_finite"] = score.get("not_finite", {}) | words["not_finite"]
-        return {self.kind: self.label, **score, **more}
+        return {self.kind: self.label, **score, **sayable(more)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,15 +234,14 @@ class Result:
             if entries := getattr(self, name):
                 document[name] = [entry.to_dict() for entry in entries]
         if self.macro:
-            document["macro"] = {name: finite(value) for name, value in self.macro.items()}
+            document["macro"] = sayable(self.macro)
         if self.penalties:
-            penalties = {name: finite(value) for name, value in self.penalties.items()}
-            document |= {"penalties": penalties, "objective": finite(self.objective)}
+            document |= sayable({"penalties": self.penalties, "objective": self.objective})
         if self.gradient_norm is not None:
-            document["gradient_norm"] = finite(self.gradient_norm)
+            document |= sayable({"gradient_norm": self.gradient_norm})
         document |= {
             "inputs": [item._asdict() | {"columns": list(item.columns)} for item in self.inputs],
-            "settings": dict(self.settings),
+            **sayable({"settings": self.settings}),
             "signature": self.signature,
             "warnings": [asdict(warning) for warning in self.warnings],
             "version": self.version,
@@ -266,6 +266,16 @@ def not_finite(values: Mapping[str, float | None]) -> dict[str, dict[str, str]]:
     return {"not_finite": words} if words else {}
 
 
-def finite(value: float | None) -> float | None:
-    """Return the value, or None if it is nan or infinite, which JSON cannot say."""
-    return value if value is not None and math.isfinite(value) else None
+def sayable(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document without nan and infinities, which JSON cannot say: None, or in `settings` their names."""
+    return {name: _sayable(value, in_words=name == "settings") for name, value in document.items()}
+
+
+def _sayable(value: Any, *, in_words: bool) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value) if in_words else None
+    if isinstance(value, Mapping):
+        return {name: _sayable(member, in_words=in_words) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sayable(member, in_words=in_words) for member in value]
+    return value

@@ -1,7 +1,7 @@
 """Memory does not grow with the files: the peak of whole processes at two sizes of the same data.
 
-A command that held all rows would show: the inputs of a linear model, or one column of predictions, targets or
-values, differ by more than `LIMIT` between the two sizes.
+Shuffling holds the order of the rows, and nothing else of them. A command that held all rows would show: the inputs
+of a linear model, or one column of predictions, targets or values, differ by more than `LIMIT` between the two sizes.
 """
 
 from __future__ import annotations
@@ -93,6 +93,14 @@ def test_values_of_elements_need_no_more_memory_for_more_rows(folder: Path, suff
         return _peak("compute", *files, *options, folder / f"values.{suffix}", "--overwrite")
 
     assert peak(LONG) - peak(SHORT) < LIMIT
+
+
+def test_shuffling_needs_8_bytes_for_every_row(folder: Path) -> None:
+    def peak(rows: int) -> float:
+        files = folder / f"p{rows}.npy", folder / f"t{rows}.npy"
+        return _peak("compute", *files, "--batch-size", 100_000, "--shuffle", 1)
+
+    assert peak(LONG) - peak(SHORT) < 8e-6 * (LONG - SHORT) + LIMIT
 
 
 def test_norms_need_no_more_memory_for_more_rows(folder: Path) -> None:

@@ -220,7 +220,7 @@ def test_batches_of_which_none_is_full_leave_nothing(run: Run, path: Path) -> No
     ("options", "expected"),
     [
         ((), "weights:none|nan:omit|nan_pred:omit|pairing:position|used:3/5"),
-        (("-w", "w"), "weights:w|nan:omit|nan_pred:omit|pairing:position|used:3/5"),
+        (("-w", "w"), "weights:column(w)|nan:omit|nan_pred:omit|pairing:position|used:3/5"),
         (("--by", "g"), "weights:none|nan:omit|nan_pred:omit|pairing:position|by:g|used:3/5"),
         (("--by", "h", "--by", "g"), "weights:none|nan:omit|nan_pred:omit|pairing:position|by:h,g|used:3/5"),
         (("--batch-size", "2"), "weights:none|nan:omit|nan_pred:omit|pairing:position|batch:2|used:3/5"),
@@ -252,7 +252,7 @@ def test_the_signature_names_the_keys_and_a_weight_file(run: Run, path: Path, tm
     assert "|weights:none|nan:omit|nan_pred:omit|pairing:key(w,h)|used:4/5|" in keyed["signature"]
     assert keyed["settings"]["pairing"] == "key(w,h)"
     np.save(tmp_path / "w.npy", np.ones(5))
-    assert "|weights:file|" in document_of(run, path, "--weight-file", tmp_path / "w.npy", *OMIT)["signature"]
+    assert "|weights:file(w.npy)|" in document_of(run, path, "--weight-file", tmp_path / "w.npy", *OMIT)["signature"]
 
 
 def test_the_settings_say_how_the_loss_came_about(run: Run, path: Path) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from msecli.cli import process
 from msecli.cli.options import is_terminal, style_from
 from msecli.cli.progress import ProgressBar
-from msecli.errors import ReadWriteError, UsageError
+from msecli.errors import ReadWriteError, UsageError, visible
 from msecli.outputs import RENDERERS, Renderer, Style, renderer_for
 
 if TYPE_CHECKING:
@@ -45,6 +46,12 @@ def outputs_from(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
     """Score as requested, and write the result to where the options say."""
     outputs = outputs_from(values)
+    renderer = renderer_for(values["output"], "-o") if values["output"] else _renderer(values)
+    if request.reduction == "none" and request.metrics and not renderer.whole:
+        whole = ", ".join(renderer.name for renderer in RENDERERS.values() if renderer.whole)
+        raise UsageError(
+            f"reduction 'none' with metrics: the format {renderer.name} holds only the values; use one of {whole}"
+        )
     from msecli import api
 
     api.check_request(request)
@@ -55,20 +62,21 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
 
 
 def deliver(scored: Scored, values: Mapping[str, Any], style: Style) -> None:
-    """Write the files, then the result to standard output unless a file takes it."""
+    """Write the files, then the result to standard output unless a file takes it; last, the files get their names."""
     from msecli.api import Staging
 
     warn(scored.result.warnings)
-    with Staging() as staging:
+    with Staging(overwrite=values["overwrite"]) as staging:
         for name, path in _value_files(values):
             with staging.open(path) as stream:
                 renderer_for(path, name).values(stream, None, scored.values[name], style)
         if values["output"]:
             with staging.open(values["output"]) as stream:
                 _write(stream, renderer_for(values["output"], "-o"), scored, style)
-    if not values["output"]:
-        with standard_output() as stream:
-            _write(stream, _renderer(values), scored, style)
+        else:
+            with standard_output() as stream:
+                _write(stream, _renderer(values), scored, style)
+        process.take_no_more_signals()
 
 
 def write_document(document: Mapping[str, Any], values: Mapping[str, Any], style: Style) -> None:
@@ -76,8 +84,10 @@ def write_document(document: Mapping[str, Any], values: Mapping[str, Any], style
     from msecli.api import Staging
 
     if values["output"]:
-        with Staging() as staging, staging.open(values["output"]) as stream:
-            renderer_for(values["output"], "-o").result(stream, document, style)
+        with Staging(overwrite=values["overwrite"]) as staging:
+            with staging.open(values["output"]) as stream:
+                renderer_for(values["output"], "-o").result(stream, document, style)
+            process.take_no_more_signals()
         return
     with standard_output() as stream:
         _renderer(values).result(stream, document, style)
@@ -106,7 +116,8 @@ def _renderer(values: Mapping[str, Any]) -> Renderer:
 def warn(warnings: Iterable[Warned]) -> None:
     """Tell the warnings of a result."""
     for warning in warnings:
-        click.echo(f"Warning: {warning.where}: {warning.meaning} ({warning.count})", err=True)
+        message = f"{warning.where}: {warning.meaning} ({warning.count})"
+        click.echo(f"Warning: {visible(message)}", err=True)
 
 
 def _value_files(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

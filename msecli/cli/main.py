@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import NoReturn
 
 import click
@@ -19,9 +18,9 @@ from msecli.cli.compute import compute
 from msecli.cli.gradcheck import gradcheck
 from msecli.cli.linear import linear
 from msecli.cli.norm import norm
-from msecli.errors import EXIT_BUG, EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, EXIT_READ_WRITE, MsecliError
+from msecli.errors import EXIT_BUG, EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, EXIT_READ_WRITE, MsecliError, visible
 
-EXIT_TERMINATED = 143
+LINE_END = "\n"
 
 
 @click.group(
@@ -43,18 +42,18 @@ def main(arguments: Sequence[str] | None = None, program: str = "msecli") -> NoR
     """
     if arguments is None:
         process.start()
-    signal.signal(signal.SIGTERM, _terminate)
-    code = guarded(lambda: _invoke(arguments, program))
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    code = guarded(lambda: _invoke(words, program), words)
     if arguments is None:
         process.end()
     sys.exit(code)
 
 
-def _invoke(arguments: Sequence[str] | None, program: str) -> int:
+def _invoke(arguments: list[str], program: str) -> int:
     # Not cli.main: that ends a closed pipe with an exit code of its own.
     code = 0
     try:
-        with cli.make_context(program, list(sys.argv[1:] if arguments is None else arguments)) as context:
+        with cli.make_context(program, arguments) as context:
             cli.invoke(context)
     except click.exceptions.Exit as end:
         code = end.exit_code
@@ -63,14 +62,20 @@ def _invoke(arguments: Sequence[str] | None, program: str) -> int:
     return code
 
 
-def guarded(run: Callable[[], int]) -> int:
-    """Return the exit code of a run, with any error told on standard error."""
+def guarded(run: Callable[[], int], arguments: Sequence[str] = ()) -> int:
+    """Return the exit code of a run with these arguments, with any error told on standard error."""
     try:
         return run()
     except MsecliError as error:
-        return _tell(str(error), error.exit_code)
+        message = str(error)
+        # A message may have lines, which the line end in a file's name must not look like.
+        for word in arguments:
+            message = message.replace(word, visible(word)) if LINE_END in word else message
+        return _tell(message, error.exit_code)
     except click.ClickException as error:
-        error.show()
+        told = io.StringIO()
+        error.show(told)
+        click.echo(visible(told.getvalue(), kept=LINE_END), nl=False, err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return _tell("interrupted", EXIT_INTERRUPTED)
@@ -86,7 +91,7 @@ def guarded(run: Callable[[], int]) -> int:
 def _tell(message: str, code: int) -> int:
     # Where nobody can hear it, the exit code still tells.
     with contextlib.suppress(OSError):
-        click.echo(f"Error: {message}", err=True)
+        click.echo(f"Error: {visible(message, kept=LINE_END)}", err=True)
     return code
 
 
@@ -98,7 +103,3 @@ def _output_failed(error: OSError) -> int:
     if error.errno in (errno.EPIPE, errno.ESHUTDOWN):
         return EXIT_CLOSED_PIPE
     return _tell(f"cannot write the result: {error.strerror or error}", EXIT_READ_WRITE)
-
-
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(EXIT_TERMINATED)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msecli.core.exact import BoolArray, IntArray
 from msecli.core.linear import LinearModel, ParameterSums
 from msecli.core.state import LossState, Rules, Summary
+
+ROWS_AT_ONCE = 1 << 20
 
 
 class Partition:
@@ -58,12 +62,17 @@ class Batches:
 
     def __init__(self, size: int, rows: int | None = None, *, seed: int | None = None, drop_last: bool = False) -> None:
         self._size = size
-        self._position: IntArray | None = None
+        self._position: NDArray[Any] | None = None
         self.full_rows = None if rows is None or not drop_last else rows - rows % size
         if seed is not None and rows is not None:
-            order = np.random.default_rng(seed).permutation(rows)
-            self._position = np.empty(rows, dtype=np.int64)
-            self._position[order] = np.arange(rows)
+            # Half as large where it can be: this is all that a run holds for every row.
+            kind = np.dtype(np.int32 if rows <= np.iinfo(np.int32).max else np.int64)
+            order = np.arange(rows, dtype=kind)
+            np.random.default_rng(seed).shuffle(order)
+            self._position = position = np.empty(rows, dtype=kind)
+            for start in range(0, rows, ROWS_AT_ONCE):
+                chosen = order[start : start + ROWS_AT_ONCE]
+                position[chosen] = np.arange(start, start + len(chosen))
 
     def of(self, first_row: int, rows: int) -> tuple[IntArray, IntArray]:
         """Return the batch of each of these rows, numbered from 0 in the second array of the batches' numbers."""
@@ -80,4 +89,4 @@ class Batches:
     def _positions(self, first_row: int, rows: int) -> IntArray:
         if self._position is None:
             return np.arange(first_row, first_row + rows)
-        return self._position[first_row : first_row + rows]
+        return self._position[first_row : first_row + rows].astype(np.int64)

@@ -12,6 +12,7 @@ import numpy as np
 from msecli._version import __version__
 from msecli.core.exact import ONE, FloatArray, ratio, units_of
 from msecli.core.linear import LinearModel
+from msecli.core.parameters import whole_number
 from msecli.core.reduction import reduction_named
 from msecli.core.state import Summary
 from msecli.errors import UsageError
@@ -19,7 +20,8 @@ from msecli.jobs.request import Request
 from msecli.jobs.scoring import Parameters, Progress, exact_sums, read_parameters, run
 from msecli.jobs.work import Nudge
 from msecli.outputs.base import Values
-from msecli.result import SCHEMA, finite, status
+from msecli.result import SCHEMA, sayable, status
+from msecli.sources.file import streams_kept
 
 RELATIVE_STEP = 2.0**-10
 """The loss is a quadratic of every coordinate, so central differences are exact at any step, short of rounding."""
@@ -56,18 +58,16 @@ class GradCheck:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output."""
-        return {
+        document: dict[str, Any] = {
             "schema": SCHEMA,
-            "max_relative_error": finite(self.max_relative_error),
+            "max_relative_error": self.max_relative_error,
             "tolerance": self.tolerance,
             "passed": self.passed,
             "status": status(self.max_relative_error),
-            "checks": [
-                {name: finite(value) if isinstance(value, float) else value for name, value in asdict(check).items()}
-                for check in self.checks
-            ],
+            "checks": [asdict(check) for check in self.checks],
             "version": self.version,
         }
+        return sayable(document)
 
 
 def check_gradient(
@@ -95,16 +95,18 @@ def check_gradient(
     MsecliError
         As `run`.
     """
-    if samples < 1:
+    whole_number("seed", seed)
+    if whole_number("samples", samples) < 1:
         raise UsageError(f"samples: {samples} is not at least 1")
     if not tolerance >= 0:
         raise UsageError(f"tolerance: {tolerance} is not at least 0")
     random = np.random.default_rng(seed)
-    if request.model is None:
-        checks = _check_predictions(request._replace(gradient=True), samples, random, progress)
-    else:
-        wanted = request._replace(model=request.model._replace(gradients=True), gradient=False)
-        checks = _check_parameters(wanted, samples, random, progress)
+    with streams_kept():
+        if request.model is None:
+            checks = _check_predictions(request._replace(gradient=True), samples, random, progress)
+        else:
+            wanted = request._replace(model=request.model._replace(gradients=True), gradient=False)
+            checks = _check_parameters(wanted, samples, random, progress)
     return GradCheck(tuple(checks), tolerance)
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from msecli._version import __version__
 from msecli.core.exact import FloatArray
 from msecli.core.norm import NormSums
+from msecli.core.parameters import whole_number
 from msecli.core.processor import LOST_SUBNORMALS, arithmetic
 from msecli.engines.local import LocalEngine
 from msecli.errors import DataError, Problems, UsageError
 from msecli.jobs.notes import Notes
-from msecli.result import SCHEMA, Input, Warned, finite, not_finite, status
+from msecli.result import SCHEMA, Input, Warned, not_finite, sayable, status
 from msecli.sources import open_source
 from msecli.sources.base import ARRAY, Block, Note, Reading, Selection, Source
 from msecli.sources.columns import find_columns, numeric_columns
@@ -79,9 +80,9 @@ class NormResult:
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output."""
         worst = next((status(value) for value in self.norms.values() if not math.isfinite(value)), "ok")
-        return {
+        document: dict[str, Any] = {
             "schema": SCHEMA,
-            "norms": {order: finite(value) for order, value in self.norms.items()},
+            "norms": self.norms,
             "status": worst,
             **not_finite(self.norms),
             "elements": self.elements,
@@ -89,6 +90,7 @@ class NormResult:
             "warnings": [asdict(warning) for warning in self.warnings],
             "version": self.version,
         }
+        return sayable(document)
 
 
 def check_order(order: float) -> float:
@@ -116,6 +118,8 @@ def norms(request: NormRequest) -> NormResult:
     ReadWriteError
         If a file cannot be read.
     """
+    if request.jobs is not None:
+        whole_number("jobs", request.jobs)
     orders = [check_order(order) for order in dict.fromkeys(request.orders)]
     check_streams(request.files)
     problems = Problems()
@@ -153,13 +157,15 @@ class _Vectors:
         self._roles: Roles | None = None
         self.elements = 0
         self.notes = Notes()
+        self._found: list[Note] = [note for source in sources for note in source.notes]
         chosen: tuple[tuple[str, ...], ...]
         if len(sources) > 1:
             self._roles = assign_roles(sources, Wishes(columns, columns), weight_file=False)
             check_items(sources, self._roles)
+            self._found += self._roles.notes
             chosen = (self._roles.prediction, self._roles.target)
         else:
-            chosen = (_columns(sources[0], columns),)
+            chosen = (_columns(sources[0], columns, self._found),)
         self._selections = [Selection(names, self._roles.index if self._roles else ()) for names in chosen]
         self.inputs = tuple(
             Input(role, source.path, source.format, names)
@@ -169,7 +175,7 @@ class _Vectors:
     def read(self, engine: LocalEngine) -> Iterator[FloatArray]:
         """Yield the vector, some elements at a time."""
         self.elements = 0
-        self.notes = Notes(note for source in self._sources for note in source.notes)
+        self.notes = Notes(self._found)
         first_row = 0
         for rows, values in self._blocks(engine):
             missing = np.isnan(values)
@@ -200,7 +206,7 @@ def _side_by_side(block: Block, names: tuple[str, ...]) -> FloatArray:
     return np.stack([block.numbers[name] for name in names], axis=1) if names else block.numbers[ARRAY]
 
 
-def _columns(source: Source, named: tuple[str, ...]) -> tuple[str, ...]:
+def _columns(source: Source, named: tuple[str, ...], notes: list[Note]) -> tuple[str, ...]:
     if named:
-        return find_columns(source, named)
+        return find_columns(source, named, notes)
     return () if source.item is not None else numeric_columns(source)

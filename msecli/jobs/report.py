@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +16,7 @@ from msecli.core.partition import Partition
 from msecli.core.penalty import Penalties, penalties_of
 from msecli.core.reduction import Reduction
 from msecli.core.state import Summary
+from msecli.errors import visible
 from msecli.jobs.request import Request
 from msecli.result import Elements, Entry, Input, Result, Rows, Score, Warned, status
 from msecli.sources.base import Source
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 LARGEST_COUNT = 2**53
 """Up to here every integer is a float64, so that integers and floats can stand in one column."""
+
+SIGNATURE_MARKS = '|:,()~"\\'
+"""Characters that separate what the signature is made of, or quote it."""
 
 EMPTY = "empty"
 """The status of an entry without used elements."""
@@ -215,8 +220,20 @@ def _pairing(request: Request) -> str:
     return f"key({','.join(request.on)})" if request.on else "position"
 
 
-def _weights(request: Request) -> str:
-    return request.weight or ("file" if request.weight_file else "none")
+def _weights(report: Report) -> str:
+    request, weight = report.request, report.roles.weight
+    if request.weight_file is not None:
+        return f"file({_named(os.path.basename(request.weight_file))})"
+    return "none" if weight is None else f"column({_named(weight[1] or '')})"
+
+
+def _named(name: str) -> str:
+    """Return a name as a field of the signature holds it: quoted as in JSON where something in it has a meaning."""
+    if name and visible(name) == name and not any(mark in name for mark in SIGNATURE_MARKS):
+        return name
+    import json
+
+    return visible(json.dumps(name, ensure_ascii=False))
 
 
 def _settings(report: Report) -> dict[str, Any]:
@@ -224,10 +241,10 @@ def _settings(report: Report) -> dict[str, Any]:
     return {
         "reduction": request.reduction,
         "metrics": list(dict.fromkeys(request.metrics)),
-        "weights": _weights(request),
+        "weights": "file" if request.weight_file else "none" if request.weight is None else request.weight,
         "nan_policy": request.nan_policy,
         "nan_pred": request.nan_pred,
-        "ignore_index": ["nan" if math.isnan(value) else value for value in request.ignore],
+        "ignore_index": list(request.ignore),
         "pairing": _pairing(request),
         "unmatched": request.unmatched,
         "by": list(request.by),
@@ -261,7 +278,7 @@ def _signature(report: Report, summary: Summary) -> str:
     }
     fields = {
         "reduction": request.reduction,
-        "weights": _weights(request),
+        "weights": _weights(report),
         "nan": request.nan_policy,
         "nan_pred": request.nan_pred,
         "pairing": _pairing(request),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from msecli.core.metrics import Metric, metric_named
+from msecli.core.parameters import whole_number
 from msecli.core.penalty import check_factors
 from msecli.core.reduction import REDUCTIONS, Reduction, reduction_named
 from msecli.core.state import Policy, check_policies
@@ -171,6 +172,7 @@ def check_request(request: Request) -> Checked:
     ------
     UsageError
     """
+    _check_integers(request)
     check_policies(request.nan_policy, request.nan_pred)
     reduction = reduction_named(request.reduction)
     metrics = tuple(metric_named(name) for name in dict.fromkeys(request.metrics))
@@ -179,6 +181,14 @@ def check_request(request: Request) -> Checked:
         if wrong:
             raise UsageError(message)
     return Checked(reduction, metrics)
+
+
+def _check_integers(request: Request) -> None:
+    batching = request.batching
+    integers = (("jobs", request.jobs), ("batch size", batching.size), ("shuffle", batching.seed))
+    for name, value in (*integers, *(("axis", axis) for axis in request.axes)):
+        if value is not None:
+            whole_number(name, value)
 
 
 Conflict = tuple[bool, str]

@@ -11,12 +11,12 @@ from msecli.outputs.base import Document, Renderer, Style, Values
 RENDERERS: dict[str, Renderer] = {
     renderer.name: renderer
     for renderer in (
-        Renderer("table", "a table for people", None, table.write_result, table.write_values),
+        Renderer("table", "a table for people", None, table.write_result, table.write_values, whole=True),
         Renderer("plain", "bare numbers", ".txt", plain.write_result, plain.write_values),
-        Renderer("json", "one versioned document", ".json", json.write_result, json.write_values),
+        Renderer("json", "one versioned document", ".json", json.write_result, json.write_values, whole=True),
         Renderer("csv", "comma-separated text", ".csv", delimited.result_writer(","), delimited.values_writer(",")),
         Renderer("tsv", "tab-separated text", ".tsv", delimited.result_writer("\t"), delimited.values_writer("\t")),
-        Renderer("markdown", "a Markdown table", ".md", markdown.write_result, markdown.write_values),
+        Renderer("markdown", "a Markdown table", ".md", markdown.write_result, markdown.write_values, whole=True),
         Renderer("npy", "a NumPy array", ".npy", binary.write_npy_result, binary.write_npy_values, binary=True),
         Renderer(
             "parquet",

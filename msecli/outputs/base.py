@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
@@ -159,6 +159,27 @@ def float_column(values: NDArray[np.float64], *, nan_is_null: bool) -> pa.Array:
     return pa.Array.from_buffers(pa.float64(), len(values), [bitmap, pa.py_buffer(np.ascontiguousarray(values))])
 
 
+def result_column(values: Sequence[Any]) -> pa.Array:
+    """Return a column of a result's texts, truth values, integers or floats, without pandas."""
+    import numpy as np
+    import pyarrow as pa
+
+    known = [value for value in values if value is not None]
+    if not known:
+        return pa.nulls(len(values))
+    valid = pa.py_buffer(np.packbits([value is not None for value in values], bitorder="little"))
+    if isinstance(known[0], str):
+        encoded = [(value or "").encode() for value in values]
+        bounds = pa.py_buffer(np.cumsum([0, *map(len, encoded)], dtype=np.int32))
+        return pa.Array.from_buffers(pa.string(), len(values), [valid, bounds, pa.py_buffer(b"".join(encoded))])
+    if isinstance(known[0], bool):
+        bits = pa.py_buffer(np.packbits([bool(value) for value in values], bitorder="little"))
+        return pa.Array.from_buffers(pa.bool_(), len(values), [valid, bits])
+    kind = np.float64 if any(isinstance(value, float) for value in known) else np.int64
+    numbers = pa.py_buffer(np.array([0 if value is None else value for value in values], dtype=kind))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(kind), len(values), [valid, numbers])
+
+
 def _chunked(arrays: list[pa.Array]) -> pa.ChunkedArray:
     import pyarrow as pa
 
@@ -168,7 +189,7 @@ def _chunked(arrays: list[pa.Array]) -> pa.ChunkedArray:
 class Renderer(NamedTuple):
     """A line of the `RENDERERS` table: how a result, and how values per element, are written to a stream.
 
-    `binary` formats are for files only.
+    `binary` formats are for files only; those that are `whole` tell the metrics beside values of elements, too.
     """
 
     name: str
@@ -177,6 +198,7 @@ class Renderer(NamedTuple):
     result: Callable[[BinaryIO, Document, Style], None]
     values: Callable[[BinaryIO, Document | None, Values, Style], None]
     binary: bool = False
+    whole: bool = False
 
 
 def item_names(item: tuple[int, ...], columns: tuple[str, ...], single: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from msecli.outputs.base import Document, Style, Values, flat_records, float_column, numbers_of
+from msecli.outputs.base import Document, Style, Values, flat_records, float_column, numbers_of, result_column
 
 
 def write_npy_result(stream: BinaryIO, document: Document, style: Style) -> None:
@@ -31,7 +31,9 @@ def write_parquet_result(stream: BinaryIO, document: Document, style: Style) -> 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    pq.write_table(pa.Table.from_pylist(flat_records(document)), stream)
+    records = flat_records(document)
+    columns = [result_column([record[name] for record in records]) for name in records[0]]
+    pq.write_table(pa.Table.from_arrays(columns, list(records[0])), stream)
 
 
 def write_parquet_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -13,6 +14,9 @@ from msecli.errors import ReadWriteError, UsageError
 
 NAME_KEPT = 40
 """Characters of an output's name in that of its temporary file: at most 160 of the 255 bytes that a name may have."""
+
+SUFFIX = ".tmp"
+OVERWRITE = "use --overwrite to replace it"
 
 
 def check_outputs(outputs: Iterable[tuple[str, str]], inputs: Iterable[str], *, overwrite: bool) -> None:
@@ -37,7 +41,7 @@ def check_outputs(outputs: Iterable[tuple[str, str]], inputs: Iterable[str], *, 
         if identity in taken and _is_replaceable(path):
             raise UsageError(f"{option} {path}: this is also {taken[identity]}; choose another name")
         if os.path.isfile(path) and not overwrite:
-            raise UsageError(f"{option} {path}: the file exists; say --overwrite to replace it")
+            raise UsageError(f"{option} {path}: the file exists; {OVERWRITE}")
         _check_folder(path)
         taken[identity] = f"the file of {option}"
 
@@ -68,11 +72,19 @@ def _is_replaceable(path: str) -> bool:
 class Staging:
     """Writes files beside their final names, and gives them these names together at the end of the block.
 
-    Where the block fails nothing is left behind, and files that were there before are as they were.
+    Where the block fails nothing is left behind, and files that were there before are as they were. A killed process
+    leaves its temporary files behind; the next one that writes the same file removes them.
+
+    Parameters
+    ----------
+    overwrite : bool
+        Whether files may be replaced. Otherwise a file that somebody else has made meanwhile stays.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, overwrite: bool = False) -> None:
+        self._overwrite = overwrite
         self._staged: list[tuple[str, str]] = []
+        self._temporary = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         return self
@@ -80,17 +92,29 @@ class Staging:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
+        with self._temporary:
             if kind is None:
-                while self._staged:
-                    temporary, final = self._staged[0]
-                    with _explained(final):
+                self._name_all()
+
+    def _name_all(self) -> None:
+        with contextlib.ExitStack() as undo:
+            for temporary, final in self._staged:
+                with _explained(final):
+                    if not self._overwrite:
+                        _create(temporary, final)
+                        undo.callback(_attempt, os.unlink, final)
+                    elif len(self._staged) == 1:
                         os.replace(temporary, final)
-                    del self._staged[0]
-        finally:
-            for temporary, _ in self._staged:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
+                    else:
+                        old, replaced = _beside(final), os.path.exists(final)
+                        self._temporary.callback(_attempt, os.unlink, old)
+                        kept = _attempt(os.link, final, old)
+                        os.replace(temporary, final)
+                        if kept:
+                            undo.callback(_attempt, os.replace, old, final)
+                        elif not replaced:
+                            undo.callback(_attempt, os.unlink, final)
+            undo.pop_all()
 
     @contextlib.contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:
@@ -101,19 +125,78 @@ class Staging:
             return
         final = os.path.realpath(path)
         with _explained(path):
+            _remove_leftovers(final)
+            temporary, lock = self._make(final)
+            with os.fdopen(os.dup(lock), "wb") as stream:
+                os.fchmod(lock, _mode(final))
+                yield stream
+            self._staged.append((temporary, final))
+
+    def _make(self, final: str) -> tuple[str, int]:
+        """Return a new file beside the final one, and a descriptor whose lock shows that its writer is alive."""
+        while True:
             temporary = _beside(final)
             # Remembered before it exists, so that a signal in between cannot leave it behind.
-            self._staged.append((temporary, final))
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
-                os.fchmod(descriptor, _mode(final))
-                yield stream
+            self._temporary.callback(_attempt, os.unlink, temporary)
+            lock = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            self._temporary.callback(os.close, lock)
+            _attempt(fcntl.flock, lock, fcntl.LOCK_EX)
+            # Another process may have taken it for a leftover before it was locked.
+            if os.path.exists(temporary):
+                return temporary, lock
+
+
+def _create(temporary: str, final: str) -> None:
+    """Give a file its final name, unless there is a file of that name."""
+    try:
+        try:
+            os.link(temporary, final)
+        except FileExistsError:
+            raise
+        except OSError:
+            # Not all file systems have hard links; on these the name is taken first.
+            os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+            if not _attempt(os.replace, temporary, final):
+                os.unlink(final)
+                raise
+    except FileExistsError as error:
+        raise UsageError(f"{final}: the file exists; {OVERWRITE}") from error
+
+
+def _attempt(call: Callable[..., object], *arguments: object) -> bool:
+    """Tell whether a call to the system succeeds."""
+    try:
+        call(*arguments)
+    except OSError:
+        return False
+    return True
 
 
 def _beside(path: str) -> str:
     """Return a new name in the same folder, no longer than names may be."""
+    return f"{_stem(path)}{os.urandom(4).hex()}{SUFFIX}"
+
+
+def _stem(path: str) -> str:
     folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name[:NAME_KEPT]}.{os.urandom(4).hex()}")
+    return os.path.join(folder, f".{name[:NAME_KEPT]}.msecli-")
+
+
+def _remove_leftovers(final: str) -> None:
+    """Remove the temporary files of this output whose writers are gone, which a lock would show."""
+    folder, stem = os.path.split(_stem(final))
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(stem) and name.endswith(SUFFIX):
+                _remove_if_unlocked(os.path.join(folder, name))
+
+
+def _remove_if_unlocked(path: str) -> None:
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        stack.callback(os.close, file)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
 
 
 def _mode(path: str) -> int:
@@ -129,7 +212,7 @@ def _mode(path: str) -> int:
 def _explained(path: str) -> Iterator[None]:
     try:
         yield
-    except ReadWriteError:
+    except (ReadWriteError, UsageError):
         raise
     except OSError as error:
         raise ReadWriteError(f"{path}: cannot write: {error.strerror or error}") from error

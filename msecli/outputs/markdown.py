@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from itertools import repeat
 from typing import Any, BinaryIO
 
-from msecli.outputs.base import Document, Style, Values, flat_records, number_text
+from msecli.errors import escaped
+from msecli.outputs.base import Document, Style, Values, flat_records, number_text, number_texts
 
 
 def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
@@ -27,6 +28,12 @@ def write_values(stream: BinaryIO, document: Document | None, values: Values, st
         labels = zip(*(column.to_pylist() for column in keys), strict=True) if keys else repeat(())
         for label, row in zip(labels, block.tolist(), strict=False):
             _write_row(stream, map(number_text, (*label, *row)))
+    if document is not None and document["metrics"]:
+        stream.write(b"\n")
+        _write_header(stream, ("metric", "value"))
+        texts = number_texts(document)
+        for name in document["metrics"]:
+            _write_row(stream, (name, texts[name]))
 
 
 def _cell(name: str, record: Mapping[str, Any]) -> str:
@@ -44,4 +51,4 @@ def _write_header(stream: BinaryIO, names: Iterable[str]) -> None:
 
 
 def _write_row(stream: BinaryIO, cells: Iterable[str]) -> None:
-    stream.write(("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n").encode())
+    stream.write(("| " + " | ".join(escaped(cell).replace("|", "\\|") for cell in cells) + " |\n").encode())

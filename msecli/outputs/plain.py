@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from msecli.errors import escaped
 from msecli.outputs.base import ENTRY_KINDS, Document, Style, Values, entry_label, number_text, number_texts
+
+POOLED, MACRO = "pooled", "macro"
 
 
 def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
@@ -27,9 +30,17 @@ def _entry_lines(document: Document) -> Iterator[list[str]]:
     for name, kind in ENTRY_KINDS.items():
         for entry in document.get(name, ()):
             label = ",".join("" if text is None else str(text) for text in entry_label(kind, entry).values())
-            yield [label, *number_texts(entry).values()]
-    yield ["pooled", *number_texts(document).values()]
-    yield ["macro", *map(number_text, document.get("macro", {}).values())]
+            yield [_label(label), *number_texts(entry).values()]
+    yield [POOLED, *number_texts(document).values()]
+    yield [MACRO, *map(number_text, document.get("macro", {}).values())]
+
+
+def _label(text: str) -> str:
+    """Return a label that adds no fields or lines, and cannot be taken for one of the lines below the entries."""
+    text = escaped(text)
+    if text in {POOLED, MACRO}:
+        return f'"{text}"'
+    return f"\\{text}" if text.startswith('"') else text
 
 
 def write_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from msecli.errors import escaped
 from msecli.outputs.base import ENTRY_KINDS, Document, Style, Values, entry_label, flat_records, number_text, numbers_of
 
 if TYPE_CHECKING:
@@ -58,11 +59,11 @@ def _entries(kind: str, entries: Sequence[Document], style: Style) -> Table:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in entry_label(kind, entries[0]):
-        table.add_column(name, overflow="fold")
+        table.add_column(escaped(name), overflow="fold")
     for name in (*numbers_of(entries[0]), "used"):
         table.add_column(name.replace("_", " "), justify="right", overflow="fold")
     for entry in entries[:ENTRIES_SHOWN]:
-        labels = ["" if label is None else str(label) for label in entry_label(kind, entry).values()]
+        labels = ["" if label is None else escaped(str(label)) for label in entry_label(kind, entry).values()]
         texts = _texts(entry, style).values()
         table.add_row(*labels, *texts, f"{entry['elements']['used']:,}")
     if len(entries) > ENTRIES_SHOWN:
@@ -74,13 +75,13 @@ def write_values(stream: BinaryIO, document: Document | None, values: Values, st
     """Write the first values, and how to get the others."""
     from rich.table import Table
 
-    table = Table("row", *values.names, title="losses")
+    table = Table("row", *map(escaped, values.names), title="losses")
     rows = chain.from_iterable(block.reshape(-1, len(values.names)).tolist() for block in values.blocks())
     for number, row in enumerate(islice(rows, VALUES_SHOWN), start=1):
         table.add_row(str(number), *(rounded(value, style) for value in row))
     more = values.rows - VALUES_SHOWN
     note = [f"and {more} more rows; for all of them use a pipe, --format or -o FILE"] if more > 0 else []
-    below = [_ledger(document), document["signature"]] if document else []
+    below = [*_metrics(document, style), _ledger(document), document["signature"]] if document else []
     _print(stream, style, table, *note, *below)
 
 
@@ -117,6 +118,17 @@ def _losses(document: Document, style: Style) -> Table:
     return table
 
 
+def _metrics(document: Document, style: Style) -> list[Table]:
+    """Return a table of the metrics, which stand beside values, if there are any."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, text in _texts(document, style).items():
+        if name in document["metrics"]:
+            table.add_row(name.replace("_", " "), text)
+    return [table] if document["metrics"] else []
+
+
 def _ledger(document: Document) -> Table:
     from rich.table import Table
 
@@ -145,7 +157,9 @@ def _print(stream: BinaryIO, style: Style, *parts: Any) -> None:
 
     text = io.StringIO()
     width = style.width or shutil.get_terminal_size().columns
-    console = Console(file=text, width=width, force_terminal=style.terminal, no_color=not style.color, highlight=False)
+    console = Console(
+        file=text, width=width, force_terminal=style.terminal, no_color=not style.color, highlight=False, emoji=False
+    )
     for number, part in enumerate(parts):
         if number:
             console.print()

@@ -102,21 +102,45 @@ def _bits(buffer: pa.Buffer, offset: int, length: int) -> BoolArray:
     return np.unpackbits(packed, bitorder="little")[offset : offset + length].astype(bool)
 
 
-def labels(array: pa.Array) -> pa.Array:
-    """Return a column that is only compared, as int64, uint64 or string."""
+def labels(array: pa.Array, what: str) -> pa.Array:
+    """Return a column that is only compared, as int64, uint64 or string; `what` is how an error names it.
+
+    Raises
+    ------
+    DataError
+        If its values cannot be said as text: lists, structs, and bytes that are not UTF-8.
+    """
     kind = array.type
     if pa.types.is_dictionary(kind):
-        return labels(array.dictionary_decode())
+        return labels(array.dictionary_decode(), what)
     if pa.types.is_string(kind) or kind in (pa.int64(), pa.uint64()):
         return array
     if pa.types.is_floating(kind):
-        return _float_labels(array)
+        return _float_labels(floats(array, what)[0])
     from msecli.sources.kernels import cast
 
-    return cast(array, pa.int64() if pa.types.is_integer(kind) else pa.string())
+    try:
+        return cast(array, pa.int64() if pa.types.is_integer(kind) else pa.string())
+    except pa.ArrowException as error:
+        raise DataError(
+            f"{what}: the column is of type {kind}, whose values cannot be compared as text; "
+            "use a column of text, numbers or dates"
+        ) from error
 
 
-def _float_labels(array: pa.Array) -> pa.Array:
+def number_labels(values: NDArray[Any], what: str) -> pa.Array:
+    """Return a column of an array, in native byte order, as `labels` returns one of a table."""
+    from msecli.sources.kernels import integers, texts
+
+    if values.dtype.kind == "b":
+        return texts(["true" if value else "false" for value in values.tolist()])
+    if values.dtype.kind in "iu":
+        return integers(values if values.dtype == np.uint64 else values.astype(np.int64, copy=False))
+    return _float_labels(as_float64(values, what)[0])
+
+
+def _float_labels(values: FloatArray) -> pa.Array:
     """Return float labels as text, value by value: the shortest digits, as pandas writes them to text files."""
-    values, _ = floats(array, "labels")
-    return pa.array([None if value != value else repr(value) for value in values.tolist()], pa.string())  # noqa: PLR0124
+    from msecli.sources.kernels import texts
+
+    return texts([None if value != value else repr(value) for value in values.tolist()])  # noqa: PLR0124

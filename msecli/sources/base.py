@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,8 +19,8 @@ ROWS_PER_BLOCK = 131072
 INDEX_NAMES = frozenset({"id", "index", "row_id", "Unnamed: 0", "__index_level_0__", ""})
 """Names of columns that say which row it is; they are never taken as data unless named."""
 
-ARRAY = ""
-"""The name under which a block holds the values of a nameless array."""
+ARRAY = None
+"""Stands for a name where a block holds the values of a nameless array; any text may be the name of a column."""
 
 
 class Column(NamedTuple):
@@ -57,7 +57,7 @@ class Block(NamedTuple):
     Parameters
     ----------
     rows : int
-    numbers : mapping of column name to float64 array
+    numbers : mapping of column name, or `ARRAY`, to float64 array
         Shape (rows,) for a column of a table, (rows, ...) under the name `ARRAY` for an array; NaN is missing.
     labels : mapping of column name to pyarrow array, shape (rows,)
         Integers or strings.
@@ -67,7 +67,7 @@ class Block(NamedTuple):
     """
 
     rows: int
-    numbers: Mapping[str, FloatArray]
+    numbers: Mapping[Any, FloatArray]
     labels: Mapping[str, pa.Array] = MappingProxyType({})
     notes: tuple[Note, ...] = ()
     work: int = 0

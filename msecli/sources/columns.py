@@ -205,15 +205,15 @@ def _one_side(side: _Side, given: tuple[str, ...], *, two_files: bool) -> tuple[
     return given if two_files and set(given) <= set(side.names) else None
 
 
-def find_columns(source: Source, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the columns of these names, as they are written in the file.
+def find_columns(source: Source, names: tuple[str, ...], notes: list[Note]) -> tuple[str, ...]:
+    """Return the columns of these names, as they are written in the file; what is to be said of them goes to `notes`.
 
     Raises
     ------
     DataError
         If one is not there, is there twice, or is named twice.
     """
-    found = tuple(_find(source, name, []) for name in names)
+    found = tuple(_find(source, name, notes) for name in names)
     _check_unique(source, found)
     return found
 
@@ -240,20 +240,44 @@ def _find(source: Source, name: str, notes: list[Note]) -> str:
     columns = source.columns
     if columns is None:
         raise DataError(f"{source.path}: the array has no columns, so {name!r} cannot be one")
-    names = [column.name for column in columns]
-    if name in names:
-        return name
-    stripped = [other for other in names if other.strip() == name.strip()]
-    if len(stripped) == 1:
-        meaning = f"column {stripped[0]!r} was taken for {name!r}; its name has blanks around it"
-        notes.append(Note("blanks_in_column_name", f"{source.path}, column {stripped[0]!r}", meaning, 1))
-        return stripped[0]
+    found = _look_up(source, name, notes)
+    if found is not None:
+        return found
     import difflib
 
-    lowered = {other.strip().lower(): other for other in names}
-    near = difflib.get_close_matches(name.strip().lower(), lowered, n=1)
+    lowered = {_folded(column.name): column.name for column in columns}
+    near = difflib.get_close_matches(_folded(name), lowered, n=1)
     hint = f"did you mean {lowered[near[0]]!r}? " if near else ""
     raise DataError(f"{source.path}: no column {name!r}; {hint}the columns are {_listed(columns)}")
+
+
+def _look_up(source: Source, name: str, notes: list[Note]) -> str | None:
+    """Return the column of this name, or the only one whose name differs just in case or in blanks around it.
+
+    Raises
+    ------
+    DataError
+        If there are several such columns.
+    """
+    columns = source.columns or ()
+    if any(column.name == name for column in columns):
+        _check_unique(source, (name,))
+        return name
+    alike = tuple(column for column in columns if _folded(column.name) == _folded(name))
+    if len(alike) > 1:
+        raise DataError(
+            f"{source.path}: no column is named exactly {name!r}, and {len(alike)} differ from it only in case or in "
+            f"blanks: {_listed(alike)}; write the name as it is in the file"
+        )
+    for column in alike:
+        meaning = f"column {column.name!r} was taken for {name!r}; the names differ in case or in blanks around them"
+        notes.append(Note("column_name_differs", f"{source.path}, column {column.name!r}", meaning, 1))
+        return column.name
+    return None
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold()
 
 
 def _check_unique(source: Source, names: tuple[str, ...]) -> None:
@@ -312,28 +336,38 @@ def _example(side: _Side, sides: tuple[_Side, _Side], taken: tuple[str, ...]) ->
     unlikely = {column.name for column in side.candidates if column.name.strip().lower() in other.known_names}
     unlikely |= set(taken)
     candidates = (name for name in (*side.known, *side.names) if name not in unlikely)
-    return next((name for name in candidates if len(name) <= SHOWN), None)
+    return next((name for name in candidates if len(name) <= SHOWN and name.isprintable()), None)
 
 
 def _quoted(name: str) -> str:
     return f'"{name}"' if not name or " " in name else name
 
 
-def locate(sources: Sequence[Source], name: str, option: str) -> list[tuple[int, str]]:
+def locate(
+    sources: Sequence[Source], name: str, option: str, notes: list[Note], *, everywhere: bool = False
+) -> list[tuple[int, str]]:
     """Return which of the files have a column of this name, as (number of the file, its name there).
+
+    Parameters
+    ----------
+    everywhere : bool
+        Whether all files must have it. Otherwise, where a file has a column of exactly this name, columns of others
+        are not taken for it.
 
     Raises
     ------
     DataError
-        If none has it, or one has it twice.
+        If none has it, or not all where they must, or one has it several times.
     """
-    found: list[tuple[int, str]] = []
-    for number, source in enumerate(sources):
-        names = [column.name for column in source.columns or ()]
-        match = name if name in names else next((other for other in names if other.strip() == name.strip()), None)
-        if match is not None:
-            _check_unique(source, (match,))
-            found.append((number, match))
+    files = range(len(sources))
+    exact = [file for file in files if any(column.name == name for column in sources[file].columns or ())]
+    looked_up = {file: _look_up(sources[file], name, notes) for file in (files if everywhere else exact or files)}
+    found = [(file, match) for file, match in looked_up.items() if match is not None]
     if not found:
         raise DataError(f"{option}: no file has a column {name!r}{_described(sources)}")
+    missing = [source.path for file, source in enumerate(sources) if looked_up.get(file) is None]
+    if everywhere and missing:
+        raise DataError(
+            f"{option}: {missing[0]} has no column {name!r}; keys are columns of both files{_described(sources)}"
+        )
     return found

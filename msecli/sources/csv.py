@@ -251,7 +251,7 @@ def _read_piece(piece: Piece, buffer: memoryview, layout: Layout, wanted: Wanted
         if not all_nan(cells, not_numbers[name]):
             raise _explained(piece, bytes(buffer), layout, wanted)
     found = {
-        name: _canonical(labels(_whole(table.column(_label(column)))), wanted.types[name])
+        name: _canonical(labels(_whole(table.column(_label(column))), name), wanted.types[name])
         for name, column in wanted.labels.items()
     }
     notes = (Note("blank_lines", path, SKIPPED, blank),) if blank else ()
@@ -305,7 +305,7 @@ def _label(column: int) -> str:
 def _parsed(text: bytes | memoryview, layout: Layout, types: dict[str, pa.DataType], *, blank_rows: bool) -> pa.Table:
     grammar = layout.grammar
     if not len(text) or (not blank_rows and not bytes(text).strip(b"\r\n")):
-        return pa.table({name: pa.array([], kind) for name, kind in types.items()})
+        return pa.table({name: pa.nulls(0, kind) for name, kind in types.items()})
     if text[:3] == BYTE_ORDER_MARK:
         # Arrow drops one mark where a text begins, which is not where the file begins.
         text = BYTE_ORDER_MARK + text

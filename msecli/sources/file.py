@@ -8,6 +8,7 @@ import stat
 import sys
 import weakref
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from functools import partial
 from typing import BinaryIO, Self
 
@@ -121,7 +122,35 @@ def check_streams(paths: Iterable[str]) -> None:
         seen[identity] = path
 
 
+_kept: ContextVar[dict[str, BinaryIO] | None] = ContextVar("_kept", default=None)
+
+
+@contextlib.contextmanager
+def streams_kept() -> Iterator[None]:
+    """Let standard input and pipes be opened several times in the block: all get what was read the first time."""
+    kept: dict[str, BinaryIO] = {}
+    token = _kept.set(kept)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+        for file in kept.values():
+            file.close()
+
+
 def _open_seekable(path: str) -> BinaryIO:
+    kept = _kept.get()
+    if kept is None:
+        return _opened(path)
+    if path not in kept:
+        file = _opened(path)
+        if path != STDIN and stat.S_ISREG(os.stat(path).st_mode):
+            return file
+        kept[path] = file
+    return os.fdopen(os.dup(kept[path].fileno()), "rb", buffering=0)
+
+
+def _opened(path: str) -> BinaryIO:
     if path == STDIN:
         if sys.stdin is None:
             raise ReadWriteError(f"{path}: cannot read: standard input is closed")

@@ -21,18 +21,20 @@ except ImportError:
     from pyarrow.compute import CastOptions, DictionaryEncodeOptions, SetLookupOptions, TrimOptions, call_function
 
 
-def integers(values: IntArray) -> pa.Array:
-    """Return integers as an array."""
-    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+def integers(values: NDArray[np.int64] | NDArray[np.uint64]) -> pa.Array:
+    """Return integers of 64 bits as an array."""
+    kind = pa.uint64() if values.dtype == np.uint64 else pa.int64()
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
-def texts(words: Collection[str]) -> pa.Array:
+def texts(words: Collection[str | None]) -> pa.Array:
     """Return words as an array of strings."""
-    encoded = [word.encode() for word in words]
-    bounds = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
-    return pa.Array.from_buffers(
-        pa.string(), len(encoded), [None, pa.py_buffer(bounds), pa.py_buffer(b"".join(encoded))]
-    )
+    encoded = [None if word is None else word.encode() for word in words]
+    bounds = np.cumsum([0, *(len(word or b"") for word in encoded)], dtype=np.int32)
+    valid = np.packbits([word is not None for word in encoded], bitorder="little") if None in encoded else None
+    buffers = [None if valid is None else pa.py_buffer(valid), pa.py_buffer(bounds)]
+    data = pa.py_buffer(b"".join(word for word in encoded if word is not None))
+    return pa.Array.from_buffers(pa.string(), len(encoded), [*buffers, data])
 
 
 def cast(array: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -134,7 +134,7 @@ def _common_codes(prediction: Held, target: Held, on: Sequence[str], notes: list
     codes: IntArray | None = None
     for name in on:
         column = _coded(*_comparable(prediction, target, name, notes))
-        codes = column if codes is None else _dense(codes * (int(column.max()) + 1) + column)
+        codes = column if codes is None else _dense(codes * (int(column.max(initial=0)) + 1) + column)
     assert codes is not None  # noqa: S101 - `on` is not empty, and every column gives codes
     return codes[: prediction.rows], codes[prediction.rows :]
 

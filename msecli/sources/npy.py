@@ -196,28 +196,28 @@ def _read_part(file: InputFile, layout: Layout, selection: Selection, start: int
     stored = _read_rows(file, layout, start, stop)
     values, rounded = as_float64(stored, file.path)
     notes = (Note("rounded_integers", file.path, ROUNDED, rounded),) if rounded else ()
-    yield Block(stop - start, _numbers(values, selection), _labels(stored, selection), notes, work=stop - start)
+    yield Block(
+        stop - start, _numbers(values, selection), _labels(stored, selection, file.path), notes, work=stop - start
+    )
 
 
 ROUNDED = "integers beyond 2**53 were rounded to the nearest float64"
 
 
-def _numbers(values: FloatArray, selection: Selection) -> dict[str, FloatArray]:
+def _numbers(values: FloatArray, selection: Selection) -> dict[str | None, FloatArray]:
     if not selection.numbers:
         return {ARRAY: values}
     return {name: values[:, int(name)] for name in selection.numbers}
 
 
-def _labels(stored: NDArray[Any], selection: Selection) -> dict[str, pa.Array]:
+def _labels(stored: NDArray[Any], selection: Selection, path: str) -> dict[str, pa.Array]:
     """Return columns of a 2-D array as labels: as they are stored, not as float64."""
     if not selection.labels:
         return {}
-    import pyarrow as pa
-
-    from msecli.sources.arrow import labels
+    from msecli.sources.arrow import number_labels
 
     native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
-    return {name: labels(pa.array(np.ascontiguousarray(native[:, int(name)]))) for name in selection.labels}
+    return {name: number_labels(native[:, int(name)], path) for name in selection.labels}
 
 
 def _read_rows(file: InputFile, layout: Layout, start: int, stop: int) -> np.ndarray[Any, np.dtype[Any]]:

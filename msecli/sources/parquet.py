@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -17,6 +17,9 @@ from msecli.sources.file import InputFile
 from msecli.sources.npy import ROUNDED
 
 MAGIC = b"PAR1"
+SEAM = MAGIC + MAGIC
+"""The end of one Parquet file and the start of the next."""
+
 BUFFER_BYTES = 1 << 16
 """Smaller than the pages of most files, which are then read at once, and copied once less."""
 
@@ -93,15 +96,28 @@ def _read_group(
 ) -> Iterator[Block]:
     names = list(dict.fromkeys([*selection.numbers, *selection.labels]))
     rows = 0
+    last = metadata.num_columns - 1
     with _explained(file.path), _open(file, metadata) as opened:
         batches = opened.iter_batches(ROWS_PER_BLOCK, row_groups=[group], columns=names, use_threads=False)
         for batch in batches:
             rows += batch.num_rows
             yield _block(file.path, batch, selection)
-    row_group = metadata.row_group(group)
-    _check_rows(file.path, row_group, leaves, group, rows)
-    if group == metadata.num_row_groups - 1 and metadata.num_columns - 1 in leaves:
-        _check_end(file, row_group.column(metadata.num_columns - 1))
+        row_group = metadata.row_group(group)
+        _check_rows(file.path, row_group, leaves, group, rows)
+        if group == metadata.num_row_groups - 1:
+            _check_end(
+                file, row_group, {*leaves, last} if last in leaves or _is_readable(opened, group, last) else leaves
+            )
+
+
+def _is_readable(opened: pq.ParquetFile, group: int, leaf: int) -> bool:
+    """Tell whether a column's first page can be read, and so its metadata be asked for; see `_check_rows`."""
+    path = opened.metadata.schema.column(leaf).path
+    try:
+        next(opened.iter_batches(1, row_groups=[group], columns=[path], use_threads=False), None)
+    except DAMAGED:
+        return False
+    return True
 
 
 def _check_rows(path: str, row_group: Any, leaves: Sequence[int], group: int, rows: int) -> None:
@@ -117,24 +133,29 @@ def _check_rows(path: str, row_group: Any, leaves: Sequence[int], group: int, ro
             )
 
 
-def _check_end(file: InputFile, last: Any) -> None:
+def _check_end(file: InputFile, row_group: Any, leaves: Collection[int]) -> None:
     """Refuse Parquet files joined by `cat`: the last one's footer would describe the first one's pages.
 
     Behind the last column's pages only indexes may follow, and the footer. In joined files there are also as many
-    bytes as lie before the last file, so that this number says where to look for the seam.
+    bytes as lie before the last file, so that this number says where to look for the seam. Where that column is not
+    among the `leaves`, which are those that can be read, its pages may be behind them, too: the seam may be anywhere.
     """
     footer = file.size - TRAILER_BYTES - int.from_bytes(file.read(4, file.size - TRAILER_BYTES), "little")
-    pages = min(offset for offset in (last.dictionary_page_offset, last.data_page_offset) if offset)
-    behind = footer - pages - last.total_compressed_size
-    if behind <= 0:
-        return
+    behind = footer - max((_end_of(row_group.column(leaf)) for leaf in leaves), default=0)
     end = behind + len(MAGIC)
-    start = max(0, end - INDEX_BYTES)
-    if MAGIC + MAGIC in file.read(end - start, start):
-        raise DataError(
-            f"{file.path}: several Parquet files were joined into one, which is no Parquet file; "
-            "read them one by one and write one table"
-        )
+    start = max(0, end - INDEX_BYTES) if row_group.num_columns - 1 in leaves else 0
+    for position in range(start, end, INDEX_BYTES):
+        if SEAM in file.read(min(end - position, INDEX_BYTES + len(SEAM) - 1), position):
+            raise DataError(
+                f"{file.path}: several Parquet files were joined into one, which is no Parquet file; "
+                "read them one by one and write one table"
+            )
+
+
+def _end_of(column: Any) -> int:
+    """Return where the pages of a column end."""
+    start = min(offset for offset in (column.dictionary_page_offset, column.data_page_offset) if offset)
+    return int(start + column.total_compressed_size)
 
 
 def _block(path: str, batch: pa.RecordBatch, selection: Selection) -> Block:
@@ -144,7 +165,7 @@ def _block(path: str, batch: pa.RecordBatch, selection: Selection) -> Block:
         numbers[name], rounded = floats(batch.column(name), where)
         if rounded:
             notes.append(Note("rounded_integers", where, ROUNDED, rounded))
-    found = {name: labels(batch.column(name)) for name in selection.labels}
+    found = {name: labels(batch.column(name), f"{path}, column {name!r}") for name in selection.labels}
     return Block(batch.num_rows, numbers, found, tuple(notes), work=batch.num_rows)
 
 

@@ -52,7 +52,7 @@ class Roles:
     target_file : int
         The number of the target's file: that of the prediction where one file holds both.
     weight : Place, optional
-        The column of the weights; its name is `ARRAY` for a whole file of them.
+        The column of the weights, or `ARRAY` for a whole file of them.
     on : tuple of str
         Keys, in both files, as the user named them.
     by : tuple of Place
@@ -64,7 +64,7 @@ class Roles:
     prediction: tuple[str, ...]
     target: tuple[str, ...]
     target_file: int
-    weight: Place | None
+    weight: tuple[int, str | None] | None
     on: tuple[str, ...]
     by: tuple[Place, ...]
     index: tuple[str, ...]
@@ -77,7 +77,7 @@ class Roles:
     @property
     def weight_columns(self) -> tuple[str, ...]:
         """The columns of the weights; empty for a whole array, or without weights."""
-        single = () if self.weight is None or self.weight[1] == ARRAY else (self.weight[1],)
+        single = () if self.weight is None or self.weight[1] is None else (self.weight[1],)
         return self.weight_table or single
 
     def selection(self, file: int) -> Selection:
@@ -107,10 +107,11 @@ def assign_roles(sources: Sequence[Source], wishes: Wishes, *, weight_file: bool
         If a column is not there, is in two files where one is meant, or no rule says which ones to score.
     """
     tables = sources[: len(sources) - weight_file]
-    weight = _weight(tables, wishes)
-    keys = _keys(tables, wishes.on)
-    by, shared = _groups(tables, wishes.by)
-    taken = {name for names in keys for name in names} | {name for _, name in by} | ({weight[1]} if weight else set())
+    notes: list[Note] = []
+    column = _weight(tables, wishes, notes)
+    keys = _keys(tables, wishes.on, notes)
+    by, shared = _groups(tables, wishes.by, notes)
+    taken = {name for names in keys for name in names} | {name for _, name in (*by, *([column] if column else []))}
     other = tables[1] if len(tables) > 1 else None
     if wishes.inputs is None:
         choice = choose_columns(tables[0], other, (wishes.prediction, wishes.target), taken)
@@ -118,18 +119,19 @@ def assign_roles(sources: Sequence[Source], wishes: Wishes, *, weight_file: bool
         choice = choose_inputs(tables[0], other, (wishes.inputs, wishes.target), taken)
     index = tuple(dict.fromkeys([*(() if keys else choice.index), *shared]))
     weights: tuple[str, ...] = ()
+    weight: tuple[int, str | None] | None = column
     if weight_file:
         weights = _weight_table(sources[-1], choice, item_shape(tables[-1], choice.target))
         weight = len(sources) - 1, weights[0] if len(weights) == 1 else ARRAY
     table = weights if len(weights) > 1 else ()
     by_part = choice.prediction, choice.target, len(tables) - 1
-    return Roles(*by_part, weight, wishes.on, by, index, choice.notes, keys, table)
+    return Roles(*by_part, weight, wishes.on, by, index, (*notes, *choice.notes), keys, table)
 
 
-def _weight(tables: Sequence[Source], wishes: Wishes) -> Place | None:
+def _weight(tables: Sequence[Source], wishes: Wishes, notes: list[Note]) -> Place | None:
     if wishes.weight is None:
         return None
-    found = locate(tables, wishes.weight, "--weight")
+    found = locate(tables, wishes.weight, "--weight", notes)
     if len(found) > 1:
         raise DataError(f"--weight: both files have a column {wishes.weight!r}; rename it in one of them")
     return found[0]
@@ -158,22 +160,18 @@ def _weight_table(source: Source, choice: Choice, item: tuple[int, ...]) -> tupl
     return numeric
 
 
-def _keys(tables: Sequence[Source], names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+def _keys(tables: Sequence[Source], names: tuple[str, ...], notes: list[Note]) -> tuple[tuple[str, ...], ...]:
     """Return the names of the key columns in each file; empty without keys."""
     columns = []
     for name in names:
-        found = locate(tables, name, "--on")
-        if len(found) < len(tables):
-            there = [number for number, _ in found]
-            missing = next(table for number, table in enumerate(tables) if number not in there)
-            raise DataError(f"--on: {missing.path} has no column {name!r}; keys are columns of both files")
+        found = locate(tables, name, "--on", notes, everywhere=True)
         columns.append(tuple(column for _, column in found))
     return tuple(zip(*columns, strict=True))
 
 
-def _groups(tables: Sequence[Source], names: tuple[str, ...]) -> tuple[tuple[Place, ...], list[str]]:
+def _groups(tables: Sequence[Source], names: tuple[str, ...], notes: list[Note]) -> tuple[tuple[Place, ...], list[str]]:
     """Return the columns of the groups, and those that both files have, whose labels must agree."""
-    places = [locate(tables, name, "--by") for name in names]
+    places = [locate(tables, name, "--by", notes) for name in names]
     return tuple(found[-1] for found in places), [found[0][1] for found in places if len(found) > 1]
 
 

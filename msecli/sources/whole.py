@@ -26,7 +26,7 @@ def read_array(path: str, reading: Reading) -> FloatArray:
         If a table has no numeric column, or a number is missing.
     """
     source = open_source(path, reading)
-    names = () if source.item is not None else numeric_columns(source)
+    names: tuple[str, ...] = () if source.item is not None else numeric_columns(source)
     with LocalEngine(jobs=1) as engine:
         blocks = list(engine.run(source.parts(Selection(names))))
     columns = [np.concatenate([block.numbers[name] for block in blocks]) for name in names or (ARRAY,)]

@@ -28,7 +28,7 @@ def mode(path: Path) -> int:
 
 
 def write(path: Path, content: bytes = b"new") -> None:
-    with Staging() as staging, staging.open(str(path)) as stream:
+    with Staging(overwrite=True) as staging, staging.open(str(path)) as stream:
         stream.write(content)
 
 
@@ -41,7 +41,7 @@ def old(tmp_path: Path) -> Path:
 
 def test_a_file_appears_at_the_end_of_the_block(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    with Staging() as staging:
+    with Staging(overwrite=True) as staging:
         with staging.open(str(path)) as stream:
             stream.write(b"new")
         assert not path.exists()
@@ -49,7 +49,7 @@ def test_a_file_appears_at_the_end_of_the_block(tmp_path: Path) -> None:
 
 
 def test_an_old_file_is_whole_until_the_end_of_the_block(tmp_path: Path, old: Path) -> None:
-    with Staging() as staging:
+    with Staging(overwrite=True) as staging:
         with staging.open(str(old)) as stream:
             stream.write(b"new")
         assert old.read_bytes() == b"old"
@@ -74,7 +74,7 @@ def test_a_failed_block_leaves_the_old_file_and_nothing_else(
                 raise failure
         raise failure
 
-    with pytest.raises((failure, ReadWriteError)), Staging() as staging:
+    with pytest.raises((failure, ReadWriteError)), Staging(overwrite=True) as staging:
         fail_in(staging)
     assert contents(tmp_path) == {"old.json": b"old"}
 
@@ -107,7 +107,7 @@ def test_files_appear_together_or_not_at_all(tmp_path: Path, old: Path) -> None:
             stream.write(b"new")
             raise Stopped
 
-    with pytest.raises(Stopped), Staging() as staging:
+    with pytest.raises(Stopped), Staging(overwrite=True) as staging:
         fail_in(staging)
     assert contents(tmp_path) == {"old.json": b"old"}
 
@@ -202,7 +202,7 @@ def check(option: str, path: Path | str, *inputs: Path, overwrite: bool = True) 
 
 def test_an_existing_file_is_replaced_only_where_said(old: Path) -> None:
     check("-o", old)
-    with pytest.raises(UsageError, match=r"old\.json: the file exists; say --overwrite"):
+    with pytest.raises(UsageError, match=r"old\.json: the file exists; use --overwrite"):
         check("-o", old, overwrite=False)
 
 

@@ -172,9 +172,9 @@ def test_a_group_column_in_no_file_is_an_error() -> None:
 
 
 def test_a_key_must_be_in_both_files() -> None:
-    with pytest.raises(DataError, match=r"^--on: t.csv has no column 'pred'; keys are columns of both files$"):
+    with pytest.raises(DataError, match=r"^--on: t.csv has no column 'pred'; keys are columns of both files\n"):
         roles_of(P, T, on="pred")
-    with pytest.raises(DataError, match=r"^--on: p.csv has no column 'w'; keys are columns of both files$"):
+    with pytest.raises(DataError, match=r"^--on: p.csv has no column 'w'; keys are columns of both files\n"):
         roles_of(P, T, on="w")
 
 
@@ -194,7 +194,7 @@ def test_an_item_is_a_number_or_as_many_as_there_are_columns() -> None:
 
 
 def make_roles(
-    prediction: tuple[str, ...] = (), target: tuple[str, ...] = (), weight: tuple[int, str] | None = None
+    prediction: tuple[str, ...] = (), target: tuple[str, ...] = (), weight: tuple[int, str | None] | None = None
 ) -> Roles:
     return Roles(prediction, target, 1, weight, (), (), (), ())
 
