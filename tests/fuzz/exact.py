@@ -12,7 +12,7 @@ Exact = Fraction | float
 
 def total(values: Iterable[float]) -> Exact:
     """Return the sum of some floats."""
-    values = list(values)
+    values = list(map(float, values))
     specials = [value for value in values if not math.isfinite(value)]
     return sum(specials) if specials else sum(map(Fraction, values), Fraction(0))
 

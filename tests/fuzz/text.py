@@ -55,10 +55,9 @@ def text_case(random: Random) -> TextCase:
         decimal="," if delimiter != "," and random.random() < 0.2 else ".",
         na_values=tuple(random.sample(NA_VALUES, random.choice([1, 2]))) if random.random() < 0.15 else (),
     )
-    tables = _tables(random)
-    if random.random() < 0.1 and (len(tables) == 1 or all(len(names) == 1 for names in tables.values())):
+    tables, rows = _tables(random), random.choice([0, 1, 2, 3, 5, 8, 13, 30])
+    if rows and random.random() < 0.1 and (len(tables) == 1 or all(len(names) == 1 for names in tables.values())):
         way = way._replace(header=False)
-    rows = random.choice([0, 1, 2, 3, 5, 8, 13, 30])
     lines_end = random.choice([*LINE_ENDS, *LINE_ENDS, "mixed", "first"])
     strange = random.choice([0.0, 0.0, 0.0, 0.02, 0.2])
     files = {file: _content(random, names, rows, way, lines_end, strange) for file, names in tables.items()}
@@ -88,33 +87,35 @@ def _tables(random: Random) -> dict[str, list[str]]:
 
 def _content(random: Random, names: Sequence[str], rows: int, way: Way, lines_end: str, strange: float) -> bytes:
     """Return a file, perhaps with a place where it is damaged, below its first line."""
-    ends = iter(lambda: _line_end(random, lines_end), None)
-    first_end = random.choice(LINE_ENDS) if lines_end == "first" else next(ends)
-    if lines_end == "first":
-        lines_end = random.choice(LINE_ENDS)
     quoting = random.choice([0.0, 0.0, 0.1, 1.0])
     extra = random.choice([0.0, 0.0, 0.1, 0.5])
+    first_end = _line_end(random, lines_end)
+    if lines_end == "first":
+        lines_end = random.choice(LINE_ENDS)
     text = _extra_lines(random, way, extra, lines_end)
-    if way.header is not False:
-        text += way.delimiter.join(_header(random, name, quoting) for name in names) + first_end
-    body = ""
+    lines = [] if way.header is False else [way.delimiter.join(_header(random, name, quoting) for name in names) + first_end]
     for _ in range(rows):
         cells = [_cell(random, name, way, strange) for name in names]
         written = [_written(random, cell, way, quoting, first=not number) for number, cell in enumerate(cells)]
-        body += way.delimiter.join(written) + next(ends) + _extra_lines(random, way, extra, lines_end)
-    damage = random.random()
-    start = 0 if way.header is not False else max(body.find("\n"), body.find("\r"), 0)
-    if damage < 0.1:
-        body = body[:start] + "".join(random.choices(SOUP, k=random.randrange(40)))
-    elif damage < 0.3 and len(body) > start:
-        at = random.randrange(start, len(body))
-        body = body[:at] + random.choice([*SOUP, ""]) + body[at + random.choice([0, 0, 1, 2]) :]
+        lines.append(way.delimiter.join(written) + _line_end(random, lines_end))
+        lines[-1] += _extra_lines(random, way, extra, lines_end)
+    text, body = text + lines[0], _damaged(random, "".join(lines[1:]))
     if random.random() < 0.2:
         body = body.rstrip("\r\n")
     elif random.random() < 0.1:
-        body += next(ends) * random.choice([1, 2, 40])
+        body += _line_end(random, lines_end) * random.choice([1, 2, 40])
     mark = b"\xef\xbb\xbf" if random.random() < 0.15 else b""
     return mark + (text + body).encode("utf-8", "surrogateescape")
+
+
+def _damaged(random: Random, text: str) -> str:
+    chance = random.random()
+    if chance < 0.1:
+        return "".join(random.choices(SOUP, k=random.randrange(40)))
+    if chance < 0.3 and text:
+        at = random.randrange(len(text))
+        return text[:at] + random.choice([*SOUP, ""]) + text[at + random.choice([0, 0, 1, 2]) :]
+    return text
 
 
 def _line_end(random: Random, kind: str) -> str:

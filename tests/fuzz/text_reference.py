@@ -123,7 +123,7 @@ def read(content: bytes, way: Way, numbers: list[str], labels: list[str]) -> Tab
     if way.header is False:
         rows, names = chain(above, rows), list(map(str, range(len(names))))
     table = Table({name: [] for name in numbers}, {name: [] for name in labels}, [0, 0], [0, 0])
-    while True:
+    while names:
         try:
             record = next(rows, None)
             if record is None:
