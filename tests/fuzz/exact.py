@@ -22,7 +22,7 @@ def rounded(value: Exact) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def quotient(value: Exact, divisor: Exact) -> float:

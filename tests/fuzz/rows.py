@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -38,8 +38,7 @@ class RowsCase(NamedTuple):
     axis: int | None
     reduction: str
     metrics: list[str]
-    nan_target: str
-    nan_prediction: str
+    policies: dict[str, str]
     ignore: list[float]
     gradient: bool
     row_group: int
@@ -51,7 +50,7 @@ METRICS = ["mse", "rmse", "mae", "max_error", "bias", "r2", "sse", "l1", "l2", "
 POLICIES = ["raise", "omit", "omit", "omit", "propagate"]
 WEIGHTS = [0.0, 0.0, 0.1, 1.0, 1.0, 2.0, 3.0, 1e-9, 1e9]
 GROUPS: list[list[Any]] = [[1, 2, 3], [-5, 10**15], ["a", "b"], ["a", "7", "007", "b,c"], ["7", "8"], ["é", " 7", "x"]]
-KEYS = [
+KEYS: list[Callable[[int], Any]] = [
     lambda number: number,
     lambda number: -3 * number,
     lambda number: number * 10**15,
@@ -82,14 +81,15 @@ def rows_case(random: Random) -> RowsCase:
         target = {name: column[:-1] for name, column in target.items()}
     tables = [_shuffled(random, table) for table in ([prediction, target] if two else [prediction | target])]
     reduction = random.choice(["mean", "mean", "sum", "batchmean", "none"])
-    axis = random.choice([0, 1]) if width > 1 and not by and reduction in ("mean", "sum") and random.random() < 0.4 else None
-    batch = None
+    axis = batch = None
     if reduction == "none":
         by = []
-    elif axis is None and random.random() < 0.4:
+    elif width > 1 and not by and reduction != "batchmean" and random.random() < 0.4:
+        axis = random.choice([0, 1])
+    elif random.random() < 0.4:
         seed = random.choice([None, random.randrange(1 << 40)])
         batch = (random.randrange(1, count + 3), seed, random.random() < 0.3)
-    suffixes = [random.choice(_suffixes(table, tables)) for table in tables]
+    suffixes = [_suffix(random, table, alone=not two) for table in tables]
     return RowsCase(
         tables={f"{name}.{suffix}": table for name, suffix, table in zip("xt", suffixes, tables, strict=False)},
         weights=weights,
@@ -101,8 +101,7 @@ def rows_case(random: Random) -> RowsCase:
         axis=axis,
         reduction=reduction,
         metrics=random.sample(METRICS, random.randrange(len(METRICS))),
-        nan_target=random.choice(POLICIES),
-        nan_prediction=random.choice(POLICIES),
+        policies={"nan_target": random.choice(POLICIES), "nan_prediction": random.choice(POLICIES)},
         ignore=[random.choice([*values[1][1][0], NAN, -1.0]) for _ in range(random.choice([0, 0, 0, 1, 2]))],
         gradient=reduction != "none" and axis is None and random.random() < 0.5,
         row_group=random.choice([1, 2, 3, 7, 1 << 20]),
@@ -112,7 +111,7 @@ def rows_case(random: Random) -> RowsCase:
 
 
 def _values(random: Random, count: int, width: int) -> list[tuple[str, list[list[float]]]]:
-    number = random.choice(
+    number: Callable[[], float] = random.choice(
         [
             lambda: random.randrange(-40, 40) / 4,
             lambda: float(random.randrange(-9, 9)),
@@ -173,10 +172,17 @@ def _shuffled(random: Random, table: Columns) -> Columns:
     return {name: table[name] for name in random.sample(list(table), len(table))}
 
 
-def _suffixes(table: Columns, tables: Sequence[Columns]) -> list[str]:
-    """Return what a table can be written as: an array has numbers, and, as its columns have no names, no partner."""
-    labels = any(name[0] in "gk" for name in table)
-    return ["csv", "parquet"] + ["npy"] * (not labels and "w" not in table) + ["npy"] * (not labels and len(tables) == 1)
+def _suffix(random: Random, table: Columns, *, alone: bool) -> str:
+    """Return what a table is written as: as the columns of an array have no names, it has labels only if alone."""
+    plain = all(name[0] in "pt" for name in table)
+    array = plain or (alone and (_whole(table) or not any(name[0] == "g" for name in table)))
+    return random.choice(["csv", "parquet", *["npy"] * array])
+
+
+def _whole(table: Mapping[str, Sequence[Any]]) -> bool:
+    """Tell whether all values are whole numbers: then an array has labels that are, too."""
+    values = [value for column in table.values() for value in column]
+    return all(isinstance(value, int | float) and value % 1 == 0 and abs(value) < 2**53 for value in values)
 
 
 def write(case: RowsCase, folder: Path) -> list[str]:
@@ -195,7 +201,8 @@ def write(case: RowsCase, folder: Path) -> list[str]:
         words += ["--weight-file", str(folder / file)]
     elif "w" in names:
         words += ["-w", names["w"]]
-    for option, values in (("--on", case.on), ("--by", case.by), ("--ignore-index", case.ignore)):
+    by = [names[name] for name in case.by]
+    for option, values in (("--on", case.on), ("--by", by), ("--ignore-index", case.ignore)):
         words += [word for value in values for word in (option, str(value))]
     words += ["--unmatched", "skip"] if case.skip else []
     words += ["--axis", str(case.axis)] if case.axis is not None else []
@@ -204,17 +211,20 @@ def write(case: RowsCase, folder: Path) -> list[str]:
         words += ["--batch-size", str(size), *([] if seed is None else ["--shuffle", str(seed)])]
         words += ["--drop-last"] if drop_last else []
     words += ["-m", ",".join(case.metrics)] if case.metrics else []
-    words += ["-r", case.reduction, "--nan-policy", case.nan_target, "--nan-pred", case.nan_prediction]
-    return [*words, "--jobs", str(case.jobs)]
+    words += ["-r", case.reduction, "--nan-policy", case.policies["nan_target"]]
+    return [*words, "--nan-pred", case.policies["nan_prediction"], "--jobs", str(case.jobs)]
 
 
 def _write(path: Path, table: Mapping[str, Sequence[Any]], row_group: int) -> None:
     if path.suffix == ".npy":
-        np.save(path, np.column_stack([np.array(column, dtype=np.float64) for column in table.values()]))
+        kind = np.int64 if _whole(table) else np.float64
+        np.save(path, np.column_stack([np.array(column, dtype=kind) for column in table.values()]))
     elif path.suffix == ".parquet":
-        mixed = {name: len({type(value) for value in column} - {type(None)}) > 1 for name, column in table.items()}
-        texts = [[None if v is None else str(v) for v in column] if mixed[name] else column for name, column in table.items()]
-        # Every other file has NaN where the others have null.
+        # Numbers beside text are text. Every other file has NaN where the others have null.
+        texts = [
+            [None if v is None else str(v) for v in column] if any(isinstance(v, str) for v in column) else column
+            for column in table.values()
+        ]
         arrays = [pa.array(column, from_pandas=row_group % 2 == 0) for column in texts]
         pq.write_table(pa.table(arrays, names=list(table)), path, row_group_size=row_group, data_page_size=64)
     else:

@@ -10,7 +10,6 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 
 import numpy as np
 
@@ -110,7 +109,7 @@ def check_accepted(found: msecli.Result | str, case: TextCase, tables: dict[str,
         file, name = case.columns["g"]
         expect_groups(found, tables[file].labels[name], losses, used)
     else:
-        values = found.values  # noqa: PD011 - a result, not a data frame
+        values = found.values
         expect("losses", None if values is None else values.tolist(), np.where(used, losses, np.nan).tolist())
     expect_warnings(found, list(tables.values()))
 
