@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import pytest
 
-SHOWN = 40
+SHOWN = 8
 """Kinds of failures that are shown, each by its shortest case."""
 
 
@@ -21,6 +23,24 @@ class Mismatch(Exception):  # noqa: N818 - no error of the program
         super().__init__(kind)
         self.kind = kind
         self.detail = detail
+
+
+def compare(found: Any, expected: Any, what: str = "") -> None:
+    """Raise `Mismatch` unless all that is expected was found, as in JSON, where nan and infinities are None."""
+    if isinstance(expected, dict):
+        for name, value in expected.items():
+            compare(found.get(name), value, f"{what} {name}")
+    elif isinstance(expected, list):
+        if len(found) != len(expected):
+            raise Mismatch(f"other number of{what}", f"expected {len(expected)}, found {len(found)}")
+        for number, pair in enumerate(zip(found, expected, strict=True)):
+            compare(*pair, f"{what} {number}")
+    elif _null(found) != _null(expected):
+        raise Mismatch(f"other{what}", f"expected{what} {expected}, found {found}")
+
+
+def _null(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @dataclass(frozen=True)
@@ -70,4 +90,4 @@ class Fuzz:
 
 def _alike(kind: str) -> str:
     """Return a description without what differs from case to case."""
-    return re.sub(r"\d+", "N", re.sub(r"'[^']*'|\"[^\"]*\"|/\S+/", "…", kind)).splitlines()[0][:100]
+    return re.sub(r"\d+", "N", re.sub(r"'[^']*'|\"[^\"]*\"|/\S+/", "…", kind)).splitlines()[0][:60]

@@ -41,10 +41,3 @@ def root(value: Exact) -> float:
     floor = math.isqrt(scaled)
     exact = rest == 0 and floor * floor == scaled
     return rounded(Fraction(2 * floor + (not exact), 2 << shift))
-
-
-def same(found: float | None, expected: float | None) -> bool:
-    """Tell whether two numbers are the same float64, or both nan, or both None."""
-    if found is None or expected is None:
-        return found is expected
-    return found == expected or (math.isnan(found) and math.isnan(expected))

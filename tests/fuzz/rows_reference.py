@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,57 +17,49 @@ class RefusedError(Exception):
     """The files cannot be scored, for this reason."""
 
 
-class Score(NamedTuple):
-    """The loss of some rows, None where nothing is used; undefined metrics are nan."""
+def reference(case: RowsCase) -> dict[str, Any]:
+    """Return what is expected of the JSON document, the groups by their labels, and the "gradient".
 
-    loss: float | None
-    denominator: float | None
-    metrics: dict[str, float]
-    rows: tuple[int, int]
-    """All of them, and the used ones."""
-    elements: dict[str, int]
-
-
-class Expected(NamedTuple):
-    """The score of all rows, of groups, of columns, and of batches with running means; values in the rows' order."""
-
-    rows: dict[str, int]
-    score: Score
-    groups: dict[tuple[str | None, ...], Score]
-    columns: list[Score]
-    batches: list[tuple[int, Score, float | None]]
-    values: np.ndarray | None
-    gradient: np.ndarray
-
-
-def reference(case: RowsCase) -> Expected:
-    """Return what is expected, or raise `RefusedError`."""
+    Raises
+    ------
+    RefusedError
+        If the files cannot be scored.
+    """
     frame, rows = _paired(case)
     batch = _batch_numbers(case, len(frame))
     kept = np.flatnonzero(batch >= 0)
     with np.errstate(all="ignore"):
         data = Data(case, frame)
-        score = data.checked(kept)
-        groups: dict[tuple[str | None, ...], Score] = {}
+        expected = data.checked(kept)
+        entries: list[dict[str, Any]] = []
+        if case.batch:
+            for number in np.unique(batch[kept]).tolist():
+                running = data.score(np.flatnonzero((batch >= 0) & (batch <= number)), reduction="mean")["loss"]
+                entry = data.score(np.flatnonzero(batch == number))
+                entries.append({"batch": number, "running_mean": running} | entry)
+            expected["batches"] = entries
+        if case.axis == 0:
+            expected["columns"] = entries = [data.score(kept, [number]) for number in range(case.width)]
         if case.by:
             labels = frame.iloc[kept].reset_index(drop=True).groupby(case.by, dropna=False, sort=False).indices
-            for key, places in labels.items():
-                parts = key if isinstance(key, tuple) else (key,)
-                groups[tuple(None if pd.isna(label) else label for label in parts)] = data.score(kept[places])
-        batches = []
-        for number in np.unique(batch[kept]).tolist() if case.batch else ():
-            running = data.score(np.flatnonzero((batch >= 0) & (batch <= number)), reduction="mean").loss
-            batches.append((number, data.score(np.flatnonzero(batch == number)), running))
-        columns = [data.score(kept, [number]) for number in range(case.width)] if case.axis == 0 else []
-        values = None
+            groups = {_named(key): data.score(kept[places]) for key, places in labels.items()}
+            expected["groups"], entries = groups, list(groups.values())
+        losses = [entry["loss"] for entry in entries if entry["loss"] is not None]
+        if losses:
+            expected["macro"] = {"loss": rounded(total(losses)) / len(losses)}
         if case.axis == 1:
-            values = np.array([data.score([row]).loss for row in range(len(frame))], dtype=np.float64)
+            expected["values"] = [data.score([row])["loss"] for row in range(len(frame))]
         elif case.reduction == "none":
             values = np.where(data.used, data.weighted(data.residual**2), math.nan)
+            expected["values"] = (values[:, 0] if case.width == 1 else values).tolist()
         there = data.used & (batch >= 0)[:, np.newaxis]
-        gradient = np.where(there, data.weighted(data.residual * 2.0) / (score.denominator or 1.0), 0.0)
-    rows |= {"dropped": len(frame) - len(kept), "used": score.rows[1]}
-    return Expected(rows, score, groups, columns, batches, values, gradient)
+        scaled = data.weighted(data.residual * 2.0) / (expected["denominator"] or 1.0)
+    expected["rows"] = rows | {"dropped": len(frame) - len(kept), "used": expected["rows"]["used"]}
+    return expected | {"gradient": np.where(there, scaled, 0.0)}
+
+
+def _named(key: Any) -> str:
+    return repr([None if pd.isna(label) else label for label in (key if isinstance(key, tuple) else (key,))])
 
 
 def _paired(case: RowsCase) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -133,7 +125,7 @@ class Data:
         """Return values of all elements times their weights."""
         return values if self.weight is None else values * self.weight
 
-    def checked(self, rows: np.ndarray) -> Score:
+    def checked(self, rows: np.ndarray) -> dict[str, Any]:
         """Return the score of all rows, or raise `RefusedError`."""
         for kind, policy in self.case.policies.items():
             if policy == "raise" and self.masks[kind][rows].any():
@@ -148,7 +140,7 @@ class Data:
 
     def score(
         self, rows: np.ndarray | list[int], columns: list[int] | None = None, reduction: str | None = None
-    ) -> Score:
+    ) -> dict[str, Any]:
         """Return the score of some rows, or of some of their columns."""
         places = np.ix_(np.asarray(rows), np.arange(self.case.width) if columns is None else np.array(columns))
         used, reduction = self.used[places], reduction or self.case.reduction
@@ -159,14 +151,19 @@ class Data:
         weights = add(np.ones(self.used.shape) if self.weight is None else self.weight)
         some = int(used.any(axis=1).sum())
         divisor = {"mean": weights, "batchmean": Fraction(some)}.get(reduction, Fraction(1))
-        squares = add(self.weighted(self.residual**2))
-        return Score(
-            None if not used.any() or divisor == 0 or reduction == "none" else quotient(squares, divisor),
-            rounded(divisor) if reduction in ("mean", "batchmean") else None,
-            self._metrics(places, weights) if used.any() else {},
-            (len(rows), some),
-            {name: int(mask[places].sum()) for name, mask in self.masks.items()},
-        )
+        found: dict[str, Any] = {
+            "loss": None,
+            "denominator": rounded(divisor) if reduction in ("mean", "batchmean") else None,
+            "rows": {"matched": len(rows), "used": some},
+            "elements": {name: int(mask[places].sum()) for name, mask in self.masks.items()},
+        }
+        if not used.any() or divisor == 0:
+            return found | {"status": "empty"}
+        if reduction != "none":
+            loss = quotient(add(self.weighted(self.residual**2)), divisor)
+            status = "ok" if math.isfinite(loss) else "nan" if math.isnan(loss) else "inf"
+            found |= {"loss": loss, "status": status}
+        return found | {"metrics": self._metrics(places, weights)}
 
     def _metrics(self, places: tuple[np.ndarray, ...], weights: Exact) -> dict[str, float]:
         used, size = self.used[places], np.abs(self.residual)

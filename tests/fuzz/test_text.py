@@ -8,15 +8,15 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 import msecli
 from msecli.errors import DataError
-from tests.fuzz.cases import Fuzz, Mismatch
-from tests.fuzz.exact import quotient, rounded, same, total
+from tests.fuzz.cases import Fuzz, Mismatch, compare
+from tests.fuzz.exact import quotient, rounded, total
 from tests.fuzz.sizes import reading_in
 from tests.fuzz.text import TextCase, Way, text_case
 from tests.fuzz.text_reference import BadLinesError, Table, read, records
@@ -99,50 +99,50 @@ def check_accepted(found: msecli.Result | str, case: TextCase, tables: dict[str,
         residual = prediction - target
         losses = residual * residual
     used = ~np.isnan(prediction) & ~np.isnan(target)
-    rows, elements = found.rows, found.elements
-    expect("rows", (rows.prediction, rows.target, rows.used), (len(prediction), len(target), used.sum()))
-    counts = elements.total, elements.used, elements.nan_prediction, elements.nan_target
-    expect("elements", counts, (len(prediction), used.sum(), missing[0].sum(), missing[1].sum()))
-    expect("bias", found.metrics["bias"], quotient(total(residual[used]), int(used.sum())))
-    expect("sse", found.metrics["sse"], rounded(total(losses[used])))
+    count, some = len(prediction), int(used.sum())
+    compare(
+        {"rows": found.rows._asdict(), "elements": found.elements._asdict()} | dict(found.metrics),
+        {
+            "rows": {"prediction": count, "target": count, "used": some},
+            "elements": {"used": some, "nan_prediction": int(missing[0].sum()), "nan_target": int(missing[1].sum())},
+            "bias": quotient(total(residual[used]), some),
+            "sse": rounded(total(losses[used])),
+        },
+    )
     if "g" in case.columns:
         file, name = case.columns["g"]
-        expect_groups(found, tables[file].labels[name], losses, used)
-    else:
-        values = found.values
-        expect("losses", None if values is None else values.tolist(), np.where(used, losses, np.nan).tolist())
-    expect_warnings(found, list(tables.values()))
+        compare_groups(found, tables[file].labels[name], losses, used)
+    elif found.values is None or not np.array_equal(found.values, np.where(used, losses, np.nan), equal_nan=True):
+        raise Mismatch("other losses", f"expected {losses}, found {found.values}")
+    compare_warnings(found, list(tables.values()))
 
 
-def expect(what: str, found: object, expected: object) -> None:
-    if not np.array_equal(np.array(found, dtype=float), np.array(expected, dtype=float), equal_nan=True):
-        raise Mismatch(f"other {what}", f"expected {expected}, found {found}")
-
-
-def expect_groups(found: msecli.Result, labels: list[str | None], losses: np.ndarray, used: np.ndarray) -> None:
-    (name,) = found.groups[0].label
-    groups = {entry.label[name]: entry.score for entry in found.groups}
-    scores = {None if label is None else str(label): score for label, score in groups.items()}
-    if set(scores) != set(labels) or len(scores) != len(found.groups):
-        raise Mismatch("other groups", f"expected {set(labels)}, found {list(groups)}")
-    for label, score in scores.items():
+def compare_groups(found: msecli.Result, labels: list[str | None], losses: np.ndarray, used: np.ndarray) -> None:
+    expected = {}
+    for label in set(labels):
         rows = np.array([other == label for other in labels])
-        expect("rows of a group", score.rows.matched, rows.sum())
         chosen = losses[rows & used]
-        expected = quotient(total(chosen), len(chosen)) if len(chosen) else None
-        if not same(score.loss, expected):
-            raise Mismatch("other loss of a group", f"{label!r}: expected {expected}, found {score.loss}")
+        loss = quotient(total(chosen), len(chosen)) if len(chosen) else None
+        expected[label] = {"matched": int(rows.sum()), "loss": loss}
+    groups = [(*entry.label.values(), entry.score) for entry in found.groups]
+    scores = {
+        label if label is None else str(label): {"matched": score.rows.matched, "loss": score.loss}
+        for label, score in groups
+    }
+    if set(scores) != set(expected) or len(scores) != len(groups):
+        raise Mismatch("other groups", f"expected {set(labels)}, found {groups}")
+    compare(scores, expected, " group")
 
 
-def expect_warnings(found: msecli.Result, tables: list[Table]) -> None:
-    counts = {warning.code: 0 for warning in found.warnings}
+def compare_warnings(found: msecli.Result, tables: list[Table]) -> None:
+    counts = {"overflowed_numbers": 0, "rounded_integers": 0, "blank_lines": 0}
     for warning in found.warnings:
         counts[warning.code] += warning.count
-    for number, code in enumerate(["overflowed_numbers", "rounded_integers"]):
-        expect(f"count of {code}", counts.get(code, 0), sum(table.inexact[number] for table in tables))
+    inexact = [sum(table.inexact[number] for table in tables) for number in (0, 1)]
+    compare(counts, {"overflowed_numbers": inexact[0], "rounded_integers": inexact[1]})
     # Blank lines below the last row may count or not.
     least, most = (sum(table.blank[number] for table in tables) for number in (0, 1))
-    if not least <= counts.get("blank_lines", 0) <= most:
+    if not least <= counts["blank_lines"] <= most:
         raise Mismatch("other count of blank lines", f"expected {least} to {most}, found {counts}")
 
 
@@ -151,21 +151,14 @@ def test_the_plain_reader_agrees_with_the_csv_module(fuzz: Fuzz) -> None:
 
 
 def check_reader(case: TextCase) -> None:
+    way = Way(case.way.delimiter)
     for text in (content.decode("utf-8", "surrogateescape") for content in case.files.values()):
-        way = Way(case.way.delimiter)
-        if fields_of(plain(text, way)) != fields_of(by_csv_module(text, way)):
-            raise Mismatch("the csv module reads other records", text)
+        ours = fields_of(record.fields for record in records(text, way))
+        if ours != fields_of(csv.reader(io.StringIO(text, newline=""), delimiter=way.delimiter, strict=True)):
+            raise Mismatch("the csv module reads other records", ours)
 
 
-def plain(text: str, way: Way) -> Iterator[list[str]]:
-    return (record.fields for record in records(text, way))
-
-
-def by_csv_module(text: str, way: Way) -> Iterator[list[str]]:
-    return iter(csv.reader(io.StringIO(text, newline=""), delimiter=way.delimiter, strict=True))
-
-
-def fields_of(rows: Iterator[list[str]]) -> list[list[str]] | None:
+def fields_of(rows: Iterable[list[str]]) -> list[list[str]] | None:
     try:
         return list(rows)
     except (BadLinesError, csv.Error):

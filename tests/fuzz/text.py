@@ -93,11 +93,8 @@ def _content(random: Random, names: Sequence[str], rows: int, way: Way, lines_en
     if lines_end == "first":
         lines_end = random.choice(LINE_ENDS)
     text = _extra_lines(random, way, extra, lines_end)
-    lines = (
-        []
-        if way.header is False
-        else [way.delimiter.join(_header(random, name, quoting) for name in names) + first_end]
-    )
+    header = way.delimiter.join(_header(random, name, quoting) for name in names) + first_end
+    lines = [] if way.header is False else [header]
     for _ in range(rows):
         cells = [_cell(random, name, way, strange) for name in names]
         written = [_written(random, cell, way, quoting, first=not number) for number, cell in enumerate(cells)]
@@ -156,9 +153,8 @@ def _cell(random: Random, name: str, way: Way, strange: float) -> str:
 
 
 def _written(random: Random, cell: str, way: Way, quoting: float, *, first: bool) -> str:
-    must = (
-        cell.startswith('"') or (first and cell.startswith("#")) or any(mark in cell for mark in way.delimiter + "\r\n")
-    )
+    marks = ['"', "#"] if first else ['"']
+    must = cell[:1] in marks or any(mark in cell for mark in way.delimiter + "\r\n")
     return _in_quotes(cell) if must or random.random() < quoting else cell
 
 
