@@ -46,9 +46,8 @@ def check(case: RowsCase, folder: Path) -> None:
         compare(len(document["groups"]), len(expected["groups"]), " number of groups")
     gradient = expected.pop("gradient")
     compare(document, expected)
-    if case.gradient and not np.array_equal(
-        np.load(folder / "g.npy").reshape(-1), gradient.reshape(-1), equal_nan=True
-    ):
+    found = np.load(folder / "g.npy").reshape(gradient.shape) if case.gradient else gradient
+    if not np.array_equal(found, gradient, equal_nan=True):
         raise Mismatch("other gradient", f"expected {gradient.tolist()}, found {found.tolist()}")
 
 
