@@ -25,6 +25,10 @@ class Mismatch(Exception):  # noqa: N818 - no error of the program
         self.detail = detail
 
 
+class Near(float):
+    """A number whose last bits are not promised."""
+
+
 def compare(found: Any, expected: Any, what: str = "") -> None:
     """Raise `Mismatch` unless all that is expected was found, as in JSON, where nan and infinities are None."""
     if isinstance(expected, dict):
@@ -35,6 +39,8 @@ def compare(found: Any, expected: Any, what: str = "") -> None:
             raise Mismatch(f"other number of{what}", f"expected {len(expected)}, found {len(found)}")
         for number, pair in enumerate(zip(found, expected, strict=True)):
             compare(*pair, f"{what} {number}")
+    elif isinstance(expected, Near) and found is not None and math.isclose(found, expected, rel_tol=1e-15):
+        return
     elif _null(found) != _null(expected):
         raise Mismatch(f"other{what}", f"expected{what} {expected}, found {found}")
 

@@ -41,3 +41,10 @@ def root(value: Exact) -> float:
     floor = math.isqrt(scaled)
     exact = rest == 0 and floor * floor == scaled
     return rounded(Fraction(2 * floor + (not exact), 2 << shift))
+
+
+def norm(values: Iterable[float]) -> float:
+    """Return the root of the sum of squares, rounded once."""
+    values = list(map(float, values))
+    whole = all(map(math.isfinite, values))
+    return root(sum((Fraction(value) ** 2 for value in values), Fraction(0)) if whole else total(map(abs, values)))

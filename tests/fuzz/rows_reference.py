@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tests.fuzz.exact import Exact, quotient, root, rounded, total
+from tests.fuzz.cases import Near
+from tests.fuzz.exact import Exact, norm, quotient, root, rounded, total
 from tests.fuzz.rows import RowsCase
 
 
@@ -173,14 +175,14 @@ class Data:
 
         squares = add(self.weighted(self.residual**2))
         largest = float(size[places][used].max())
-        formulas = {
+        formulas: dict[str, Callable[[], float]] = {
             "mse": lambda: quotient(squares, weights),
             "rmse": lambda: root(squares / weights) if weights else math.nan,
             "mae": lambda: quotient(add(self.weighted(size)), weights),
             "bias": lambda: quotient(add(self.weighted(self.residual)), weights),
             "sse": lambda: rounded(squares),
             "l1": lambda: rounded(add(size)),
-            "l2": lambda: root(add(self.residual**2)),
+            "l2": lambda: Near(norm(self.residual[places][used])),
             "max_error": lambda: largest,
             "linf": lambda: largest,
             "r2": lambda: self._r2(places, squares),
