@@ -121,7 +121,9 @@ def _values(random: Random, count: int, width: int) -> list[tuple[str, list[list
         ]
     )
     if random.random() < 0.03:
-        number = lambda: math.ldexp(random.uniform(-1, 1), random.randrange(-540, 500))  # noqa: E731
+        # Squares that float64 cannot hold, alone or beside others.
+        scale, spread = random.choice([(-20, 520), (-560, 20), (520, 20)])
+        number = lambda: math.ldexp(random.uniform(-1, 1), scale + random.randrange(-spread, spread))  # noqa: E731
     special = random.choice([0.0, 0.0, 0.1, 0.3])
     specials = [NAN, NAN, NAN, NAN, NAN, -1.0, -1.0] + [math.inf, -math.inf] * (random.random() < 0.1)
 
