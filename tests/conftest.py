@@ -14,6 +14,14 @@ from msecli.cli.main import main
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the tests in `tests/fuzz`; only those of this folder are known wherever pytest starts."""
+    group = parser.getgroup("fuzz", "random cases against references")
+    group.addoption("--fuzz-cases", type=int, metavar="N", help="how many cases of each test; a few hundred")
+    group.addoption("--fuzz-seed", default="1", metavar="S", help="the cases of another seed are others (default 1)")
+    group.addoption("--fuzz-case", type=int, metavar="N", help="only the case of this number")
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """How a command ended, and what it printed."""
