@@ -21,7 +21,18 @@ from msecli.sources.encoding import decoded
 from msecli.sources.file import InputFile
 from msecli.sources.head import BYTE_ORDER_MARK, Head, check_reading, line_number, read_head
 from msecli.sources.npy import ROUNDED
-from msecli.sources.records import QUOTE, RETURN, Cut, Dialect, Text, cut_records, guess_cut, records, without_comments
+from msecli.sources.records import (
+    QUOTE,
+    RETURN,
+    Cut,
+    Dialect,
+    Text,
+    count_blank_lines,
+    cut_records,
+    guess_cut,
+    records,
+    without_comments,
+)
 
 PIECE_BYTES = 2 << 20
 """Text parsed at once: large enough to make the cost of a call vanish, small enough for a few to fit in the cache."""
@@ -34,8 +45,6 @@ NUMBER_STARTS = tuple("+-.0123456789")
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "<NA>", "NaT")
 """Cells that mean "missing"; NaN however it is written, such as -NAN, is a number that is missing too."""
 
-BLANK_LINE = re.compile(rb"(?<![^\r\n])(?:(?<!\r)\n|\r)")
-"""A line end at the start of a line; a line feed behind a carriage return belongs to it."""
 WHOLE = re.compile(r"-?[1-9]\d{0,17}|0", re.ASCII)
 
 OVERFLOWED = "numbers too large for float64 were read as infinite"
@@ -262,14 +271,11 @@ def _read_piece(piece: Piece, buffer: memoryview, layout: Layout, wanted: Wanted
 def _table(text: bytes | memoryview, layout: Layout, wanted: Wanted) -> tuple[pa.Table, int]:
     """Return the parsed text, and how many blank lines were skipped.
 
-    Arrow makes a blank line a row of nulls, or, if told to, leaves it out without a word. So the first way is tried,
-    and the second only where there are nulls and a blank line that may be the cause.
+    Arrow leaves blank lines out without a word, or, if told to, makes each a row of nulls in all columns, which may
+    take far more memory than the text. So they are counted without it.
     """
-    table = _parse(text, layout, wanted, blank_rows=True)
-    if layout.single or not any(column.null_count for column in table.columns) or not BLANK_LINE.search(text):
-        return table, 0
-    full = _parse(text, layout, wanted, blank_rows=False)
-    return full, table.num_rows - full.num_rows
+    table = _parse(text, layout, wanted, blank_rows=layout.single)
+    return table, 0 if layout.single else count_blank_lines(bytes(text), layout.dialect)
 
 
 def _parse(text: bytes | memoryview, layout: Layout, wanted: Wanted, *, blank_rows: bool) -> pa.Table:
