@@ -93,7 +93,7 @@ def without_comments(text: str) -> str:
 
 ROWS = st.lists(
     st.one_of(
-        st.tuples(st.integers(0, 9), st.sampled_from(["a", '"a"', '"a\n#"', '"#\n""\n#"', "#", '"",""', ""])).map(
+        st.tuples(st.integers(0, 9), st.sampled_from(["a", '"b', '"a"', '"a\n#"', '"#\n""\n#"', "#", '"",""', ""])).map(
             lambda row: f"{row[0]},1,{row[1]}\n"
         ),
         st.sampled_from(["#\n", '#"\n', '# ,"a\n', "\n", '#""\n', '#a"b"\n']),
