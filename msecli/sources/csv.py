@@ -274,19 +274,19 @@ def _table(text: bytes | memoryview, layout: Layout, wanted: Wanted) -> tuple[pa
     Arrow leaves blank lines out without a word, or, if told to, makes each a row of nulls in all columns, which may
     take far more memory than the text. So they are counted without it.
     """
-    table = _parse(text, layout, wanted, blank_rows=layout.single)
-    return table, 0 if layout.single else count_blank_lines(bytes(text), layout.dialect)
+    table = _parse(text, layout, wanted)
+    return table, 0 if layout.single else count_blank_lines(text, layout.dialect)
 
 
-def _parse(text: bytes | memoryview, layout: Layout, wanted: Wanted, *, blank_rows: bool) -> pa.Table:
+def _parse(text: bytes | memoryview, layout: Layout, wanted: Wanted) -> pa.Table:
     numbers = {str(column): pa.float64() for column in wanted.numbers.values()}
     labels = {str(column): pa.string() for column in wanted.labels.values()}
     if not numbers.keys() & labels.keys():
-        table = _parsed(text, layout, numbers | labels, blank_rows=blank_rows)
+        table = _parsed(text, layout, numbers | labels)
         return table.rename_columns([_label(int(name)) if name in labels else name for name in table.column_names])
     # A column with both parts is read twice, once for each.
-    table = _parsed(text, layout, numbers, blank_rows=blank_rows)
-    for column, values in zip(labels, _parsed(text, layout, labels, blank_rows=blank_rows).columns, strict=True):
+    table = _parsed(text, layout, numbers)
+    for column, values in zip(labels, _parsed(text, layout, labels).columns, strict=True):
         table = table.append_column(_label(int(column)), values)
     return table
 
@@ -308,9 +308,9 @@ def _label(column: int) -> str:
     return f"label {column}"
 
 
-def _parsed(text: bytes | memoryview, layout: Layout, types: dict[str, pa.DataType], *, blank_rows: bool) -> pa.Table:
+def _parsed(text: bytes | memoryview, layout: Layout, types: dict[str, pa.DataType]) -> pa.Table:
     grammar = layout.grammar
-    if not len(text) or (not blank_rows and not bytes(text).strip(b"\r\n")):
+    if not len(text) or (not layout.single and not bytes(text).strip(b"\r\n")):
         return pa.table({name: pa.array([], kind) for name, kind in types.items()})
     if text[:3] == BYTE_ORDER_MARK:
         # Arrow drops one mark where a text begins, which is not where the file begins.
@@ -324,7 +324,7 @@ def _parsed(text: bytes | memoryview, layout: Layout, types: dict[str, pa.DataTy
             column_names=[str(number) for number in range(len(grammar.names))],
         ),
         pa_csv.ParseOptions(
-            delimiter=layout.dialect.delimiter.decode(), newlines_in_values=True, ignore_empty_lines=not blank_rows
+            delimiter=layout.dialect.delimiter.decode(), newlines_in_values=True, ignore_empty_lines=not layout.single
         ),
         pa_csv.ConvertOptions(
             column_types=types,
@@ -345,8 +345,7 @@ def _texts(names: Sequence[str], text: bytes | memoryview, layout: Layout, wante
     if not names:
         return {}
     types = {str(wanted.numbers[name]): pa.string() for name in names}
-    # Blank lines are skipped, where they are not rows, whether or not the numbers had to be read without them.
-    table = _parsed(text, layout, types, blank_rows=layout.single)
+    table = _parsed(text, layout, types)
     return {name: _whole(table.column(str(wanted.numbers[name]))) for name in names}
 
 
