@@ -216,29 +216,6 @@ def rules_from(ignore_index: float | Iterable[float], nan_policy: Policy, nan_pr
     )
 
 
-def ignored_values(ignore_index: Any) -> tuple[float, ...]:
-    """Return one number, or several in anything that can be iterated over, as a tuple.
-
-    Raises
-    ------
-    UsageError
-        For anything that is not a real number.
-    """
-    single = isinstance(ignore_index, str) or getattr(ignore_index, "ndim", 1) == 0
-    try:
-        values = ignore_index if isinstance(ignore_index, Iterable) and not single else (ignore_index,)
-        return tuple(map(_number, values))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UsageError(f"ignore_index: {ignore_index!r} is neither a number nor several") from error
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, str | bytes) or getattr(value, "ndim", 0) > 0:
-        raise TypeError("not a single number")
-    # As a Python number: NumPy would drop the imaginary part of a complex one.
-    return float(value.item() if hasattr(value, "item") else value)
-
-
 def checked_summary(chunk: Chunk, rules: Rules) -> Summary:
     """Return the exact sums over a chunk.
 

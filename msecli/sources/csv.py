@@ -21,7 +21,18 @@ from msecli.sources.encoding import decoded
 from msecli.sources.file import InputFile
 from msecli.sources.head import BYTE_ORDER_MARK, Head, check_reading, line_number, read_head
 from msecli.sources.npy import ROUNDED
-from msecli.sources.records import QUOTE, RETURN, Cut, Dialect, Text, cut_records, guess_cut, records, without_comments
+from msecli.sources.records import (
+    QUOTE,
+    RETURN,
+    Cut,
+    Dialect,
+    Text,
+    count_blank_lines,
+    cut_records,
+    guess_cut,
+    records,
+    without_comments,
+)
 
 PIECE_BYTES = 2 << 20
 """Text parsed at once: large enough to make the cost of a call vanish, small enough for a few to fit in the cache."""
@@ -34,8 +45,6 @@ NUMBER_STARTS = tuple("+-.0123456789")
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "<NA>", "NaT")
 """Cells that mean "missing"; NaN however it is written, such as -NAN, is a number that is missing too."""
 
-BLANK_LINE = re.compile(rb"(?<![^\r\n])(?:(?<!\r)\n|\r)")
-"""A line end at the start of a line; a line feed behind a carriage return belongs to it."""
 WHOLE = re.compile(r"-?[1-9]\d{0,17}|0", re.ASCII)
 
 OVERFLOWED = "numbers too large for float64 were read as infinite"
@@ -262,25 +271,22 @@ def _read_piece(piece: Piece, buffer: memoryview, layout: Layout, wanted: Wanted
 def _table(text: bytes | memoryview, layout: Layout, wanted: Wanted) -> tuple[pa.Table, int]:
     """Return the parsed text, and how many blank lines were skipped.
 
-    Arrow makes a blank line a row of nulls, or, if told to, leaves it out without a word. So the first way is tried,
-    and the second only where there are nulls and a blank line that may be the cause.
+    Arrow leaves blank lines out without a word, or, if told to, makes each a row of nulls in all columns, which may
+    take far more memory than the text. So they are counted without it.
     """
-    table = _parse(text, layout, wanted, blank_rows=True)
-    if layout.single or not any(column.null_count for column in table.columns) or not BLANK_LINE.search(text):
-        return table, 0
-    full = _parse(text, layout, wanted, blank_rows=False)
-    return full, table.num_rows - full.num_rows
+    table = _parse(text, layout, wanted)
+    return table, 0 if layout.single else count_blank_lines(text, layout.dialect)
 
 
-def _parse(text: bytes | memoryview, layout: Layout, wanted: Wanted, *, blank_rows: bool) -> pa.Table:
+def _parse(text: bytes | memoryview, layout: Layout, wanted: Wanted) -> pa.Table:
     numbers = {str(column): pa.float64() for column in wanted.numbers.values()}
     labels = {str(column): pa.string() for column in wanted.labels.values()}
     if not numbers.keys() & labels.keys():
-        table = _parsed(text, layout, numbers | labels, blank_rows=blank_rows)
+        table = _parsed(text, layout, numbers | labels)
         return table.rename_columns([_label(int(name)) if name in labels else name for name in table.column_names])
     # A column with both parts is read twice, once for each.
-    table = _parsed(text, layout, numbers, blank_rows=blank_rows)
-    for column, values in zip(labels, _parsed(text, layout, labels, blank_rows=blank_rows).columns, strict=True):
+    table = _parsed(text, layout, numbers)
+    for column, values in zip(labels, _parsed(text, layout, labels).columns, strict=True):
         table = table.append_column(_label(int(column)), values)
     return table
 
@@ -302,9 +308,9 @@ def _label(column: int) -> str:
     return f"label {column}"
 
 
-def _parsed(text: bytes | memoryview, layout: Layout, types: dict[str, pa.DataType], *, blank_rows: bool) -> pa.Table:
+def _parsed(text: bytes | memoryview, layout: Layout, types: dict[str, pa.DataType]) -> pa.Table:
     grammar = layout.grammar
-    if not len(text) or (not blank_rows and not bytes(text).strip(b"\r\n")):
+    if not len(text) or (not layout.single and not bytes(text).strip(b"\r\n")):
         return pa.table({name: pa.nulls(0, kind) for name, kind in types.items()})
     if text[:3] == BYTE_ORDER_MARK:
         # Arrow drops one mark where a text begins, which is not where the file begins.
@@ -318,7 +324,7 @@ def _parsed(text: bytes | memoryview, layout: Layout, types: dict[str, pa.DataTy
             column_names=[str(number) for number in range(len(grammar.names))],
         ),
         pa_csv.ParseOptions(
-            delimiter=layout.dialect.delimiter.decode(), newlines_in_values=True, ignore_empty_lines=not blank_rows
+            delimiter=layout.dialect.delimiter.decode(), newlines_in_values=True, ignore_empty_lines=not layout.single
         ),
         pa_csv.ConvertOptions(
             column_types=types,
@@ -339,8 +345,7 @@ def _texts(names: Sequence[str], text: bytes | memoryview, layout: Layout, wante
     if not names:
         return {}
     types = {str(wanted.numbers[name]): pa.string() for name in names}
-    # Blank lines are skipped, where they are not rows, whether or not the numbers had to be read without them.
-    table = _parsed(text, layout, types, blank_rows=layout.single)
+    table = _parsed(text, layout, types)
     return {name: _whole(table.column(str(wanted.numbers[name]))) for name in names}
 
 

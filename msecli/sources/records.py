@@ -251,6 +251,22 @@ def count_lines(text: bytes) -> int:
     return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
 
 
+def count_blank_lines(text: bytes | memoryview, dialect: Dialect) -> int:
+    """Return the number of blank lines outside quotes in a text that starts at a record."""
+    data = np.frombuffer(text, dtype=np.uint8)
+    feeds, returns = data == LINE_FEED, data == CARRIAGE_RETURN
+    ends = feeds | returns
+    blank = ends.copy()
+    # A line end is a blank line behind another one, unless it is the line feed of a carriage return.
+    blank[1:] &= ends[:-1]
+    blank[1:] &= ~(feeds[1:] & returns[:-1])
+    places = np.flatnonzero(blank)
+    if not places.size:
+        return 0
+    opened, closed = quoted_spans(bytes(text), dialect)
+    return int(np.count_nonzero(np.searchsorted(opened, places) == np.searchsorted(closed, places)))
+
+
 def without_comments(buffer: bytes, dialect: Dialect) -> bytes:
     """Return the buffer, which starts at a record, without the lines that begin with the comment character.
 
