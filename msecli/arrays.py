@@ -125,8 +125,8 @@ def _from_pandas(values: Any, what: str) -> FloatArray:
         return np.stack(columns, axis=1) if columns else np.empty((len(values), 0))
     if values.dtype.kind in "biuf" and isinstance(values.dtype, np.dtype):
         return as_float64(values.to_numpy(), what)[0]
-    if values.dtype == object and not isinstance(values, pd.MultiIndex):
-        return as_array(values.to_numpy(), what)
+    if values.dtype == object and (numbers := _without_objects(values.to_numpy())).dtype != object:
+        return as_float64(numbers, what)[0]
     if (getattr(values.dtype, "_is_numeric", False) and values.dtype.kind != "c") or values.dtype.kind == "b":
         return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
     raise DataError(f"{what}: dtype {values.dtype} is not a real number; convert it first")

@@ -143,7 +143,7 @@ def test_pandas_columns_become_float64_with_nan_for_na(values: Any, expected: li
     ("values", "kind"),
     [
         (pd.Series([1, "a"], dtype=object), "object"),
-        (pd.Series([1, 2], dtype=object), "object"),
+        (pd.Series([1, 2j], dtype=object), "object"),
         (pd.Series(["a", "b"]), "str"),
         (pd.Series([1, 2], dtype="category"), "category"),
         (pd.Series(pd.to_datetime(["2020-01-01"])), "datetime64"),

@@ -76,6 +76,8 @@ class Total:
 
     def __add__(self, other: Total) -> Total:
         special = self.special + other.special
+        if self.finer == other.finer:
+            return Total(self.units + other.units, special, self.finer)
         low, high = sorted((self, other), key=lambda total: (total.units != 0, total.bits))
         if low.units == 0 or high.bits - low.bits > FAR:
             return Total(high.units, special, high.finer)

@@ -65,7 +65,8 @@ def _squares_about_mean(s: Summary) -> Fraction:
 
     if s.divisor == 0:
         return Fraction(0)
-    return s.sums["squared_target"].exact() - s.sums["target"].exact() ** 2 / Fraction(s.divisor, ONE)
+    total = s.sums["target"]
+    return s.sums["squared_target"].exact() - Fraction(total.units**2, (s.divisor * ONE) << (2 * total.finer))
 
 
 def _power_norm(power: float) -> Callable[[Summary], float]:

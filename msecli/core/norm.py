@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from fractions import Fraction
 from typing import Self
 
 import numpy as np
@@ -114,6 +113,8 @@ def root_of(total: Total, order: float) -> float:
         return total.root_over(ONE)
     if total.special != 0 or total.units == 0:
         return total.special
+    from fractions import Fraction
+
     # The sum is mantissa * 2**lift * 2**(whole * order), of which the last factor has the root 2**whole.
     power = min(order, LARGEST_ORDER)
     bits = total.units.bit_length()

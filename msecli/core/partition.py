@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,11 @@ class Partition:
 
     def summaries(self) -> dict[Hashable, Summary]:
         """Return the summary of every group, by key, in the order in which the keys came."""
-        return dict(zip(self.keys, self.state.summaries(), strict=True))
+        return dict(self.items())
+
+    def items(self) -> Iterator[tuple[Hashable, Summary]]:
+        """Yield the key and the summary of every group, as `summaries` has them, without holding all of them."""
+        return zip(self.keys, self.state.each_summary(), strict=True)
 
 
 class Batches:

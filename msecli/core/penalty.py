@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
@@ -64,6 +63,8 @@ def _product(factor: float, total: Total) -> float:
     """Return the product, rounded once; a factor of 0 means no penalty, even where the sum is infinite."""
     if factor == 0 or total.special != 0:
         return factor and total.special
+    from fractions import Fraction
+
     product = Fraction(factor) * total.exact()
     return ratio(product.numerator, product.denominator)
 

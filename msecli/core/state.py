@@ -6,14 +6,14 @@ States merge exactly, so it does not matter how the rows were cut into chunks or
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
 from msecli.core.chunk import Chunk
-from msecli.core.exact import BoolArray, FloatArray, IntArray, Total
+from msecli.core.exact import ONE, BoolArray, FloatArray, IntArray, Total
 from msecli.core.reduction import Used
 from msecli.core.terms import Elements, addends, sum_of
 from msecli.core.workspace import scratch
@@ -82,7 +82,7 @@ class Summary(NamedTuple):
     @property
     def divisor(self) -> int:
         """The denominator of the mean, as `Used` has it."""
-        return Used(self.used, self.rows_used, self.sums["weight"].units if self.weighted else None).divisor
+        return self.sums["weight"].units if self.weighted else self.used * ONE
 
     def plain(self, term: str) -> Total:
         """Return the sum of a term without weights."""
@@ -172,24 +172,22 @@ class LossState:
 
     def summaries(self) -> list[Summary]:
         """Return the summary of every group."""
+        return list(self.each_summary())
+
+    def each_summary(self) -> Iterator[Summary]:
+        """Yield the summary of every group: of millions of groups all together would take gigabytes."""
         totals = self._totals()
         if self.rules.columns > 1:
-            return [self._summary([group], totals) for group in range(self.groups)]
-        # There may be millions of groups: plain lists are far faster to index than arrays.
-        counts = {name: values[: self.groups, 0].tolist() for name, values in self._counts.items()}
+            yield from (self._summary([group], totals) for group in range(self.groups))
+            return
+        # Plain lists are far faster to index than arrays.
+        counts = [values[: self.groups, 0].tolist() for values in self._counts.values()]
         rows, rows_used = self._rows.tolist(), self._rows_used.tolist()
         largest = self._largest[:, 0].tolist()
-        return [
-            Summary(
-                {term: values[group] for term, values in totals.items()},
-                {name: values[group] for name, values in counts.items()},
-                rows[group],
-                rows_used[group],
-                largest[group],
-                self.weighted,
-            )
-            for group in range(self.groups)
-        ]
+        for group in range(self.groups):
+            sums = {term: values[group] for term, values in totals.items()}
+            numbers = {name: values[group] for name, values in zip(self._counts, counts, strict=True)}
+            yield Summary(sums, numbers, rows[group], rows_used[group], largest[group], self.weighted)
 
     def columns(self) -> list[Summary]:
         """Return the summary of every column, over all groups."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msecli._version import __version__
@@ -57,7 +58,7 @@ class Report(NamedTuple):
     ledger: Ledger
     warnings: tuple[Warned, ...]
     columns: Sequence[Summary] | None = None
-    groups: Mapping[Hashable, Summary] | None = None
+    groups: Partition | None = None
     batches: Partition | None = None
     penalized: tuple[FloatArray, ...] = ()
     gradients: tuple[FloatArray, FloatArray] | None = None
@@ -134,14 +135,15 @@ def _entry(report: Report, kind: str, label: Any, summary: Summary) -> Entry:
 def _groups(report: Report) -> tuple[Entry, ...]:
     if report.groups is None:
         return ()
-    keys: list[Any] = list(report.groups)
     names = [name for _, name in report.roles.by]
-    shown = sorted(zip(shown_keys(keys), keys, strict=True), key=lambda pair: sort_key(pair[0]))
-    return tuple(
-        _entry(report, "group", dict(zip(names, labels, strict=True)), report.groups[key])
-        for labels, key in shown
-        if report.groups[key].rows
-    )
+    keys: list[Any] = list(report.groups.keys)
+    found = zip(shown_keys(keys), report.groups.items(), strict=True)
+    entries = [
+        (sort_key(labels), _entry(report, "group", dict(zip(names, labels, strict=True)), summary))
+        for labels, (_, summary) in found
+        if summary.rows
+    ]
+    return tuple(entry for _, entry in sorted(entries, key=itemgetter(0)))
 
 
 def _columns(report: Report) -> tuple[Entry, ...]:

@@ -203,7 +203,7 @@ class _Job:
             self.ledger,
             self.notes.warned(),
             columns=partition.state.columns() if self._columns_are_named else None,
-            groups=self.by_group.summaries() if self.roles.by else None,
+            groups=self.by_group if self.roles.by else None,
             batches=self.by_batch if batched else None,
             penalized=self.parameters.penalized,
             gradients=gradients,
