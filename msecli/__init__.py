@@ -5,12 +5,14 @@ The public names are loaded when they are first used, so that importing the pack
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from msecli._version import __version__
 
+TYPE_CHECKING = False
+"""Not from `typing`, which takes longer to load than all else here: before `main` runs, Python tells of Ctrl-C."""
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from msecli.api import score
     from msecli.errors import DataError, MsecliError, ReadWriteError, UsageError
     from msecli.functional import mse_loss, mse_loss_grad
@@ -59,6 +61,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'msecli' has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -1,7 +1,13 @@
 """`python -m msecli`, and the entry point of `msecli`."""
 
+from __future__ import annotations
+
 import sys
-from typing import NoReturn
+
+from msecli import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main(program: str = "msecli") -> NoReturn:

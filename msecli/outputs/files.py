@@ -212,7 +212,7 @@ def _mode(path: str) -> int:
 def _explained(path: str) -> Iterator[None]:
     try:
         yield
-    except (ReadWriteError, UsageError):
+    except ReadWriteError:
         raise
     except OSError as error:
         raise ReadWriteError(f"{path}: cannot write: {error.strerror or error}") from error

@@ -105,9 +105,8 @@ def _read_group(
         row_group = metadata.row_group(group)
         _check_rows(file.path, row_group, leaves, group, rows)
         if group == metadata.num_row_groups - 1:
-            _check_end(
-                file, row_group, {*leaves, last} if last in leaves or _is_readable(opened, group, last) else leaves
-            )
+            readable = last in leaves or _is_readable(opened, group, last)
+            _check_end(file, row_group, {*leaves, last} if readable else leaves)
 
 
 def _is_readable(opened: pq.ParquetFile, group: int, leaf: int) -> bool:
@@ -142,7 +141,7 @@ def _check_end(file: InputFile, row_group: Any, leaves: Collection[int]) -> None
     """
     footer = file.size - TRAILER_BYTES - int.from_bytes(file.read(4, file.size - TRAILER_BYTES), "little")
     behind = footer - max((_end_of(row_group.column(leaf)) for leaf in leaves), default=0)
-    end = behind + len(MAGIC)
+    end = min(behind, footer) + len(MAGIC)
     start = max(0, end - INDEX_BYTES) if row_group.num_columns - 1 in leaves else 0
     for position in range(start, end, INDEX_BYTES):
         if SEAM in file.read(min(end - position, INDEX_BYTES + len(SEAM) - 1), position):
