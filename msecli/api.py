@@ -111,34 +111,38 @@ def score(
     >>> result.loss
     3321.2736155103066
     """
-    if not isinstance(reading, Reading | None):
-        raise UsageError(f"reading: {reading!r} is not a msecli.Reading")
     request = Request(
         prediction=_path("prediction", prediction),
         target=None if target is None else _path("target", target),
         prediction_columns=names("pred_columns", pred_columns),
         target_columns=names("target_columns", target_columns),
-        reading=reading or Reading(),
+        reading=_reading(reading),
         on=names("on", on),
         unmatched=_text("unmatched", unmatched),
         weight=None if weight is None else _text("weight", weight),
         weight_file=None if weight_file is None else _path("weight_file", weight_file),
         by=names("by", by),
-        batching=Batching(
-            None if batch_size is None else whole_number("batch_size", batch_size),
-            None if shuffle is None else whole_number("shuffle", shuffle),
-            bool(drop_last),
-        ),
+        batching=Batching(_whole("batch_size", batch_size), _whole("shuffle", shuffle), bool(drop_last)),
         axes=whole_numbers("axis", axis),
         reduction=legacy_reduction(size_average, reduce) or _text("reduction", reduction),
         metrics=names("metrics", metrics),
         ignore=real_numbers("ignore_index", ignore_index),
         nan_policy=nan_policy,
         nan_pred=nan_pred,
-        jobs=None if jobs is None else whole_number("jobs", jobs),
+        jobs=_whole("jobs", jobs),
     )
     scored = run(request)
     return scored.result if scored.losses is None else replace(scored.result, values=scored.losses.array())
+
+
+def _whole(name: str, value: Any) -> int | None:
+    return None if value is None else whole_number(name, value)
+
+
+def _reading(value: Any) -> Reading:
+    if not isinstance(value, Reading | None):
+        raise UsageError(f"reading: {value!r} is not a msecli.Reading")
+    return value or Reading()
 
 
 def _text(name: str, value: Any) -> str:

@@ -152,12 +152,17 @@ def while_writing(folder: Path, then: Callable[[subprocess.Popen[bytes]], None])
     command = [*COMMAND, "large.npy", "large.npy", "-r", "none", "-o", "o.csv"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         end = time.monotonic() + PATIENCE
-        while not list(folder.glob(".o.csv.msecli-*.tmp")):
-            assert process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.001)
-        then(process)
-        return process.wait(PATIENCE)
+        try:
+            # A file with something in it is one that its writer has locked.
+            while not any(path.stat().st_size for path in folder.glob(".o.csv.msecli-*.tmp")):
+                assert process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.001)
+            then(process)
+            return process.wait(PATIENCE)
+        finally:
+            # One that was stopped would be waited for without end.
+            process.kill()
 
 
 def test_the_next_run_removes_what_a_killed_one_left(folder: Path) -> None:
