@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from msecli.core.check import as_float64
 from msecli.core.exact import FloatArray
-from msecli.core.processor import LOST, arithmetic
+from msecli.core.processor import LOST, LOST_SUBNORMALS, arithmetic
 from msecli.errors import DataError
 
 MOST_DIMENSIONS = 64
@@ -24,8 +24,8 @@ NESTED = (list, tuple, np.ma.MaskedArray)
 @contextmanager
 def computing() -> Iterator[None]:
     """Compute as `arithmetic` does, and warn the caller's caller where that cannot be."""
-    with arithmetic() as lost:
-        if lost:
+    with arithmetic() as warning:
+        if warning == LOST_SUBNORMALS:
             warnings.warn(LOST, RuntimeWarning, stacklevel=4)
         yield
 

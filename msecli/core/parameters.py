@@ -49,9 +49,11 @@ def real_numbers(name: str, value: Any) -> tuple[float, ...]:
     UsageError
     """
     members = _members(value)
-    # Python would take the real parts of NumPy's complex numbers.
+    # Python would take the real parts of NumPy's complex numbers, and numbers out of text.
     if any(isinstance(member, np.complexfloating) for member in members):
         raise UsageError(f"{name}: {value!r} is complex; real numbers are wanted")
+    if any(isinstance(member, str | bytes) for member in members):
+        raise UsageError(f"{name}: {value!r} is text, not a number")
     try:
         return tuple(float(member) for member in members)
     except OverflowError as error:

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 import numpy as np
 
 LOST = "the processor is set to take subnormal numbers, below 2.3e-308, as 0; what is made of them may be wrong"
+RESTORED = "the processor was set to take subnormal numbers, below 2.3e-308, as 0; this run has kept them"
 LOST_SUBNORMALS = ("subnormal_numbers_lost", "this process", LOST, 1)
-"""The code of the warning, where, what it means, and how often."""
+RESTORED_SUBNORMALS = ("subnormal_numbers_restored", "this process", RESTORED, 1)
+"""The codes of the warnings, where, what they mean, and how often."""
 
 DEFAULT_ENVIRONMENT = ctypes.c_void_p(-1)
 """FE_DFL_ENV of the C libraries of Linux on the machines named below."""
@@ -22,17 +24,17 @@ ENVIRONMENT_BYTES = 1024
 
 
 @contextmanager
-def arithmetic() -> Iterator[bool]:
+def arithmetic() -> Iterator[tuple[str, str, str, int] | None]:
     """Compute by IEEE 754, subnormal numbers included, without complaints; the caller's settings come back afterwards.
 
     Yields
     ------
-    bool
-        Whether subnormal numbers are lost all the same.
+    tuple, optional
+        A warning, where the processor was set to take subnormal numbers as 0.
     """
     with np.errstate(all="ignore"):
         if not _flushes():
-            yield False
+            yield None
             return
         before = ctypes.create_string_buffer(ENVIRONMENT_BYTES)
         library = _library()
@@ -40,7 +42,7 @@ def arithmetic() -> Iterator[bool]:
             library.fegetenv(before)
             library.fesetenv(DEFAULT_ENVIRONMENT)
         try:
-            yield _flushes()
+            yield LOST_SUBNORMALS if _flushes() else RESTORED_SUBNORMALS
         finally:
             if library is not None:
                 library.fesetenv(before)

@@ -14,7 +14,7 @@ from msecli._version import __version__
 from msecli.core.exact import FloatArray
 from msecli.core.norm import NormSums
 from msecli.core.parameters import whole_number
-from msecli.core.processor import LOST_SUBNORMALS, arithmetic
+from msecli.core.processor import arithmetic
 from msecli.engines.local import LocalEngine
 from msecli.errors import DataError, Problems, UsageError
 from msecli.jobs.notes import Notes
@@ -129,13 +129,13 @@ def norms(request: NormRequest) -> NormResult:
             sources.append(open_source(path, request.reading))
     problems.raise_found()
     vectors = _Vectors(sources, request.columns)
-    with arithmetic() as lost, LocalEngine(request.jobs) as engine:
+    with arithmetic() as warning, LocalEngine(request.jobs) as engine:
         sums = NormSums(orders)
         for part in engine.run(partial(_sums, values, orders) for values in vectors.read(engine)):
             sums.merge(part)
         found = {_name(order): sums.norm(order) for order in orders}
-    if lost:
-        vectors.notes.add([Note(*LOST_SUBNORMALS)])
+    if warning:
+        vectors.notes.add([Note(*warning)])
     for source in sources:
         source.verify()
     return NormResult(found, vectors.elements, vectors.inputs, __version__, vectors.notes.warned())

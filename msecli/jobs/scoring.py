@@ -13,7 +13,7 @@ from msecli.core.linear import LinearModel
 from msecli.core.metrics import needed_terms
 from msecli.core.partition import Batches, Partition
 from msecli.core.penalty import penalty_gradient
-from msecli.core.processor import LOST_SUBNORMALS, arithmetic
+from msecli.core.processor import arithmetic
 from msecli.core.state import Rules, Summary
 from msecli.core.verdict import Where, check_usable
 from msecli.core.wide import Wide
@@ -74,10 +74,10 @@ def run(request: Request, progress: Progress | None = None) -> Scored:
         If a file cannot be read.
     """
     checked = check_request(request)
-    with arithmetic() as lost:
+    with arithmetic() as warning:
         job = _scored_job(request, checked, read_parameters(request), progress)
-        if lost:
-            job.notes.add([Note(*LOST_SUBNORMALS)])
+        if warning:
+            job.notes.add([Note(*warning)])
         return job.scored()
 
 

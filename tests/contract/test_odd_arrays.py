@@ -125,7 +125,7 @@ def test_a_single_ignored_value_is_any_number(ignored: Any) -> None:
 
 @pytest.mark.parametrize(
     "ignored",
-    [1j, np.complex128(3 + 1j), np.array(3j), [3j], np.array([3j]), "3", ["3"], None, [[3.0]], 10**400],
+    [1j, np.complex128(3 + 1j), np.array(3j), [3j], np.array([3j]), "3", ["3"], [[3.0]], 10**400],
     ids=lambda value: repr(value)[:20],
 )
 def test_what_is_no_real_number_cannot_be_ignored(ignored: Any) -> None:

@@ -185,20 +185,21 @@ class Data:
             "l2": lambda: Near(norm(self.residual[places][used])),
             "max_error": lambda: largest,
             "linf": lambda: largest,
-            "r2": lambda: self._r2(places, squares),
+            "r2": lambda: self._r2(places),
         }
         return {name: formulas[name]() for name in self.case.metrics}
 
-    def _r2(self, places: tuple[np.ndarray, ...], squares: Exact) -> float:
-        """Return 1 - SSE / SST, where each column is about its own mean."""
-        used, targets = self.used[places], self.target[places]
-        if not isinstance(squares, Fraction) or not np.isfinite(targets[used]).all():
+    def _r2(self, places: tuple[np.ndarray, ...]) -> float:
+        """Return 1 - SSE / SST of float64 residuals, without any other rounding; each column is about its mean."""
+        used, targets, residuals = self.used[places], self.target[places], self.residual[places]
+        if not np.isfinite(residuals[used]).all() or not np.isfinite(targets[used]).all():
             return math.nan
         weights = np.ones(used.shape) if self.weight is None else self.weight[places]
-        spread = Fraction(0)
-        for mask, target, weight in zip(used.T, targets.T, weights.T, strict=True):
-            pairs = [(Fraction(t), Fraction(w)) for t, w in zip(target[mask], weight[mask], strict=True)]
-            if divisor := sum(w for _, w in pairs):
-                mean = sum(t * w for t, w in pairs) / divisor
-                spread += sum(w * (t - mean) ** 2 for t, w in pairs)
+        squares = spread = Fraction(0)
+        for mask, residual, target, weight in zip(used.T, residuals.T, targets.T, weights.T, strict=True):
+            exact = [[Fraction(value) for value in array[mask].tolist()] for array in (residual, target, weight)]
+            squares += sum(w * r * r for r, _, w in zip(*exact, strict=True))
+            if divisor := sum(exact[2]):
+                mean = sum(t * w for _, t, w in zip(*exact, strict=True)) / divisor
+                spread += sum(w * (t - mean) ** 2 for _, t, w in zip(*exact, strict=True))
         return rounded(1 - squares / spread) if spread else math.nan

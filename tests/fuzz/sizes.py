@@ -13,7 +13,7 @@ Sizes = Mapping[str, int]
 CONSTANTS = {
     "piece": ["sources.csv.PIECE_BYTES"],
     "short": ["sources.csv.SHORT_FILE"],
-    "sample_rows": ["sources.csv.SAMPLE_ROWS"],
+    "sample_rows": ["sources.head.SAMPLE_ROWS"],
     "head": ["sources.head.HEAD_BYTES"],
     "chunk": ["sources.head.CHUNK_BYTES"],
     "guesses": ["sources.records.GUESSES"],
