@@ -1,6 +1,6 @@
 """Exact, accounted mean squared error of prediction files against target files.
 
-The public names are loaded when they are first used, so that importing the package costs nothing.
+Public names are loaded on first use, so importing the package costs almost nothing.
 """
 
 from __future__ import annotations
@@ -8,53 +8,69 @@ from __future__ import annotations
 from msecli._version import __version__
 
 TYPE_CHECKING = False
-"""Not from `typing`, which takes longer to load than all else here: before `main` runs, Python tells of Ctrl-C."""
+"""Not from `typing`, which is slow to import: until `main` runs, Ctrl-C prints Python's own traceback."""
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from msecli.api import score
-    from msecli.errors import DataError, MsecliError, ReadWriteError, UsageError
-    from msecli.functional import mse_loss, mse_loss_grad
-    from msecli.learning import LinearResult, MSELoss, iter_batches, linear_loss, norm, penalty
-    from msecli.result import Result
-    from msecli.sources.base import Reading
+    from msecli.api import gradcheck, linear, norm, score
+    from msecli.errors import DataError, GateError, MsecliError, ReadWriteError, UsageError
+    from msecli.functional import LinearResult, linear_loss, mse_loss, mse_loss_grad, penalty, vector_norm
+    from msecli.results.gradcheck import GradCheck
+    from msecli.results.norm import NormResult
+    from msecli.results.score import Result
+    from msecli.text.reading import Reading
+    from msecli.training import Accumulator, MSELoss, iter_batches
 
 _HOMES = {
+    "Accumulator": "msecli.training",
     "DataError": "msecli.errors",
-    "LinearResult": "msecli.learning",
-    "MSELoss": "msecli.learning",
+    "GateError": "msecli.errors",
+    "GradCheck": "msecli.results.gradcheck",
+    "LinearResult": "msecli.functional",
+    "MSELoss": "msecli.training",
     "MsecliError": "msecli.errors",
+    "NormResult": "msecli.results.norm",
     "ReadWriteError": "msecli.errors",
-    "Reading": "msecli.sources.base",
-    "Result": "msecli.result",
+    "Reading": "msecli.text.reading",
+    "Result": "msecli.results.score",
     "UsageError": "msecli.errors",
-    "iter_batches": "msecli.learning",
-    "linear_loss": "msecli.learning",
+    "gradcheck": "msecli.api",
+    "iter_batches": "msecli.training",
+    "linear": "msecli.api",
+    "linear_loss": "msecli.functional",
     "mse_loss": "msecli.functional",
     "mse_loss_grad": "msecli.functional",
-    "norm": "msecli.learning",
-    "penalty": "msecli.learning",
+    "norm": "msecli.api",
+    "penalty": "msecli.functional",
     "score": "msecli.api",
+    "vector_norm": "msecli.functional",
 }
 
 __all__ = [
+    "Accumulator",
     "DataError",
+    "GateError",
+    "GradCheck",
     "LinearResult",
     "MSELoss",
     "MsecliError",
+    "NormResult",
     "ReadWriteError",
     "Reading",
     "Result",
     "UsageError",
     "__version__",
+    "gradcheck",
     "iter_batches",
+    "linear",
     "linear_loss",
     "mse_loss",
     "mse_loss_grad",
     "norm",
     "penalty",
     "score",
+    "vector_norm",
 ]
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def main(program: str = "msecli") -> NoReturn:
     """Run the command line of this process.
 
-    What it needs is imported here, so that Ctrl-C is told from the first moment on, and not only when all is loaded.
+    The imports are inside the `try`, so that Ctrl-C is handled while modules are still loading.
     """
     try:
         from msecli.cli.main import main as run

@@ -1,104 +1,122 @@
-"""The Python API on files: one call from paths to a result."""
+"""The Python API for files and data in memory; the commands build on the same calls."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
-from os import PathLike, fspath
 from typing import Any
 
-from msecli.core.parameters import names, real_numbers, whole_number, whole_numbers
+from msecli.core.parameters import names
 from msecli.core.reduction import legacy_reduction
 from msecli.core.state import Policy
-from msecli.errors import ReadWriteError, UsageError
-from msecli.jobs.request import Batching, ModelFiles, PenaltyRequest, Request, check_request
-from msecli.jobs.scoring import Progress, Scored, run
-from msecli.outputs.files import Staging, check_outputs
-from msecli.result import Result
-from msecli.sources.base import Reading
+from msecli.errors import UsageError
+from msecli.results.gradcheck import GradCheck
+from msecli.results.norm import NormResult
+from msecli.results.score import Result
+from msecli.scoring.gradcheck import check_gradient
+from msecli.scoring.norms import NormRequest, norms
+from msecli.scoring.request import Request
+from msecli.scoring.run import run
+from msecli.text.reading import Reading
 
-PathName = str | PathLike[str]
 Names = str | Iterable[str] | None
+Data = Any
+"""A path, a DataFrame, a pyarrow Table, or an array-like."""
 
 
 def score(
-    prediction: PathName,
-    target: PathName | None = None,
+    predictions: Data,
+    targets: Data = None,
+    /,
     *,
-    reduction: str = "mean",
-    pred_columns: Names = (),
-    target_columns: Names = (),
+    pred: Names = (),
+    target: Names = (),
     on: Names = (),
     unmatched: str = "error",
     weight: str | None = None,
-    weight_file: PathName | None = None,
+    weight_file: Data = None,
     by: Names = (),
     axis: int | Iterable[int] | None = (),
     batch_size: int | None = None,
     shuffle: int | None = None,
     drop_last: bool = False,
+    reduction: str = "mean",
     metrics: Names = (),
     ignore_index: float | Iterable[float] | None = (),
-    nan_policy: Policy = "raise",
+    nan_target: Policy = "raise",
     nan_pred: Policy = "raise",
+    l1: float = 0.0,
+    l2: float = 0.0,
+    params: Iterable[Data] = (),
+    keep: Names = (),
     size_average: bool | None = None,
     reduce: bool | None = None,
     reading: Reading | None = None,
+    engine: str = "local",
     jobs: int | None = None,
 ) -> Result:
-    """Score a prediction file against a target file.
+    """Score predictions against targets.
 
     Parameters
     ----------
-    prediction : str or path-like
-        A CSV, TSV, Parquet or NPY file; "-" is standard input.
-    target : str or path-like, optional
-        Without it `prediction` holds both columns.
-    reduction : {"mean", "sum", "batchmean", "none"}
-    pred_columns, target_columns : str or several
-        The columns to score, in pairs; chosen by name and type where left out.
+    predictions : path, pandas.DataFrame, pyarrow.Table or array_like
+        A path names a CSV, TSV, Parquet or NPY file; "-" is standard input.
+    targets : path, pandas.DataFrame, pyarrow.Table or array_like, optional
+        Without it, `predictions` holds both columns.
+    pred, target : str or several
+        The columns to score, in pairs; by default chosen by name and type.
     on : str or several
-        Key columns of both files by which rows are paired; by position where left out.
+        The key columns to pair rows by, present on both sides; by default rows are paired by position.
     unmatched : {"error", "skip"}
-        What rows without a partner are.
+        What to do about rows whose key has no match.
     weight : str, optional
-        The column of the weights, in the target's or the prediction's file.
-    weight_file : str or path-like, optional
-        A file of weights: one for each row, or in the shape of the data.
+        The column of the weights, in the targets or the predictions.
+    weight_file : path or data in memory, optional
+        Separate weights: one for each row, or in the shape of the data.
     by : str or several
-        Columns whose labels divide the rows into groups, each with a score of its own.
+        Group the rows by the labels in these columns, and score every group.
     axis : int or several
-        The axes to reduce over, as in NumPy; all where left out.
+        The axes to reduce over, as in NumPy; by default all.
     batch_size : int, optional
-        Rows in a mini-batch, each with a score of its own.
+        Cut the rows into mini-batches of this size, and score every batch.
     shuffle : int, optional
-        The seed of a permutation of the rows before they are cut into batches.
+        Shuffle the rows with this seed before they are cut into batches.
     drop_last : bool
-        Leave out a last batch that is not full.
+        Leave out the last batch if it is not full.
+    reduction : {"mean", "sum", "batchmean", "none"}
     metrics : str or several
-        Names of the metrics to compute besides the loss.
+        Names of metrics to compute besides the loss.
     ignore_index : float or several
-        Elements whose target equals one of these are left out; NaN matches NaN.
-    nan_policy, nan_pred : {"raise", "omit", "propagate"}
-        What a missing target and a missing prediction mean.
+        Leave out elements whose target equals one of these; NaN matches NaN.
+    nan_target, nan_pred : {"raise", "omit", "propagate"}
+        What to do about missing targets and about missing predictions.
+    l1, l2 : float
+        The factors of the penalties on `params`: of the sum of absolute values, and of the sum of squares.
+    params : iterable of paths or data in memory
+        Parameters to penalize.
+    keep : str or several
+        Values to keep in the result's `arrays`: "grad" and "grad_target", the gradients with respect to prediction and
+        target.
     size_average, reduce : bool, optional
         Deprecated: as in PyTorch, ``reduce=False`` is "none", else ``size_average=False`` is "sum", else "mean".
     reading : Reading, optional
-        How to read files that do not say it themselves.
+        How to read files that do not describe themselves.
+    engine : {"local"}
+        Where to score the parts of the data.
     jobs : int, optional
-        Threads; the cores this process may use. The result has the same bits for any number.
+        How many parts to score at once; by default one per available core. The result has the same bits for any number.
 
     Returns
     -------
     Result
-        With the loss of every element, or those along the axes that are left, in `values`.
+        With reduction "none" `values` is the loss of every element, in the shape of the predictions; with `axis` it
+        holds the losses on the remaining axes, unless these are the columns, which are in `columns`.
 
     Raises
     ------
     UsageError
-        For unknown names, and for parameters that do not go together.
+        For unknown names, and for parameters that contradict each other.
     DataError
-        If the files are damaged, do not pair, or hold nothing to score.
+        If the data are damaged, do not pair, or hold nothing to score.
     ReadWriteError
         If a file cannot be read.
 
@@ -110,71 +128,294 @@ def score(
     >>> result = score("sample_data/diabetes_forest_shuffled.parquet", "sample_data/diabetes_target.csv", on="id")
     >>> result.loss
     3321.2736155103066
+    >>> float(score([2.5, 0.0, 2.0, 8.0], [3.0, -0.5, 2.0, 7.0]))
+    0.375
     """
-    request = Request(
-        prediction=_path("prediction", prediction),
-        target=None if target is None else _path("target", target),
-        prediction_columns=names("pred_columns", pred_columns),
-        target_columns=names("target_columns", target_columns),
-        reading=_reading(reading),
-        on=names("on", on),
-        unmatched=_text("unmatched", unmatched),
-        weight=None if weight is None else _text("weight", weight),
-        weight_file=None if weight_file is None else _path("weight_file", weight_file),
-        by=names("by", by),
-        batching=Batching(_whole("batch_size", batch_size), _whole("shuffle", shuffle), bool(drop_last)),
-        axes=whole_numbers("axis", axis),
-        reduction=legacy_reduction(size_average, reduce) or _text("reduction", reduction),
-        metrics=names("metrics", metrics),
-        ignore=real_numbers("ignore_index", ignore_index),
-        nan_policy=nan_policy,
+    request = Request.of(
+        predictions=predictions,
+        targets=targets,
+        pred=pred,
+        target=target,
+        on=on,
+        unmatched=unmatched,
+        weight=weight,
+        weight_file=weight_file,
+        by=by,
+        axis=axis,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        drop_last=drop_last,
+        reduction=legacy_reduction(size_average, reduce) or reduction,
+        metrics=metrics,
+        ignore_index=ignore_index,
+        nan_target=nan_target,
         nan_pred=nan_pred,
-        jobs=_whole("jobs", jobs),
+        l1=l1,
+        l2=l2,
+        params=params,
+        keep=keep,
+        reading=reading,
+        engine=engine,
+        jobs=jobs,
     )
-    scored = run(request)
-    return scored.result if scored.losses is None else replace(scored.result, values=scored.losses.array())
+    return run(request)
 
 
-def _whole(name: str, value: Any) -> int | None:
-    return None if value is None else whole_number(name, value)
+def linear(
+    predictors: Data,
+    targets: Data = None,
+    /,
+    *,
+    coef: Data,
+    intercept: Data = None,
+    inputs: Names = (),
+    target: Names = (),
+    on: Names = (),
+    unmatched: str = "error",
+    weight: str | None = None,
+    weight_file: Data = None,
+    by: Names = (),
+    axis: int | Iterable[int] | None = (),
+    batch_size: int | None = None,
+    shuffle: int | None = None,
+    drop_last: bool = False,
+    reduction: str = "mean",
+    metrics: Names = (),
+    ignore_index: float | Iterable[float] | None = (),
+    nan_target: Policy = "raise",
+    nan_pred: Policy = "raise",
+    l1: float = 0.0,
+    l2: float = 0.0,
+    params: Iterable[Data] = (),
+    regularize_intercept: bool = False,
+    grad_norm: bool = False,
+    keep: Names = ("grad_params",),
+    reading: Reading | None = None,
+    engine: str = "local",
+    jobs: int | None = None,
+) -> Result:
+    """Score the predictions of a linear model, and compute the gradient of its parameters.
+
+    Parameters
+    ----------
+    predictors : path, pandas.DataFrame, pyarrow.Table or array_like
+        The inputs of the model.
+    targets : path, pandas.DataFrame, pyarrow.Table or array_like, optional
+        Without it, `predictors` also holds the targets.
+    coef : path or data in memory, shape (outputs, inputs) or (inputs,)
+    intercept : path or data in memory, shape (outputs,), optional
+        The prediction is ``inputs @ coef.T + intercept``.
+    inputs, target : str or several
+        The input columns, in the order of the coefficients, and the target columns. By default the inputs are all
+        numeric columns without another role.
+    l1, l2 : float
+        The factors of the penalties on the coefficients and on `params`.
+    regularize_intercept : bool
+        Also penalize the intercept.
+    grad_norm : bool
+        Compute the norm of the gradient, also for each batch.
+    keep : str or several
+        Values to keep in the result's `arrays`: "grad_params" (as "grad_coef" and "grad_intercept", penalties
+        included), "predictions", "grad", "grad_target".
+    on, unmatched, weight, weight_file, by, axis, batch_size, shuffle, drop_last, reduction, metrics, ignore_index, \
+nan_target, nan_pred, params, reading, engine, jobs
+        As for `score`. A missing input makes the prediction missing.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    UsageError, DataError, ReadWriteError
+        As for `score`; also if shapes do not fit.
+
+    References
+    ----------
+    The shapes follow ``torch.nn.Linear``. At 0 the derivative of the absolute value is taken as 0.
+
+    Examples
+    --------
+    >>> result = linear([[1.0], [2.0]], [1.0, 5.0], coef=[2.0])
+    >>> result.loss, result.arrays["grad_coef"]
+    (1.0, array([-1.]))
+    """
+    if coef is None:
+        raise UsageError("`coef`: None is neither a path nor a table nor an array")
+    request = Request.of(
+        predictions=predictors,
+        targets=targets,
+        coef=coef,
+        intercept=intercept,
+        pred=names("inputs", inputs),
+        target=target,
+        on=on,
+        unmatched=unmatched,
+        weight=weight,
+        weight_file=weight_file,
+        by=by,
+        axis=axis,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        drop_last=drop_last,
+        reduction=reduction,
+        metrics=metrics,
+        ignore_index=ignore_index,
+        nan_target=nan_target,
+        nan_pred=nan_pred,
+        l1=l1,
+        l2=l2,
+        params=params,
+        regularize_intercept=regularize_intercept,
+        grad_norm=grad_norm,
+        keep=keep,
+        reading=reading,
+        engine=engine,
+        jobs=jobs,
+    )
+    return run(request)
 
 
-def _reading(value: Any) -> Reading:
-    if not isinstance(value, Reading | None):
-        raise UsageError(f"reading: {value!r} is not a msecli.Reading")
-    return value or Reading()
+def norm(
+    values: Data,
+    other: Data = None,
+    /,
+    *,
+    ord: float | Iterable[float] = 2.0,
+    columns: Names = (),
+    reading: Reading | None = None,
+    engine: str = "local",
+    jobs: int | None = None,
+) -> NormResult:
+    """Compute vector norms of all values together, or of a difference.
+
+    Parameters
+    ----------
+    values : path, pandas.DataFrame, pyarrow.Table or array_like
+    other : path, pandas.DataFrame, pyarrow.Table or array_like, optional
+        Subtracted from `values`.
+    ord : float or several
+        Each at least 1, or infinity. For orders 1 and 2 the sum is exact and the norm is rounded once, without over- or
+        underflow on the way.
+    columns : str or several
+        The columns to take; by default all numeric ones.
+    reading, engine, jobs
+        As for `score`.
+
+    Returns
+    -------
+    NormResult
+        ``float(result)`` is the norm of the first order, ``result.norms`` holds all of them.
+
+    Raises
+    ------
+    UsageError
+        If an order is less than 1.
+    DataError
+        If a value is missing or not a real number, or the two sides do not pair.
+    ReadWriteError
+        If a file cannot be read.
+
+    References
+    ----------
+    The norms agree with ``numpy.linalg.norm`` and ``torch.linalg.vector_norm`` for flattened arrays.
+
+    Examples
+    --------
+    >>> float(norm([3.0, 4.0]))
+    5.0
+    >>> norm("sample_data/diabetes_ridge.csv", "sample_data/diabetes_target.csv", ord=[1, 2]).norms["1"]
+    19728.93312759921
+    """
+    return norms(
+        NormRequest.of(
+            vector=values, subtracted=other, orders=ord, columns=columns, reading=reading, engine=engine, jobs=jobs
+        )
+    )
 
 
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise UsageError(f"{name}: {value!r} is not text")
-    return value
+def gradcheck(
+    predictions: Data,
+    targets: Data = None,
+    /,
+    *,
+    coef: Data = None,
+    intercept: Data = None,
+    pred: Names = (),
+    inputs: Names = (),
+    target: Names = (),
+    samples: int = 10,
+    seed: int = 0,
+    tolerance: float = 1e-6,
+    reduction: str = "mean",
+    on: Names = (),
+    unmatched: str = "error",
+    weight: str | None = None,
+    weight_file: Data = None,
+    ignore_index: float | Iterable[float] | None = (),
+    nan_target: Policy = "raise",
+    nan_pred: Policy = "raise",
+    reading: Reading | None = None,
+    engine: str = "local",
+    jobs: int | None = None,
+) -> GradCheck:
+    """Compare the gradient of the loss with central differences, on a sample of coordinates.
 
+    Parameters
+    ----------
+    predictions : path, pandas.DataFrame, pyarrow.Table or array_like
+        With `coef`, the inputs of the model.
+    targets : path, pandas.DataFrame, pyarrow.Table or array_like, optional
+    coef, intercept : path or data in memory, optional
+        Check the gradient of this linear model's parameters instead of the predictions' gradient.
+    pred, inputs, target : str or several
+        The columns to score, or the model's input columns.
+    samples : int
+        The number of coordinates to check, at most.
+    seed : int
+        The seed for the choice of coordinates.
+    tolerance : float
+        The largest relative error that passes.
+    reduction, on, unmatched, weight, weight_file, ignore_index, nan_target, nan_pred, reading, engine, jobs
+        As for `score`.
 
-def _path(name: str, value: Any) -> str:
-    try:
-        path: object = fspath(value)
-    except TypeError as error:
-        raise UsageError(f"{name}: {value!r} is not the path of a file") from error
-    text = _text(name, path)
-    if "\0" in text:
-        raise ReadWriteError(f"{text!r}: no such file; a name cannot hold a NUL character")
-    return text
+    Returns
+    -------
+    GradCheck
 
+    Raises
+    ------
+    UsageError, DataError, ReadWriteError
+        As for `score`.
 
-__all__ = [
-    "Batching",
-    "ModelFiles",
-    "PenaltyRequest",
-    "Progress",
-    "Reading",
-    "Request",
-    "Result",
-    "Scored",
-    "Staging",
-    "check_outputs",
-    "check_request",
-    "legacy_reduction",
-    "run",
-    "score",
-]
+    Examples
+    --------
+    >>> gradcheck([2.5, 0.0], [3.0, -0.5]).passed
+    True
+    """
+    if coef is not None and pred:
+        raise UsageError(
+            "`pred` names predictions, but with `coef` a model makes them; name its inputs: `inputs=COLUMN`"
+        )
+    if coef is None and inputs:
+        raise UsageError("`inputs` requires `coef`")
+    request = Request.of(
+        predictions=predictions,
+        targets=targets,
+        pred=names("pred", pred) or names("inputs", inputs),
+        target=target,
+        coef=coef,
+        intercept=intercept,
+        reduction=reduction,
+        on=on,
+        unmatched=unmatched,
+        weight=weight,
+        weight_file=weight_file,
+        ignore_index=ignore_index,
+        nan_target=nan_target,
+        nan_pred=nan_pred,
+        reading=reading,
+        engine=engine,
+        jobs=jobs,
+    )
+    return check_gradient(request, samples=samples, seed=seed, tolerance=tolerance)

@@ -1,14 +1,19 @@
-"""The errors msecli raises. Each knows the exit code it ends a command with.
+"""The errors that msecli raises, each with its exit code, and its warnings.
 
 `DataError` and `UsageError` are also `ValueError`s, and `ReadWriteError` is also an `OSError`, so Python callers
 can catch them by the built-in name they expect.
+
+A message names a setting in backticks, as "use `nan_pred=omit`". Python callers read "use nan_pred='omit'"; the
+command line reads "use --nan-pred omit". "`+on=id`" becomes "use on='id'", and on the command line "run:" with the
+whole command and the option.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 EXIT_BUG = 1
 EXIT_USAGE = 2
@@ -20,29 +25,68 @@ EXIT_CLOSED_PIPE = 141
 
 
 SHOWN = 40
-"""Characters of a cell, a name or a line that an error shows."""
+"""Characters of a field, a name or a line that an error shows."""
 
 
 UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
-"""Controls, ends of lines, changes of the direction of writing, and bytes of file names that are not UTF-8."""
+"""Control characters, line ends, bidirectional controls, and bytes of file names that are not UTF-8."""
 
 ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\b": "\\b", "\f": "\\f"}
 
+SETTING = re.compile(r"`(\+?)(\w+)(?:=([^`]*))?`")
+
 
 class MsecliError(Exception):
-    """Base of every error msecli raises on purpose."""
+    """Base of every error that msecli raises on purpose."""
 
     exit_code = EXIT_BUG
 
+    def __str__(self) -> str:
+        return self.worded(parameter)
+
+    def worded(self, spell: Callable[[str, str | None], str], add: Callable[[str], str] = "use {}".format) -> str:
+        """Return the message with each setting spelled by `spell(name, value)`; the value may be None.
+
+        `add` makes advice of a setting that is to be added to what was asked.
+        """
+
+        def worded(match: re.Match[str]) -> str:
+            spelled = spell(match[2], match[3])
+            return add(spelled) if match[1] else spelled
+
+        return SETTING.sub(worded, str(self.args[0]) if self.args else "")
+
+
+READING = frozenset({"input_format", "delimiter", "header", "decimal", "na_values", "encoding", "comment"})
+"""The settings that Python callers pass in a `Reading`."""
+
+
+PLACEHOLDERS = frozenset({"COLUMN", "FILE", "CHAR"})
+"""Values for which readers put their own."""
+
+
+def setting(name: str, value: str, *, added: bool = False) -> str:
+    """Mark a setting for a message; the value may come from the data."""
+    return f"`{'+' if added else ''}{name}={value.replace('`', '')}`"
+
+
+def parameter(name: str, value: str | None) -> str:
+    """Spell a setting as a Python parameter; a placeholder stays as it is."""
+    name, in_reading = {"input_format": "format"}.get(name, name), name in READING
+    if value is None:
+        return f"Reading.{name}" if in_reading else name
+    word = value if value in {*PLACEHOLDERS, "True", "False"} else repr(value)
+    return f"reading=Reading({name}={word})" if in_reading else f"{name}={word}"
+
 
 class UsageError(MsecliError, ValueError):
-    """A value, or a combination of values, that no data could make valid."""
+    """A value, or a combination of values, that is wrong whatever the data."""
 
     exit_code = EXIT_USAGE
 
 
 class DataError(MsecliError, ValueError):
-    """Something the data show to be wrong: a shape, a column, a missing value."""
+    """A problem in the data: a shape, a column, a missing value."""
 
     exit_code = EXIT_DATA
 
@@ -52,55 +96,52 @@ class ReadWriteError(MsecliError, OSError):
 
     exit_code = EXIT_READ_WRITE
 
-    def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
-
 
 class GateError(MsecliError):
-    """A check that was asked for has failed; the result itself was written."""
+    """A requested check has failed; the result itself was written."""
 
     exit_code = EXIT_GATE
 
 
 class Problems:
-    """Collects the errors of independent steps so that all of them are reported together."""
+    """Collects the errors of independent steps, to report all of them together."""
 
     def __init__(self) -> None:
         self._found: list[MsecliError] = []
 
     @contextmanager
     def collect(self) -> Iterator[None]:
-        """Keep a `MsecliError` raised in the block and go on behind it."""
+        """Record a `MsecliError` raised in the block, and continue."""
         try:
             yield
         except MsecliError as error:
             self._found.append(error)
 
     def raise_found(self) -> None:
-        """Raise what was collected: the error itself if it is one, else one error with all the messages.
+        """Raise the collected error, or one error with the messages of several.
 
-        The joined error is of the kind with the highest exit code, so "cannot read" wins over "bad data".
+        The joined error has the type with the highest exit code, so "cannot read" wins over "bad data".
         """
         if not self._found:
             return
         worst = max(self._found, key=lambda error: error.exit_code)
         if len(self._found) == 1:
             raise worst
-        raise type(worst)("\n".join(unique([str(error) for error in self._found]))) from worst
+        raise type(worst)("\n".join(unique([str(error.args[0]) for error in self._found]))) from worst
 
 
 def unique(items: Sequence[str]) -> list[str]:
-    """Return the items in order, each once."""
+    """Return the items in order, without duplicates."""
     return list(dict.fromkeys(items))
 
 
 def shown(text: str) -> str:
-    """Return a text as an error shows it: quoted, and cut when long."""
+    """Quote a text for an error, and cut it if it is long."""
     return repr(text if len(text) <= SHOWN else text[:SHOWN] + "…")
 
 
 def escaped(text: str) -> str:
-    r"""Return a label or a name as people and plain lines are shown it: on one line, with the escapes of JSON.
+    r"""Return a label or a name for tables and plain lines: on one line, escaped as in JSON.
 
     >>> print(escaped("a" + chr(9) + "b"))
     a\tb
@@ -109,9 +150,38 @@ def escaped(text: str) -> str:
 
 
 def visible(message: str, kept: str = "") -> str:
-    """Return a message with the characters that steer a terminal or end a line escaped, but for those `kept`."""
+    """Escape the characters that control a terminal or end a line, except those in `kept`."""
     return UNSEEN.sub(lambda found: found[0] if found[0] in kept else _escape(found[0]), message)
 
 
 def _escape(character: str) -> str:
     return ESCAPES.get(character, f"\\u{ord(character):04x}")
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A warning: its code, where it was found, what it means, and how often."""
+
+    code: str
+    where: str
+    meaning: str
+    count: int = 1
+
+
+class Warnings:
+    """Distinct warnings, each with its count."""
+
+    def __init__(self, warnings: Iterable[Warned] = ()) -> None:
+        self._found: dict[tuple[str, str, str], Warned] = {}
+        self.add(warnings)
+
+    def add(self, warnings: Iterable[Warned]) -> None:
+        """Add warnings; equal ones are counted."""
+        for warning in warnings:
+            key = (warning.code, warning.where, warning.meaning)
+            seen = self._found.get(key)
+            self._found[key] = warning if seen is None else replace(warning, count=warning.count + seen.count)
+
+    def all(self) -> tuple[Warned, ...]:
+        """Return the warnings in order of first appearance."""
+        return tuple(self._found.values())

@@ -1,21 +1,27 @@
-"""The loss and its gradient on arrays in memory."""
+"""Functions on arrays in memory: the loss and its gradient, linear models, penalties and norms."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Literal, overload
 
-from msecli.arrays import aligned, as_array, computing
+import numpy as np
+
 from msecli.core.check import check_shapes
 from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_gradient, element_losses
 from msecli.core.exact import FloatArray
+from msecli.core.linear import LinearModel, ParameterSums
 from msecli.core.metrics import needed_terms
+from msecli.core.norm import norm_of
 from msecli.core.parameters import real_numbers
+from msecli.core.penalty import Penalties, check_factors, penalties_of, penalty_gradient
 from msecli.core.reduction import Reduction, legacy_reduction, reduction_named
 from msecli.core.state import LossState, Policy, Rules, Summary, check_policies
 from msecli.core.verdict import Where, check_usable
 from msecli.errors import DataError, UsageError
+from msecli.formats.arrays import aligned, as_array, computing
 
 
 @overload
@@ -26,7 +32,7 @@ def mse_loss(
     reduction: Literal["mean", "sum", "batchmean"] = "mean",
     weight: Any = None,
     ignore_index: float | Iterable[float] = (),
-    nan_policy: Policy = "raise",
+    nan_target: Policy = "raise",
     nan_pred: Policy = "raise",
     align: bool = False,
     size_average: bool | None = None,
@@ -40,7 +46,7 @@ def mse_loss(
     reduction: Literal["none"],
     weight: Any = None,
     ignore_index: float | Iterable[float] = (),
-    nan_policy: Policy = "raise",
+    nan_target: Policy = "raise",
     nan_pred: Policy = "raise",
     align: bool = False,
     size_average: bool | None = None,
@@ -54,7 +60,7 @@ def mse_loss(
     reduction: str,
     weight: Any = None,
     ignore_index: float | Iterable[float] = (),
-    nan_policy: Policy = "raise",
+    nan_target: Policy = "raise",
     nan_pred: Policy = "raise",
     align: bool = False,
     size_average: bool | None = None,
@@ -67,7 +73,7 @@ def mse_loss(
     reduction: str = "mean",
     weight: Any = None,
     ignore_index: float | Iterable[float] = (),
-    nan_policy: Policy = "raise",
+    nan_target: Policy = "raise",
     nan_pred: Policy = "raise",
     align: bool = False,
     size_average: bool | None = None,
@@ -78,36 +84,36 @@ def mse_loss(
     Parameters
     ----------
     pred, target : array_like, shape (n, ...)
-        The same shape; only (n,) and (n, 1) are the same thing. Converted to float64 before subtracting.
+        Both of the same shape; only (n,) and (n, 1) count as equal. Converted to float64 before subtracting.
     reduction : {"mean", "sum", "batchmean", "none"}
         "batchmean" divides by the number of rows, "none" returns the loss of every element.
-    weight : array_like, shape (n,) or that of `pred`, optional
-        Finite and at least 0; the mean is divided by the sum of the weights.
+    weight : array_like, shape (n,) or the shape of `pred`, optional
+        Finite and non-negative; the mean is divided by the sum of the weights.
     ignore_index : float or iterable of float
-        Elements whose target equals one of these are left out; NaN matches NaN.
-    nan_policy, nan_pred : {"raise", "omit", "propagate"}
-        What a missing target and a missing prediction (NaN, null, masked) mean.
+        Leave out elements whose target equals one of these; NaN matches NaN.
+    nan_target, nan_pred : {"raise", "omit", "propagate"}
+        What to do about missing targets and about missing predictions (NaN, null, masked).
     align : bool
-        Pair pandas objects by their labels; without it different labels are an error.
+        Pair pandas objects by their labels; otherwise different labels are an error.
     size_average, reduce : bool, optional
         Deprecated: as in PyTorch, ``reduce=False`` is "none", else ``size_average=False`` is "sum", else "mean".
 
     Returns
     -------
     float, or ndarray of float64 in the shape of `pred` for "none"
-        In the array, elements that are left out are NaN.
+        In the array, unused elements are NaN.
 
     Raises
     ------
     DataError
-        If shapes differ, values are not real numbers, elements are missing, or none is left.
+        If shapes differ, values are not real numbers, values are missing, or no element is left.
     UsageError
         For an unknown reduction or policy.
 
     References
     ----------
-    The convention, squared and not halved, is that of ``torch.nn.MSELoss``; dividing by the sum of the weights is
-    that of ``torch.nn.functional.mse_loss(weight=)`` and of scikit-learn's ``sample_weight``.
+    The error is squared, not halved, as in ``torch.nn.MSELoss``. Dividing by the sum of the weights follows
+    ``torch.nn.functional.mse_loss(weight=)`` and scikit-learn's ``sample_weight``.
 
     Examples
     --------
@@ -117,13 +123,11 @@ def mse_loss(
     array([0.25, 0.25, 0.  , 1.  ])
     """
     chosen = reduction_named(legacy_reduction(size_average, reduce) or reduction)
-    rules = rules_from(ignore_index, nan_policy, nan_pred, weighted=weight is not None)
+    rules = rules_from(ignore_index, nan_target, nan_pred, weighted=weight is not None)
     with computing():
         chunk = chunk_from(pred, target, weight, align=align)
         summary = checked_summary(chunk, rules)
-        if chosen.name == "none":
-            return element_losses(chunk, rules)
-        return summary.sums["squared_error"].over(chosen.divisor(summary))
+        return element_losses(chunk, rules) if chosen.keeps_elements else chosen.loss(summary)
 
 
 def mse_loss_grad(
@@ -133,7 +137,7 @@ def mse_loss_grad(
     reduction: str = "mean",
     weight: Any = None,
     ignore_index: float | Iterable[float] = (),
-    nan_policy: Policy = "raise",
+    nan_target: Policy = "raise",
     nan_pred: Policy = "raise",
     align: bool = False,
     size_average: bool | None = None,
@@ -143,7 +147,7 @@ def mse_loss_grad(
 
     Parameters
     ----------
-    pred, target, weight, ignore_index, nan_policy, nan_pred, align, size_average, reduce
+    pred, target, weight, ignore_index, nan_target, nan_pred, align, size_average, reduce
         As for `mse_loss`.
     reduction : {"mean", "sum", "batchmean"}
 
@@ -151,12 +155,12 @@ def mse_loss_grad(
     -------
     ndarray of float64, in the shape of `pred`
         2 * w * (pred - target) over the reduction's denominator, without over- or underflow on the way; exactly 0 for
-        elements that are left out.
+        unused elements.
 
     Raises
     ------
     DataError, UsageError
-        As `mse_loss`; also for reduction "none", whose result has no gradient but a Jacobian.
+        As for `mse_loss`; also for reduction "none", whose result is a vector without a gradient.
 
     Examples
     --------
@@ -165,16 +169,204 @@ def mse_loss_grad(
     """
     chosen = reduction_named(legacy_reduction(size_average, reduce) or reduction)
     refuse_none(chosen)
-    rules = rules_from(ignore_index, nan_policy, nan_pred, weighted=weight is not None)
+    rules = rules_from(ignore_index, nan_target, nan_pred, weighted=weight is not None)
     with computing():
         chunk = chunk_from(pred, target, weight, align=align)
         return element_gradient(chunk, rules).over(chosen.divisor(checked_summary(chunk, rules)))
 
 
+@dataclass(frozen=True, slots=True)
+class LinearResult:
+    """The loss of a linear model, the penalties on its parameters, and the gradients of both together.
+
+    Attributes
+    ----------
+    loss : float
+    penalties : Penalties
+        `l1` and `l2`.
+    objective : float
+        The loss plus the penalties.
+    grad_coef : ndarray of float64, in the shape of `coef`
+        The gradient of the objective with respect to the coefficients.
+    grad_intercept : ndarray of float64, shape (outputs,), or None without an intercept
+        The gradient of the objective with respect to the intercept.
+    """
+
+    loss: float
+    penalties: Penalties
+    objective: float
+    grad_coef: FloatArray
+    grad_intercept: FloatArray | None
+
+
+def linear_loss(
+    inputs: Any,
+    target: Any,
+    coef: Any,
+    intercept: Any = None,
+    *,
+    reduction: str = "mean",
+    weight: Any = None,
+    ignore_index: float | Iterable[float] = (),
+    nan_target: Policy = "raise",
+    nan_pred: Policy = "raise",
+    l1: float = 0.0,
+    l2: float = 0.0,
+    regularize_intercept: bool = False,
+    align: bool = False,
+) -> LinearResult:
+    """Return the loss of a linear model's predictions, and the gradients of its parameters.
+
+    Parameters
+    ----------
+    inputs : array_like, shape (n, inputs) or (n,)
+    target : array_like, shape (n, outputs) or (n,)
+    coef : array_like, shape (outputs, inputs) or (inputs,)
+    intercept : array_like, shape (outputs,), optional
+        The prediction is ``inputs @ coef.T + intercept``.
+    reduction : {"mean", "sum", "batchmean"}
+    weight, ignore_index, nan_target, nan_pred
+        As for `mse_loss`; a missing input makes the prediction missing.
+    l1, l2 : float
+        The factors of the sum of the parameters' absolute values, and of the sum of their squares.
+    regularize_intercept : bool
+        Also penalize the intercept.
+    align : bool
+        Pair the rows of pandas objects by their labels; otherwise different labels are an error.
+
+    Returns
+    -------
+    LinearResult
+
+    Raises
+    ------
+    DataError
+        If the shapes do not fit, and as for `mse_loss`.
+    UsageError
+        For reduction "none", and as for `mse_loss`.
+
+    References
+    ----------
+    The shapes follow ``torch.nn.Linear``. At 0 the derivative of the absolute value is taken as 0.
+
+    Examples
+    --------
+    >>> result = linear_loss([[1.0]], [1.0], [2.0])
+    >>> result.loss, result.grad_coef
+    (1.0, array([2.]))
+    """
+    check_factors(l1, l2)
+    chosen = reduction_named(reduction)
+    refuse_none(chosen)
+    with computing():
+        target, weight = (aligned(inputs, other, align=align, columns=False)[1] for other in (target, weight))
+        x = as_array(inputs, "inputs")
+        x = x.reshape(-1, 1) if x.ndim == 1 else x
+        model = LinearModel(
+            as_array(coef, "coef"), None if intercept is None else np.atleast_1d(as_array(intercept, "intercept"))
+        )
+        if x.ndim != 2 or x.shape[1] != model.inputs:
+            raise DataError(f"the inputs have shape {x.shape}; the coefficients need {model.inputs} columns")
+        rules = rules_from(ignore_index, nan_target, nan_pred, weighted=weight is not None)
+        chunk = chunk_from(model.predict(x), target, weight)
+        summary = checked_summary(chunk, rules)
+        divisor = chosen.divisor(summary)
+        grad_coef, grad_intercept = ParameterSums.of(chunk, x, rules, model).gradients(divisor)
+        penalized = [model.coef]
+        if regularize_intercept and model.intercept is not None:
+            penalized.append(model.intercept)
+            grad_intercept = grad_intercept + penalty_gradient(model.intercept.reshape(-1), l1, l2)
+        penalties = penalties_of(penalized, l1, l2)
+        loss = summary.sums["squared_error"].over(divisor)
+        return LinearResult(
+            loss,
+            penalties,
+            penalties.added_to(loss),
+            grad_coef + penalty_gradient(model.coef, l1, l2),
+            None if model.intercept is None else grad_intercept,
+        )
+
+
+def penalty(params: Any, *, l1: float = 0.0, l2: float = 0.0) -> float:
+    """Return l1 times the sum of the absolute values plus l2 times the sum of the squares, both sums exact.
+
+    Parameters
+    ----------
+    params : array_like, or list of array_like with different shapes
+    l1, l2 : float
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    DataError
+        If a parameter is missing or not a real number.
+    UsageError
+        If a factor is negative or not finite.
+
+    Examples
+    --------
+    >>> penalty([1.0, -2.0], l1=0.5, l2=0.25)
+    2.75
+    """
+    check_factors(l1, l2)
+    with computing():
+        several = isinstance(params, list | tuple) and any(map(_is_array_like, params))
+        arrays = [as_array(array, "params") for array in (params if several else [params])]
+        return penalties_of(arrays, l1, l2).added_to(0.0)
+
+
+def _is_array_like(value: Any) -> bool:
+    return getattr(value, "ndim", 0) > 0 or (not hasattr(value, "ndim") and hasattr(value, "__len__"))
+
+
+def vector_norm(values: Any, ord: float = 2) -> float:
+    """Return a vector norm of all values together, whatever their shape.
+
+    Parameters
+    ----------
+    values : array_like
+    ord : float
+        At least 1, or infinity. For orders 1 and 2 the sum is exact and the norm is rounded once, without over- or
+        underflow on the way.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    DataError
+        If a value is missing or not a real number.
+    UsageError
+        If the order is less than 1.
+
+    References
+    ----------
+    The norms agree with ``torch.linalg.vector_norm``.
+
+    Examples
+    --------
+    >>> vector_norm([3.0, 4.0]), vector_norm([3.0, 4.0], ord=1), vector_norm([1e200, 1e200])
+    (5.0, 7.0, 1.414213562373095e+200)
+    """
+    if not ord >= 1:
+        raise UsageError(f"order {ord:g}: the order of a norm is a number of at least 1, or inf")
+    with computing():
+        array = as_array(values, "values")
+        if np.isnan(array).any():
+            raise DataError(f"value {int(np.isnan(array).reshape(-1).argmax()) + 1} of {array.size} is missing")
+        return norm_of(array, float(ord))
+
+
 def refuse_none(reduction: Reduction) -> None:
-    """Refuse the gradient of a vector."""
-    if reduction.name == "none":
-        raise UsageError("reduction 'none' gives a vector, which has no gradient; use 'sum', 'mean' or 'batchmean'")
+    """Refuse a reduction whose result is a vector, which has no gradient."""
+    if reduction.keeps_elements:
+        raise UsageError(
+            f"reduction {reduction.name!r} gives a vector, which has no gradient; use 'sum', 'mean' or 'batchmean'"
+        )
 
 
 def chunk_from(pred: Any, target: Any, weight: Any, *, align: bool = False) -> Chunk:
@@ -193,13 +385,13 @@ def chunk_from(pred: Any, target: Any, weight: Any, *, align: bool = False) -> C
         weights = weights.reshape(-1)
     if weights is not None and weights.shape not in (prediction.shape, prediction.shape[:1]):
         raise DataError(
-            f"the weights have shape {weights.shape}; they must have that of the prediction, {prediction.shape}, "
+            f"the weights have shape {weights.shape}; it must be the shape of the prediction, {prediction.shape}, "
             f"or one per row, {prediction.shape[:1]}"
         )
     return Chunk(prediction, truth.reshape(prediction.shape), weight=weights)
 
 
-def rules_from(ignore_index: float | Iterable[float], nan_policy: Policy, nan_pred: Policy, *, weighted: bool) -> Rules:
+def rules_from(ignore_index: float | Iterable[float], nan_target: Policy, nan_pred: Policy, *, weighted: bool) -> Rules:
     """Return the rules for the loss alone.
 
     Raises
@@ -207,10 +399,10 @@ def rules_from(ignore_index: float | Iterable[float], nan_policy: Policy, nan_pr
     UsageError
         For an unknown policy.
     """
-    check_policies(nan_policy, nan_pred)
+    check_policies(nan_target, nan_pred)
     return Rules(
         needed_terms((), weighted=weighted),
-        nan_target=nan_policy,
+        nan_target=nan_target,
         nan_prediction=nan_pred,
         ignore=real_numbers("ignore_index", ignore_index),
     )
@@ -222,7 +414,7 @@ def checked_summary(chunk: Chunk, rules: Rules) -> Summary:
     Raises
     ------
     DataError
-        If elements are missing, weights impossible, or no element is left.
+        If values are missing, weights impossible, or no element is left.
     """
     state = LossState.of(chunk, rules)
     summary = state.summary()

@@ -91,22 +91,29 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 def test_the_public_names_are_these() -> None:
     assert sorted(msecli.__all__) == [
+        "Accumulator",
         "DataError",
+        "GateError",
+        "GradCheck",
         "LinearResult",
         "MSELoss",
         "MsecliError",
+        "NormResult",
         "ReadWriteError",
         "Reading",
         "Result",
         "UsageError",
         "__version__",
+        "gradcheck",
         "iter_batches",
+        "linear",
         "linear_loss",
         "mse_loss",
         "mse_loss_grad",
         "norm",
         "penalty",
         "score",
+        "vector_norm",
     ]
     assert all(getattr(msecli, name) is not None for name in msecli.__all__)
     assert dir(msecli) == sorted(msecli.__all__)

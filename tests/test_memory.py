@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 40.0
 """Megabytes by which the peaks may differ: threads, and the sizes of blocks, make it vary by some of them."""
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from msecli.core.metrics import METRICS, PARAMETRIC
+from msecli.formats import FORMATS
 from msecli.outputs import RENDERERS
-from msecli.sources import FORMATS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

@@ -7,9 +7,9 @@ files were computed with scikit-learn 1.9 and pandas 3.1 and are compared to the
 
 from __future__ import annotations
 
-import csv
 import json
 import math
+import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import msecli
 from msecli import DataError, MsecliError, UsageError
+from msecli.cli.main import option
+from tests.files import write
 
 Run = Callable[..., Any]
 
@@ -37,10 +38,10 @@ RMSE_FLAT, RMSE_OF_COLUMNS = 0.8416254115301731, [0.6454972243679028, 1.0]
 """The correctly rounded roots of 17/24, 5/12 and 1; the root of the rounded 17/24 is one float64 above the first."""
 
 OPTIONS = {
-    "pred_columns": "--pred", "target_columns": "--target", "on": "--on", "unmatched": "--unmatched",
+    "pred": "--pred", "target": "--target", "on": "--on", "unmatched": "--unmatched",
     "weight": "--weight", "weight_file": "--weight-file", "by": "--by", "axis": "--axis", "batch_size": "--batch-size",
     "shuffle": "--shuffle", "reduction": "--reduction", "metrics": "--metrics", "ignore_index": "--ignore-index",
-    "nan_policy": "--nan-policy", "nan_pred": "--nan-pred",
+    "nan_target": "--nan-target", "nan_pred": "--nan-pred",
 }  # fmt: skip
 """The parameters of `msecli.score`, and the options that they are on the command line."""
 
@@ -54,23 +55,8 @@ class Table:
 
     def roles(self, *, weighted: bool) -> dict[str, Any]:
         """Return the options that say which column is which."""
-        roles = {"pred_columns": self.names["p"], "target_columns": self.names["t"]}
+        roles = {"pred": self.names["p"], "target": self.names["t"]}
         return roles | ({"weight": self.names["w"]} if weighted else {})
-
-
-def write(path: Path, columns: Mapping[str, Sequence[Any]]) -> Path:
-    """Write columns as CSV, with an empty cell for None, or as Parquet or NPY, as the suffix says."""
-    if path.suffix == ".npy":
-        arrays = list(columns.values())
-        np.save(path, np.array(arrays[0]) if len(arrays) == 1 else np.column_stack(arrays))
-    elif path.suffix == ".parquet":
-        pq.write_table(pa.table(dict(columns)), path)
-    else:
-        with path.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
-    return path
 
 
 def table(folder: Path, suffix: str, columns: Mapping[str, Sequence[Any]]) -> Table:
@@ -113,7 +99,8 @@ def refused(run: Run, code: int, *files: Path, **options: Any) -> str:
         msecli.score(*map(str, files), **options)
     assert isinstance(raised.value, DataError if code == DATA else UsageError)
     assert isinstance(raised.value, ValueError)
-    assert ran.err == f"Error: {raised.value}\n"
+    command = shlex.join(["compute", *map(str, files), *map(str, arguments(options))])
+    assert ran.err == f"Error: {raised.value.worded(option, lambda added: f'run: msecli {command} {added}')}\n"
     return str(raised.value)
 
 
@@ -291,13 +278,13 @@ def test_weights_come_from_either_file(run: Run, tmp_path: Path) -> None:
     assert scored(run, plain["p"], weighted["t"], weight="w")["loss"] == 0.475
     assert scored(run, weighted["p"], plain["t"], weight="w")["loss"] == 0.475
     message = refused(run, DATA, weighted["p"], weighted["t"], weight="w")
-    assert message == "--weight: both files have a column 'w'; rename it in one of them"
+    assert message == "weight: both files have a column 'w'; rename it in one of them"
 
 
 def test_a_weight_column_that_is_not_there_is_an_error_with_the_columns(run: Run, tmp_path: Path) -> None:
     case = table(tmp_path, "csv", V)
-    message = refused(run, DATA, case.path, pred_columns="p", target_columns="t", weight="weights")
-    assert message.startswith("--weight: no file has a column 'weights'")
+    message = refused(run, DATA, case.path, pred="p", target="t", weight="weights")
+    assert message.startswith("weight: no file has a column 'weights'")
     assert "'w' (number)" in message
 
 
@@ -344,14 +331,14 @@ def test_axis_1_gives_a_loss_for_each_row(
 def test_omitted_targets_leave_the_mean(run: Run, tmp_path: Path, suffix: str) -> None:
     prediction = write(tmp_path / f"p.{suffix}", {"a": [1.0, 3.0], "b": [2.0, 4.0]})
     target = write(tmp_path / f"t.{suffix}", {"a": [1.0, 5.0], "b": [NAN, 6.0]})
-    document = scored(run, prediction, target, nan_policy="omit")
+    document = scored(run, prediction, target, nan_target="omit")
     assert (document["loss"], document["elements"]["used"], document["elements"]["total"]) == (8 / 3, 3, 4)
     assert document["elements"]["nan_target"] == 1
     assert document["rows"]["used"] == 2
     message = refused(run, DATA, prediction, target)
     assert "1 of 4 values missing, the first in row 1" in message
-    assert "--nan-policy omit" in message
-    propagated = scored(run, prediction, target, nan_policy="propagate")
+    assert "nan_target='omit'" in message
+    propagated = scored(run, prediction, target, nan_target="propagate")
     assert (propagated["loss"], propagated["status"]) == (None, "nan")
 
 
@@ -361,7 +348,7 @@ def test_omitted_targets_leave_the_mean(run: Run, tmp_path: Path, suffix: str) -
 )
 def test_whatever_says_missing_is_counted(run: Run, tmp_path: Path, suffix: str, gap: Any) -> None:
     case = table(tmp_path, suffix, {"p": [1.0, gap, 3.0, gap], "t": [gap, 2.0, 5.0, gap]})
-    document = scored(run, case.path, **case.roles(weighted=False), nan_policy="omit", nan_pred="omit")
+    document = scored(run, case.path, **case.roles(weighted=False), nan_target="omit", nan_pred="omit")
     assert document["loss"] == 4.0
     assert document["elements"] == {
         "total": 4, "used": 1, "ignored": 0, "nan_target": 2, "nan_prediction": 2, "infinite": 0,
@@ -384,7 +371,7 @@ def test_predictions_that_are_all_missing_never_give_a_number(
         assert run("compute", case.path, *arguments(options)).out == "nan\n"
     else:
         message = refused(run, DATA, case.path, **options)
-        assert ("2 of 2 values missing" if policy == "raise" else "no element is left to score") in message
+        assert ("2 of 2 values missing" if policy == "raise" else "nothing left to score") in message
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -395,7 +382,7 @@ def test_omitted_elements_take_their_weights_along(run: Run, tmp_path: Path, suf
         "w": [1.0, 0.0, 1.0, 2.0, 3.0, 4.0],
     }
     case, grad = table(tmp_path, suffix, columns), tmp_path / "g.npy"
-    policies = {"nan_policy": "omit", "nan_pred": "omit"}
+    policies = {"nan_target": "omit", "nan_pred": "omit"}
     document = scored(run, case.path, **case.roles(weighted=True), **policies)
     # 1 * 4 + 0 * 25 + 1 * 1 + 2 * 4 = 13, over 1 + 0 + 1 + 2
     assert (document["loss"], document["denominator"]) == (3.25, 4)
@@ -403,13 +390,13 @@ def test_omitted_elements_take_their_weights_along(run: Run, tmp_path: Path, suf
     run("compute", case.path, *arguments(case.roles(weighted=True) | policies), "--grad", grad)
     assert np.load(grad).tolist() == [-1.0, 0.0, 0.5, -2.0, 0.0, 0.0]
     assert not np.signbit(np.load(grad)[4:]).any()
-    assert msecli.mse_loss(columns["p"], columns["t"], weight=columns["w"], nan_policy="omit", nan_pred="omit") == 3.25
+    assert msecli.mse_loss(columns["p"], columns["t"], weight=columns["w"], nan_target="omit", nan_pred="omit") == 3.25
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_weights_of_unused_elements_do_not_matter(run: Run, tmp_path: Path, suffix: str) -> None:
     case = table(tmp_path, suffix, {"p": [1.0, 2.0, 3.0], "t": [0.0, NAN, -1.0], "w": [2.0, -1.0, NAN]})
-    document = scored(run, case.path, **case.roles(weighted=True), nan_policy="omit", ignore_index=-1.0)
+    document = scored(run, case.path, **case.roles(weighted=True), nan_target="omit", ignore_index=-1.0)
     assert (document["loss"], document["denominator"]) == (1.0, 2)
 
 
@@ -445,7 +432,7 @@ def test_duplicate_keys_are_refused_with_examples(run: Run, tmp_path: Path, suff
     prediction = keyed(tmp_path, suffix, "p", {"id": [1, 2], "pred": [1.0, 2.0]})
     target = keyed(tmp_path, target_suffix, "t", {"id": [1, 1, 2], "target": [1.0, 3.0, 2.0]})
     message = refused(run, DATA, prediction, target, on="id")
-    assert message == f"{target}: 1 key of 'id' there more than once: 1 (rows 1 and 2)"
+    assert message.startswith(f"{target}: 1 duplicate key in 'id': 1 (rows 1 and 2); ")
 
 
 @pytest.mark.parametrize("target_suffix", ["csv", "parquet"])
@@ -454,9 +441,9 @@ def test_unmatched_keys_are_refused_or_skipped(run: Run, tmp_path: Path, suffix:
     prediction = keyed(tmp_path, suffix, "p", {"id": [1, 3], "pred": [1.0, 99.0]})
     target = keyed(tmp_path, target_suffix, "t", {"id": [1, 2], "target": [1.0, 3.0]})
     message = refused(run, DATA, prediction, target, on="id")
-    assert f"{prediction}: 1 key of 'id' not in {target}: 3" in message
-    assert f"{target}: 1 key of 'id' not in {prediction}: 2" in message
-    assert message.endswith("; to score the others, say --unmatched skip")
+    assert f"keys ('id') has no match in {target}: 3" in message
+    assert f"keys ('id') has no match in {prediction}: 2" in message
+    assert message.endswith("; to leave them out, use unmatched='skip'")
     document = scored(run, prediction, target, on="id", unmatched="skip")
     assert (document["loss"], document["denominator"]) == (0.0, 1)
     assert document["rows"] == {
@@ -491,24 +478,22 @@ def test_the_diabetes_files_pair_by_their_id(run: Run, sample_data: Path) -> Non
     # 3321.273615510306 to pandas, which rounds at every addition; the correctly rounded mean is its neighbour.
     assert scored(run, *files, on="id")["loss"] == pytest.approx(3321.273615510306, rel=2e-16)
     scores = sample_data / "diabetes_scores.parquet"
-    by_position = scored(run, scores, pred_columns="forest", target_columns="target")
+    by_position = scored(run, scores, pred="forest", target="target")
     assert scored(run, *files, on="id")["loss"] == by_position["loss"]
 
 
 def test_the_diabetes_files_do_not_pair_by_position(run: Run, sample_data: Path) -> None:
     files = sample_data / "diabetes_forest_shuffled.parquet", sample_data / "diabetes_target.csv"
     message = refused(run, DATA, *files)
-    assert "both files carry the column 'id', and it disagrees at row 1: 204 in " in message
-    assert message.endswith(f"run: msecli compute {files[0]} {files[1]} --on id")
+    assert "column 'id' differs between the files at row 1: 204 in " in message
+    assert message.endswith("; to pair rows by it, use on='id'")
 
 
 # Groups
 
 
 def test_the_diabetes_scores_have_their_known_losses_by_age(run: Run, sample_data: Path) -> None:
-    document = scored(
-        run, sample_data / "diabetes_scores.parquet", pred_columns="ridge", target_columns="target", by="age_band"
-    )
+    document = scored(run, sample_data / "diabetes_scores.parquet", pred="ridge", target="target", by="age_band")
     losses = {entry["group"]["age_band"]: round(entry["loss"], 6) for entry in document["groups"]}
     assert losses == {"40-54": 3174.322264, "55+": 2721.020369, "<40": 3097.652296}
     assert list(losses) == sorted(losses)
@@ -554,7 +539,7 @@ def test_labels_of_groups_that_disagree_between_the_files_are_refused(
 ) -> None:
     prediction = write(tmp_path / "p.csv", {"id": [1, 2, 3], "g": ["a", "b", "c"], "v": [1.0, 2.0, 3.0]})
     target = write(tmp_path / f"t.{target_suffix}", {"id": [1, 2, 3], "g": ["a", "x", "c"], "v": [0.0, 0.0, 0.0]})
-    message = f"both files carry the column 'g', and it disagrees at row 2: 'b' in {prediction}, 'x' in {target}"
+    message = f"column 'g' differs between the files at row 2: 'b' in {prediction}, 'x' in {target}"
     assert refused(run, DATA, prediction, target, by="g").startswith(message)
     # Paired by key there is nothing to advise.
     assert refused(run, DATA, prediction, target, by="g", on="id") == message
@@ -707,7 +692,7 @@ EVERYTHING_TARGETS: dict[str, Sequence[Any]] = {
 }
 # In the predictions' order, without the unmatched 8: ids 7 3 5 1 9 2, squares 4 1 - 4 - -, weights 0.5 2 - 1 - -.
 EVERYTHING_OPTIONS: dict[str, Any] = {
-    "on": "id", "unmatched": "skip", "weight": "w", "by": "g", "batch_size": 2, "nan_policy": "omit",
+    "on": "id", "unmatched": "skip", "weight": "w", "by": "g", "batch_size": 2, "nan_target": "omit",
     "nan_pred": "omit", "ignore_index": -1.0,
 }  # fmt: skip
 

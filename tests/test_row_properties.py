@@ -7,13 +7,9 @@ deletion, groups and batches are parts of the whole, the order of keyed rows doe
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
 from random import Random
@@ -27,8 +23,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import msecli
-from msecli.cli.main import main
 from msecli.errors import DataError
+from tests.files import write
+from tests.fuzz.sizes import reading_in
 
 NAN = math.nan
 IGNORED = -1.0
@@ -47,286 +44,24 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("rows")
 
 
-@contextmanager
-def blocks_of(rows: int) -> Iterator[None]:
-    """Have files read, paired and written a few rows at a time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("msecli.sources.npy.PART_ELEMENTS", rows)
-        for module in ("parquet", "keys"):
-            patch.setattr(f"msecli.sources.{module}.ROWS_PER_BLOCK", rows)
-        patch.setattr("msecli.sources.csv.PIECE_BYTES", 16 * rows)
-        patch.setattr("msecli.core.chunk.BLOCK", rows)
-        patch.setattr("msecli.core.exact.BLOCK", min(rows, 131072))
-        patch.setattr("msecli.outputs.base.BLOCK_BYTES", 8 * rows)
-        yield
-
-
-def write(path: Path, columns: Mapping[str, Sequence[Any]], *, group_rows: int = 3) -> Path:
-    """Write columns as the suffix says: None and NaN are empty cells of text, and nulls of Parquet."""
-    if path.suffix == ".npy":
-        arrays = [np.array(values, dtype=np.float64) for values in columns.values()]
-        np.save(path, arrays[0] if len(arrays) == 1 else np.column_stack(arrays))
-    elif path.suffix == ".parquet":
-        arrays = [pa.array(values, from_pandas=True) for values in columns.values()]
-        pq.write_table(pa.table(arrays, names=list(columns)), path, row_group_size=group_rows)
-    else:
-        with path.open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            rows = zip(*columns.values(), strict=True)
-            writer.writerows([["" if _is_missing(cell) else cell for cell in row] for row in rows])
-    return path
-
-
-def _is_missing(cell: Any) -> bool:
-    return cell is None or (isinstance(cell, float) and math.isnan(cell))
+def blocks_of(rows: int) -> AbstractContextManager[None]:
+    """Have files read and paired a few rows at a time."""
+    return reading_in({"part": 16 * rows, "array": rows, "rows": rows, "block": min(rows, 131072)})
 
 
 def numbers_of(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document without what names the files."""
-    signature = re.sub(r"weights:file\([^|]*\)", "weights:file", document["signature"])
-    return {name: value for name, value in document.items() if name != "inputs"} | {"signature": signature}
+    return {name: value for name, value in document.items() if name not in {"inputs", "signature"}}
 
 
 def add(fractions: Sequence[Fraction]) -> Fraction:
     return sum(fractions, Fraction(0))
 
 
-# Everything at once, against fractions
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of both files."""
-
-    prediction: tuple[float, float]
-    target: tuple[float, float]
-    weight: float
-    label: str | None
-
-    def losses(self, *, weighted: bool) -> list[tuple[Fraction, Fraction]]:
-        """Return the loss and the weight of each used element."""
-        found = []
-        for p, t in zip(self.prediction, self.target, strict=True):
-            if not (math.isnan(p) or math.isnan(t) or t == IGNORED):
-                square = (p - t) * (p - t)
-                found.append((Fraction(square * self.weight if weighted else square), Fraction(self.weight)))
-        return found if weighted else [(loss, Fraction(1)) for loss, _ in found]
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """Rows, and how they are to be scored."""
-
-    rows: list[Row]
-    columns: int
-    weighted: bool
-    grouped: bool
-    keyed: bool
-    batch_size: int | None
-    seed: int | None
-    drop_last: bool
-    reduction: str
-    extra: tuple[int, int]
-    disorder: int
-
-    @property
-    def arguments(self) -> list[str]:
-        """The options of the command."""
-        words = ["-r", self.reduction, "--nan-policy", "omit", "--nan-pred", "omit", "--ignore-index", str(IGNORED)]
-        words += ["-w", "w"] if self.weighted else []
-        words += ["--by", "g"] if self.grouped else []
-        words += ["--on", "key", "--unmatched", "skip"] if self.keyed else []
-        if self.batch_size is not None:
-            words += ["--batch-size", str(self.batch_size)]
-            words += [] if self.seed is None else ["--shuffle", str(self.seed)]
-            words += ["--drop-last"] if self.drop_last else []
-        return words
-
-    def batch_numbers(self) -> list[int | None]:
-        """Return the batch of every row, None where it is dropped."""
-        count, size = len(self.rows), self.batch_size or len(self.rows)
-        order = list(range(count))
-        if self.batch_size is not None and self.seed is not None:
-            order = np.random.default_rng(self.seed).permutation(count).tolist()
-        last = count // size * size if self.batch_size is not None and self.drop_last else count
-        numbers: list[int | None] = [None] * count
-        for place, row in enumerate(order[:last]):
-            numbers[row] = place // size
-        return numbers
-
-    def divide(self, rows: Sequence[Row], reduction: str) -> tuple[float | None, Fraction]:
-        """Return the loss of some rows and its denominator, None without any used element or weight."""
-        pairs = [row.losses(weighted=self.weighted) for row in rows]
-        losses = [loss for row in pairs for loss, _ in row]
-        divisor = add([weight for row in pairs for _, weight in row])
-        if reduction != "mean":
-            divisor = Fraction(1 if reduction == "sum" else sum(map(bool, pairs)))
-        if not losses or divisor == 0:
-            return None, divisor
-        return float(add(losses) / divisor), divisor
-
-
-def _element(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[tuple[float, float]]:
-    return st.tuples(numbers, numbers)
-
-
-ROWS = st.builds(
-    Row,
-    _element(MODERATE | st.just(NAN)),
-    _element(MODERATE | st.sampled_from([NAN, IGNORED])),
-    st.sampled_from([0.0, 0.1, 1.0, 3.0, 1e-9, 1e9]),
-    st.sampled_from(["a", "b", "b,c", "7", None]),
-)
-SCENARIOS = st.builds(
-    Scenario,
-    st.lists(ROWS, min_size=1, max_size=14),
-    st.sampled_from([1, 2]),
-    *[st.booleans()] * 3,
-    st.none() | st.integers(1, 6),
-    st.none() | st.integers(0, 2**40),
-    st.booleans(),
-    st.sampled_from(["mean", "sum", "batchmean"]),
-    st.tuples(st.integers(0, 3), st.integers(0, 3)),
-    st.integers(0, 999),
-)
-
-
-def write_scenario(folder: Path, scenario: Scenario, suffixes: tuple[str, str]) -> tuple[list[Path], list[int]]:
-    """Write both files, and return them with the key of every row: rows without a partner stand between the others."""
-    random = Random(scenario.disorder)  # noqa: S311 - an order, not a secret
-    count, (more, others) = len(scenario.rows), scenario.extra
-    keys = random.sample(range(1000), count)
-    prediction: list[tuple[int, Row]] = list(zip(keys, scenario.rows, strict=True))
-    target = prediction.copy()
-    if scenario.keyed:
-        stranger = Row((5.0, 5.0), (9.0, 9.0), 1.0, "a")
-        for number in range(more):
-            prediction.insert(random.randint(0, count), (2000 + number, stranger))
-        target += [(3000 + number, stranger) for number in range(others)]
-        random.shuffle(target)
-    sides = ({"key": [key for key, _ in prediction]}, {"key": [key for key, _ in target]})
-    columns: list[dict[str, Any]] = [dict(side) for side in sides]
-    for number, name in enumerate("ab"[: scenario.columns]):
-        columns[0][name] = [row.prediction[number] for _, row in prediction]
-        columns[1][name] = [row.target[number] for _, row in target]
-    side, rows = random.choice([(0, prediction), (1, target)])
-    columns[side]["w"] = [row.weight for _, row in rows]
-    columns[1 - side]["g"] = [row.label for _, row in (target if side == 0 else prediction)]
-    files = [folder / f"{name}.{suffix}" for name, suffix in zip("pt", suffixes, strict=True)]
-    for path, table in zip(files, columns, strict=True):
-        write(path, table, group_rows=random.choice([1, 2, 1000]))
-    return files, keys
-
-
-def command(folder: Path, *arguments: object) -> tuple[int, Any]:
-    """Run the command with its result in a file, and return its exit code and its document."""
-    path = folder / "o.json"
-    path.unlink(missing_ok=True)
-    with pytest.raises(SystemExit) as ended:
-        main(["compute", *map(str, arguments), "-o", str(path)])
-    code = ended.value.code
-    assert isinstance(code, int)
-    return code, json.loads(path.read_text()) if path.exists() else None
-
-
-@settings(deadline=None, max_examples=200, report_multiple_bugs=False)
-@given(SCENARIOS, st.tuples(TABLES, TABLES), BLOCKS, JOBS)
-def test_every_combination_is_what_fractions_say(
-    folder: Path, scenario: Scenario, suffixes: tuple[str, str], block: int, jobs: int
-) -> None:
-    scenario = _one_column(scenario) if scenario.columns == 1 else scenario
-    files, keys = write_scenario(folder, scenario, suffixes)
-    names = [word for name in "ab"[: scenario.columns] for word in ("-p", name, "-t", name)]
-    grad = folder / "g.parquet"
-    with blocks_of(block):
-        code, document = command(
-            folder, *files, *names, *scenario.arguments, "--jobs", jobs, "--grad", grad, "--overwrite"
-        )
-    batches = scenario.batch_numbers()
-    kept = [row for row, batch in zip(scenario.rows, batches, strict=True) if batch is not None]
-    loss, divisor = scenario.divide(kept, scenario.reduction)
-    weights = [weight for row in kept for _, weight in row.losses(weighted=scenario.weighted)]
-    if not any(weights):
-        assert (code, document) == (3, None)
-        return
-    assert code == 0
-    assert document["loss"] == loss
-    assert document["denominator"] == (None if scenario.reduction == "sum" else float(divisor))
-    _check_ledger(document, scenario, kept)
-    _check_groups(document, scenario, kept)
-    _check_batches(document, scenario, batches)
-    _check_gradient(grad, scenario, keys, float(divisor))
-
-
-def _one_column(scenario: Scenario) -> Scenario:
-    """Return the scenario with the first element of every row alone: the second is never used."""
-    rows = [Row((row.prediction[0], NAN), (row.target[0], NAN), row.weight, row.label) for row in scenario.rows]
-    fields = {name: getattr(scenario, name) for name in Scenario.__slots__}
-    return Scenario(**fields | {"rows": rows})
-
-
-def _check_ledger(document: dict[str, Any], scenario: Scenario, kept: Sequence[Row]) -> None:
-    count, (more, others) = len(scenario.rows), scenario.extra if scenario.keyed else (0, 0)
-    assert document["rows"] == {
-        "prediction": count + more, "target": count + others, "matched": count, "unmatched_prediction": more,
-        "unmatched_target": others, "dropped": count - len(kept),
-        "used": sum(bool(row.losses(weighted=False)) for row in kept),
-    }  # fmt: skip
-    pairs = [pair for row in kept for pair in list(zip(row.prediction, row.target, strict=True))[: scenario.columns]]
-    looked_at = [(p, t) for p, t in pairs if t != IGNORED]
-    assert document["elements"] == {
-        "total": len(pairs),
-        "used": sum(len(row.losses(weighted=False)) for row in kept),
-        "ignored": len(pairs) - len(looked_at),
-        "nan_target": sum(math.isnan(t) for _, t in looked_at),
-        "nan_prediction": sum(math.isnan(p) for p, _ in looked_at),
-        "infinite": 0,
-    }
-
-
-def _check_groups(document: dict[str, Any], scenario: Scenario, kept: Sequence[Row]) -> None:
-    labels = {row.label for row in kept} if scenario.grouped else set()
-    found = {entry["group"]["g"]: entry for entry in document.get("groups", ())}
-    # Where every label is a whole number the labels are numbers.
-    assert {None if label is None else str(label) for label in found} == labels
-    for label, entry in found.items():
-        rows = [row for row in kept if row.label == (None if label is None else str(label))]
-        loss, _ = scenario.divide(rows, scenario.reduction)
-        assert entry["loss"] == loss
-        assert entry["rows"]["matched"] == len(rows)
-
-
-def _check_batches(document: dict[str, Any], scenario: Scenario, numbers: Sequence[int | None]) -> None:
-    found = document.get("batches", [])
-    present = sorted({number for number in numbers if number is not None}) if scenario.batch_size is not None else []
-    assert [entry["batch"] for entry in found] == present
-    for entry in found:
-        pairs = list(zip(scenario.rows, numbers, strict=True))
-        rows = [row for row, number in pairs if number == entry["batch"]]
-        earlier = [row for row, number in pairs if number is not None and number <= entry["batch"]]
-        assert entry["loss"] == scenario.divide(rows, scenario.reduction)[0]
-        assert entry["running_mean"] == scenario.divide(earlier, "mean")[0]
-
-
-def _check_gradient(path: Path, scenario: Scenario, keys: Sequence[int], divisor: float) -> None:
-    table = pq.read_table(path)
-    assert table.column_names[: -scenario.columns] == (["key"] if scenario.keyed else [])
-    if scenario.keyed:
-        assert table["key"].to_pylist() == list(keys)
-    values = np.column_stack([column.to_numpy() for column in table.columns[-scenario.columns :]])
-    for row, batch, found in zip(scenario.rows, scenario.batch_numbers(), values.tolist(), strict=True):
-        for number, value in enumerate(found):
-            p, t = row.prediction[number], row.target[number]
-            used = batch is not None and not (math.isnan(p) or math.isnan(t) or t == IGNORED)
-            doubled = (p - t) * 2.0 * (row.weight if scenario.weighted else 1.0)
-            assert value == (doubled / divisor if used else 0.0)
-            assert used or math.copysign(1.0, value) == 1.0
-
-
 # Laws
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.tuples(QUARTERS, QUARTERS, st.integers(0, 3)), min_size=1, max_size=12), TABLES, BLOCKS)
 def test_weights_act_as_repeats(folder: Path, rows: list[tuple[float, float, int]], suffix: str, block: int) -> None:
@@ -336,7 +71,7 @@ def test_weights_act_as_repeats(folder: Path, rows: list[tuple[float, float, int
                                               "w": [float(w) for _, _, w in rows]})  # fmt: skip
     plain = write(folder / f"r.{suffix}", {"p": [p for p, _ in repeated], "t": [t for _, t in repeated]})
     options: dict[str, Any] = {
-        "pred_columns": "p", "target_columns": "t", "metrics": ("mse", "rmse", "mae", "bias", "r2", "sse"),
+        "pred": "p", "target": "t", "metrics": ("mse", "rmse", "mae", "bias", "r2", "sse"),
     }  # fmt: skip
     for reduction in ("mean", "sum"):
         with blocks_of(block):
@@ -364,6 +99,7 @@ MASKED = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(MASKED, st.sampled_from(["csv", "parquet", "npy"]), BLOCKS, st.sampled_from(["mean", "sum", "batchmean"]))
 def test_a_mask_is_a_deletion(
@@ -381,8 +117,8 @@ def test_a_mask_is_a_deletion(
         for name, side in (("m", masked), ("d", kept))
     ]
     options: dict[str, Any] = {
-        "pred_columns": "0", "target_columns": "1", "weight": "2", "reduction": reduction, "ignore_index": IGNORED,
-        "nan_policy": "omit", "nan_pred": "omit", "metrics": ("rmse", "mae", "bias", "r2", "max_error", "l2", "lp:3"),
+        "pred": "0", "target": "1", "weight": "2", "reduction": reduction, "ignore_index": IGNORED,
+        "nan_target": "omit", "nan_pred": "omit", "metrics": ("rmse", "mae", "bias", "r2", "max_error", "l2", "lp:3"),
         "reading": NAMED,
     }  # fmt: skip
     with blocks_of(block):
@@ -399,7 +135,7 @@ def test_a_mask_is_a_deletion_for_gradients_too(rows: list[tuple[float, float, f
     assume(keep.any())
     p, t, w = (np.array([row[number] for row in rows]) for number in range(3))
     missing = np.where(keep, t, NAN)
-    gradient = msecli.mse_loss_grad(p, missing, weight=w, nan_policy="omit")
+    gradient = msecli.mse_loss_grad(p, missing, weight=w, nan_target="omit")
     assert gradient[keep].tolist() == msecli.mse_loss_grad(p[keep], t[keep], weight=w[keep]).tolist()
     assert gradient[~keep].tolist() == [0.0] * int((~keep).sum())
 
@@ -407,6 +143,7 @@ def test_a_mask_is_a_deletion_for_gradients_too(rows: list[tuple[float, float, f
 PARTED = st.lists(st.tuples(QUARTERS, QUARTERS, st.integers(0, 4), st.sampled_from("abc")), min_size=1, max_size=20)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(rows=PARTED, suffix=TABLES, block=BLOCKS, jobs=JOBS, size=st.integers(1, 7), seed=st.none() | st.integers(0, 99))
 def test_groups_and_batches_add_up_to_the_total_as_fractions(
@@ -423,7 +160,7 @@ def test_groups_and_batches_add_up_to_the_total_as_fractions(
     columns = dict(zip("ptwg", map(list, zip(*rows, strict=True)), strict=True))
     path = write(folder / f"x.{suffix}", columns)
     options: dict[str, Any] = {
-        "pred_columns": "p", "target_columns": "t", "weight": "w", "by": "g", "batch_size": size, "shuffle": seed,
+        "pred": "p", "target": "t", "weight": "w", "by": "g", "batch_size": size, "shuffle": seed,
         "jobs": jobs, "metrics": "sse",
     }  # fmt: skip
     with blocks_of(block):
@@ -441,6 +178,7 @@ def test_groups_and_batches_add_up_to_the_total_as_fractions(
         assert sum(entry.score.rows.used for entry in entries) == result.rows.used == len(rows)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     rows=st.lists(st.tuples(MODERATE, MODERATE, st.floats(0.1, 9.0), st.sampled_from("ab")), min_size=1, max_size=12),
@@ -462,7 +200,7 @@ def test_keys_in_any_order_equal_the_sorted_files(
         return write(folder / f"{name}.{suffix}", columns)
 
     options: dict[str, Any] = {
-        "pred_columns": "v", "target_columns": "v", "weight": "w", "by": "g", "metrics": ("r2", "bias", "linf"),
+        "pred": "v", "target": "v", "weight": "w", "by": "g", "metrics": ("r2", "bias", "linf"),
     }  # fmt: skip
     straight = list(range(len(rows)))
     whole = msecli.score(save("p", straight, "csv"), save("t", straight, "csv"), **options).to_dict()
@@ -474,6 +212,7 @@ def test_keys_in_any_order_equal_the_sorted_files(
         assert result[name] == whole[name]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32), BLOCKS, JOBS, st.sampled_from(["csv", "parquet", "npy"]))
 @example(0, 1, 3, "csv")
@@ -486,7 +225,7 @@ def test_blocks_and_threads_do_not_change_a_bit(folder: Path, seed: int, block: 
     paths = [write(folder / f"{name}.{suffix}", {"0": numbers[:, column].tolist()}) for column, name in enumerate("pt")]
     weights = write(folder / f"w.{suffix}", {"0": np.abs(numbers[:, 2]).tolist()})
     options: dict[str, Any] = {
-        "weight_file": weights, "nan_policy": "omit", "nan_pred": "omit", "metrics": ("rmse", "r2", "mae", "lp:3"),
+        "weight_file": weights, "nan_target": "omit", "nan_pred": "omit", "metrics": ("rmse", "r2", "mae", "lp:3"),
         "reading": NAMED,
     }  # fmt: skip
     for more in ({}, {"batch_size": 4, "shuffle": seed, "drop_last": count >= 4}, {"reduction": "none"}):
@@ -507,6 +246,7 @@ STRANGE = ["1", "7", "007", "07", "-7", "-0", "+7", " 7", "7 ", "0x7", "1_0", "1
 """Cells some of which a reader of integers might take for others."""
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(
     st.lists(st.tuples(st.sampled_from(STRANGE), st.integers(0, 9)), min_size=1, max_size=6),
@@ -569,29 +309,8 @@ def test_blocks_do_not_change_float_labels_of_parquet(
     assert labels_of(many, block) == labels_of(one, 100_000)
 
 
-@settings(deadline=None)
-@given(
-    st.lists(st.tuples(*[MODERATE | st.just(NAN)] * 2, st.floats(0.0, 9.0)), min_size=1, max_size=20),
-    st.integers(1, 6),
-    st.none() | st.integers(0, 2**40),
-    st.booleans(),
-)
-def test_csv_parquet_and_npy_give_the_same_bits(
-    folder: Path, rows: list[tuple[float, float, float]], size: int, seed: int | None, drop_last: bool
-) -> None:
-    columns = dict(zip("012", map(list, zip(*rows, strict=True)), strict=True))
-    options: dict[str, Any] = {
-        "pred_columns": "0", "target_columns": "1", "weight": "2", "nan_policy": "omit", "nan_pred": "omit",
-        "batch_size": size, "shuffle": seed, "drop_last": drop_last, "metrics": ("rmse", "r2"), "reading": NAMED,
-    }  # fmt: skip
-    found = []
-    for suffix in ("csv", "parquet", "npy"):
-        outcome_ = outcome(write(folder / f"x.{suffix}", columns), **options)
-        found.append(outcome_.replace(suffix, "") if isinstance(outcome_, str) else numbers_of(outcome_))
-    assert found[0] == found[1] == found[2]
-
-
-@settings(deadline=None)
+@pytest.mark.slow
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**32), st.sampled_from([(0,), (1,)]), st.booleans(), BLOCKS)
 def test_losses_along_axes_have_the_same_bits_in_every_format(
     folder: Path, seed: int, axes: tuple[int, ...], weighted: bool, block: int
@@ -609,5 +328,5 @@ def test_losses_along_axes_have_the_same_bits_in_every_format(
         weights = write(folder / f"w.{suffix}", {"w": np.abs(prediction[:, 1]).tolist()})
         options: dict[str, Any] = {"reading": NAMED} | ({"weight_file": weights} if weighted else {})
         with blocks_of(block):
-            found.append(numbers_of(msecli.score(*paths, axis=axes, nan_policy="omit", **options).to_dict()))
+            found.append(numbers_of(msecli.score(*paths, axis=axes, nan_target="omit", **options).to_dict()))
     assert found[0] == found[1] == found[2]

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from msecli.cli import options
-from msecli.cli.deliver import score_and_deliver
+from msecli.cli.deliver import kept_by, score_and_deliver
 from msecli.cli.grouped import GroupedCommand
 
 EXAMPLES = """\b
@@ -39,7 +39,8 @@ Examples:
 def compute(predictions: str, targets: str | None, **values: Any) -> None:
     """Compute the MSE loss of PREDICTIONS against TARGETS.
 
-    Both are CSV, TSV, Parquet or NPY files, in any mixture; "-" is standard input. With one file, both columns
-    are in it. Columns with usual names (pred, y_pred, yhat, …; target, y_true, y, …) are found without -p and -t.
+    Both are CSV, TSV, Parquet or NPY files, in any combination; "-" is standard input. A single file holds both
+    columns. Columns with common names (pred, y_pred, yhat, …; target, y_true, y, …) are found without -p and -t.
     """
-    score_and_deliver(options.request_from(values, predictions, targets, prediction_columns=values["pred"]), values)
+    request = options.request_from(values, predictions, targets, pred=values["pred"], keep=kept_by(values))
+    score_and_deliver(request, values)

@@ -1,11 +1,12 @@
-"""Results to where the user wants them: standard output, or files that appear together."""
+"""Deliver results to standard output, or to files that appear together."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -13,122 +14,168 @@ import click
 from msecli.cli import process
 from msecli.cli.options import is_terminal, style_from
 from msecli.cli.progress import ProgressBar
-from msecli.errors import ReadWriteError, UsageError, visible
+from msecli.errors import ReadWriteError, UsageError, Warned, visible
 from msecli.outputs import RENDERERS, Renderer, Style, renderer_for
+from msecli.outputs.values import StreamSink
+from msecli.results.values import Layout
 
 if TYPE_CHECKING:
-    from msecli.api import Request, Scored
-    from msecli.result import Warned
+    from msecli.outputs.files import Staging
+    from msecli.results.base import Report
+    from msecli.results.score import Result
+    from msecli.scoring.request import Request
 
-VALUE_OPTIONS = {
+VALUES = {
     "grad": "--grad",
     "grad_target": "--grad-target",
     "grad_coef": "--grad-coef",
     "grad_intercept": "--grad-intercept",
     "predictions": "--predictions",
 }
-"""The parameters that name files of values, as `Scored.values` names them, and the options as they are typed."""
+"""The values that can have their own files: names in `Result.arrays`, and the options for the files."""
+
+MEMORY_BYTES = 1 << 20
+"""Output up to this size waits in memory for the end of the run; more waits in a temporary file."""
 
 
 def outputs_from(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the output files as (option, path), their suffixes checked."""
-    options = {"output": "-o", **VALUE_OPTIONS}
+    """Return the output files as (option, path), after checking their suffixes."""
+    options = {"output": "-o", **VALUES}
     outputs = [(option, values[name]) for name, option in options.items() if values.get(name)]
     outputs += [("--grad-params", path) for path in values.get("grad_params", ())]
     wanted = len(values.get("params", ()))
-    if len(values.get("grad_params", ())) not in (0, wanted):
-        raise UsageError(f"--grad-params: one for each --params is wanted, {wanted} in all")
+    if len(values.get("grad_params", ())) not in {0, wanted}:
+        raise UsageError(f"--grad-params: give one for each --params, {wanted} in all")
     for option, path in outputs:
         renderer_for(path, option)
     return outputs
 
 
+def kept_by(values: Mapping[str, Any]) -> set[str]:
+    """Return the values that the request must keep for the output files."""
+    kept = {name for name in ("grad", "grad_target", "predictions") if values.get(name)}
+    return kept | ({"grad_params"} if values.get("grad_coef") or values.get("grad_intercept") else set())
+
+
 def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
-    """Score as requested, and write the result to where the options say."""
+    """Score as requested, and write the result and the values where the options say."""
     outputs = outputs_from(values)
-    renderer = renderer_for(values["output"], "-o") if values["output"] else _renderer(values)
-    if request.reduction == "none" and request.metrics and not renderer.whole:
+    renderer = _renderer(values)
+    if request.chosen_reduction.keeps_elements and request.metrics and not renderer.whole:
         whole = ", ".join(renderer.name for renderer in RENDERERS.values() if renderer.whole)
         raise UsageError(
-            f"reduction 'none' with metrics: the format {renderer.name} holds only the values; use one of {whole}"
+            f"reduction {request.reduction!r} with metrics: the format {renderer.name} holds only the values; "
+            f"use one of {whole}"
         )
-    from msecli import api
+    from msecli.outputs.files import Staging, check_outputs
+    from msecli.scoring.run import run
 
-    api.check_request(request)
-    api.check_outputs(outputs, request.files, overwrite=values["overwrite"])
-    with ProgressBar(wanted=values["progress"]) as progress:
-        scored = api.run(request, progress)
-    deliver(scored, values, style_from(values, os.environ))
-
-
-def deliver(scored: Scored, values: Mapping[str, Any], style: Style) -> None:
-    """Write the files, then the result to standard output unless a file takes it; last, the files get their names."""
-    from msecli.api import Staging
-
-    warn(scored.result.warnings)
+    check_outputs(outputs, request.files, overwrite=values["overwrite"])
     with Staging(overwrite=values["overwrite"]) as staging:
-        for name, path in _value_files(values):
-            with staging.open(path) as stream:
-                renderer_for(path, name).values(stream, None, scored.values[name], style)
-        if values["output"]:
-            with staging.open(values["output"]) as stream:
-                _write(stream, renderer_for(values["output"], "-o"), scored, style)
-        else:
-            with standard_output() as stream:
-                _write(stream, _renderer(values), scored, style)
+        with ExitStack() as stack:
+            target = _Target(stack, staging, style_from(values, os.environ))
+            sinks = {name: target.sink(values[name], name) for name in VALUES if values.get(name)}
+            many = request.chosen_reduction.keeps_elements or bool(request.axis)
+            main = target.main(values, renderer, many=many)
+            with ProgressBar(wanted=values["progress"]) as progress:
+                streamed = {name: sink for name, sink in sinks.items() if name in request.keep}
+                result = run(request, {**streamed, "losses": main}, progress)
+            warn(result.warnings)
+            for number, path in enumerate(values.get("grad_params", ())):
+                sinks[f"grad_params {number}"] = target.sink(path, "grad_params")
+            for name, sink in sinks.items():
+                if name in result.arrays:
+                    sink.write(result.arrays[name], _layout(result, name))
+                else:
+                    sink.finish(None)
+            if result.values is not None:
+                main.begin(Layout.of(result.values.shape[1:], (), "loss"))
+                main.append(result.values, {})
+            main.finish(result)
         process.take_no_more_signals()
 
 
-def write_document(document: Mapping[str, Any], values: Mapping[str, Any], style: Style) -> None:
-    """Write a document that has no values of elements to the output file, or to standard output."""
-    from msecli.api import Staging
+def write_report(report: Report, values: Mapping[str, Any]) -> None:
+    """Write a result without values to the output file, or to standard output."""
+    from msecli.outputs.files import Staging
 
-    if values["output"]:
-        with Staging(overwrite=values["overwrite"]) as staging:
-            with staging.open(values["output"]) as stream:
-                renderer_for(values["output"], "-o").result(stream, document, style)
-            process.take_no_more_signals()
-        return
-    with standard_output() as stream:
-        _renderer(values).result(stream, document, style)
+    with Staging(overwrite=values["overwrite"]) as staging:
+        with ExitStack() as stack:
+            _Target(stack, staging, style_from(values, os.environ)).main(values, _renderer(values)).finish(report)
+        process.take_no_more_signals()
+
+
+def _layout(result: Result, name: str) -> Layout:
+    """Return the layout of a small array of the result; the columns of coefficients are the inputs."""
+    array = result.arrays[name]
+    columns = result.inputs[0].columns if name == "grad_coef" and array.ndim > 1 else ()
+    return Layout.of(array.shape[1:], columns, "grad")
+
+
+class _Target:
+    """Opens outputs: staged files, and standard output."""
+
+    def __init__(self, stack: ExitStack, staging: Staging, style: Style) -> None:
+        self._stack, self._staging, self._style = stack, staging, style
+
+    def sink(self, path: str, option: str) -> StreamSink:
+        """Return a sink that writes values to a file."""
+        return StreamSink(self._stack.enter_context(self._staging.open(path)), renderer_for(path, option), self._style)
+
+    def main(self, values: Mapping[str, Any], renderer: Renderer, *, many: bool = False) -> StreamSink:
+        """Return a sink that writes the result and its values to the output file, or else to standard output."""
+        path = values["output"]
+        stream = self._staging.open(path) if path else standard_output(many=many)
+        return StreamSink(self._stack.enter_context(stream), renderer, self._style)
 
 
 @contextmanager
-def standard_output() -> Iterator[BinaryIO]:
-    """Return standard output as a stream of bytes, flushed at the end.
+def standard_output(*, many: bool) -> Iterator[BinaryIO]:
+    """Yield a stream of bytes that goes to standard output if the block succeeds, and is dropped if it fails.
+
+    Parameters
+    ----------
+    many : bool
+        Whether there may be more than memory should hold.
 
     Raises
     ------
     ReadWriteError
-        If the process was started without one.
+        If the process was started without standard output.
     """
     if sys.stdout is None:
         raise ReadWriteError("cannot write the result: standard output is closed; name a file with -o")
-    yield sys.stdout.buffer
+    with _temporary() if many else io.BytesIO() as stream:
+        yield stream
+        stream.seek(0)
+        while data := stream.read(MEMORY_BYTES):
+            _write_all(sys.stdout.buffer, data)
     sys.stdout.buffer.flush()
 
 
+def _temporary() -> BinaryIO:
+    # Loaded only here: it takes some milliseconds.
+    from tempfile import SpooledTemporaryFile
+
+    return SpooledTemporaryFile(MEMORY_BYTES)  # type: ignore[return-value]
+
+
+def _write_all(stream: BinaryIO, data: bytes) -> None:
+    """Write all bytes; if Python runs unbuffered, one write may take only some of them."""
+    left = memoryview(data)
+    while left:
+        left = left[stream.write(left) :]
+
+
 def _renderer(values: Mapping[str, Any]) -> Renderer:
-    """Return the format for standard output."""
+    """Return the format of the output file, or else of standard output."""
+    if values["output"]:
+        return renderer_for(values["output"], "-o")
     return RENDERERS[values["format"] or ("table" if is_terminal(sys.stdout) else "plain")]
 
 
 def warn(warnings: Iterable[Warned]) -> None:
-    """Tell the warnings of a result."""
+    """Print the warnings of a result."""
     for warning in warnings:
         message = f"{warning.where}: {warning.meaning} ({warning.count})"
         click.echo(f"Warning: {visible(message)}", err=True)
-
-
-def _value_files(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the files of values, each with the name of what goes into it."""
-    yield from ((name, values[name]) for name in VALUE_OPTIONS if values.get(name))
-    yield from ((f"grad_params {number}", path) for number, path in enumerate(values.get("grad_params", ())))
-
-
-def _write(stream: BinaryIO, renderer: Renderer, scored: Scored, style: Style) -> None:
-    document = scored.result.to_dict()
-    if scored.losses is None:
-        renderer.result(stream, document, style)
-    else:
-        renderer.values(stream, document, scored.losses, style)

@@ -1,4 +1,4 @@
-"""Options that the help shows in groups."""
+"""Options in groups, for the help."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 
 class GroupedOption(click.Option):
-    """An option that belongs to a group of the help."""
+    """An option in a group of the help."""
 
     def __init__(self, *args: Any, group: str = "Other", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -16,7 +16,7 @@ class GroupedOption(click.Option):
 
 
 class GroupedCommand(click.Command):
-    """A command whose help lists its options by group, in the order in which the groups first appear."""
+    """A command whose help lists options by group, in order of first appearance."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a section for each group."""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from msecli.cli import options
-from msecli.cli.deliver import score_and_deliver
+from msecli.cli.deliver import kept_by, score_and_deliver
 from msecli.cli.grouped import GroupedCommand
 
 EXAMPLES = """\b
@@ -39,20 +39,10 @@ Examples:
     *options.RUNNING,
 )
 def linear(inputs_file: str, targets: str | None, **values: Any) -> None:
-    """Compute the MSE loss of a linear model's predictions of INPUTS against TARGETS.
+    """Compute the MSE loss of a linear model's predictions from INPUTS against TARGETS.
 
     The prediction is x times the transposed coefficients plus the intercept, with the shapes of torch.nn.Linear.
-    The inputs are all numeric columns of INPUTS, or those named by -x. With one file, the targets are in it, too.
+    The inputs are all numeric columns of INPUTS, or the columns named by -x. A single file also holds the targets.
     """
-    from msecli.api import ModelFiles
-
-    model = ModelFiles(
-        values["coef"],
-        values["intercept"],
-        gradients=bool(values["grad_coef"] or values["grad_intercept"]),
-        gradient_norms=values["grad_norm"],
-        predictions=bool(values["predictions"]),
-        regularize_intercept=values["regularize_intercept"],
-    )
-    request = options.request_from(values, inputs_file, targets, prediction_columns=values["inputs"], model=model)
+    request = options.request_from(values, inputs_file, targets, pred=values["inputs"], keep=kept_by(values))
     score_and_deliver(request, values)

@@ -18,9 +18,20 @@ from msecli.cli.compute import compute
 from msecli.cli.gradcheck import gradcheck
 from msecli.cli.linear import linear
 from msecli.cli.norm import norm
-from msecli.errors import EXIT_BUG, EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, EXIT_READ_WRITE, MsecliError, visible
+from msecli.errors import (
+    EXIT_BUG,
+    EXIT_CLOSED_PIPE,
+    EXIT_INTERRUPTED,
+    EXIT_READ_WRITE,
+    PLACEHOLDERS,
+    MsecliError,
+    visible,
+)
 
 LINE_END = "\n"
+
+SHORT_OPTIONS = {"pred": "-p", "target": "-t", "inputs": "-x", "weight": "-w", "ord": "--ord"}
+"""The parameters whose options have better-known names, and these names."""
 
 
 @click.group(
@@ -36,21 +47,21 @@ for command in (compute, linear, norm, gradcheck):
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "msecli") -> NoReturn:
-    """Run the command line and exit with the code that says how it went.
+    """Run the command line, and exit with its code.
 
-    With `arguments`, the process is taken to be somebody else's, and is left as it is.
+    With `arguments`, the process is assumed to be another program's, and its settings are left alone.
     """
     if arguments is None:
         process.start()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    code = guarded(lambda: _invoke(words, program), words)
+    code = guarded(lambda: _invoke(words, program), words, program)
     if arguments is None:
         process.end()
     sys.exit(code)
 
 
 def _invoke(arguments: list[str], program: str) -> int:
-    # Not cli.main: that ends a closed pipe with an exit code of its own.
+    # Not cli.main, which has its own exit code for a closed pipe.
     code = 0
     try:
         with cli.make_context(program, arguments) as context:
@@ -62,13 +73,13 @@ def _invoke(arguments: list[str], program: str) -> int:
     return code
 
 
-def guarded(run: Callable[[], int], arguments: Sequence[str] = ()) -> int:
-    """Return the exit code of a run with these arguments, with any error told on standard error."""
+def guarded(run: Callable[[], int], arguments: Sequence[str] = (), program: str = "msecli") -> int:
+    """Return the exit code of a run, and print any error to standard error."""
     try:
         return run()
     except MsecliError as error:
-        message = str(error)
-        # A message may have lines, which the line end in a file's name must not look like.
+        message = error.worded(option, lambda added: f"run: {program} {_typed(arguments)} {added}")
+        # Messages may have several lines; a line end in a file's name must not add one.
         for word in arguments:
             message = message.replace(word, visible(word)) if LINE_END in word else message
         return _tell(message, error.exit_code)
@@ -81,23 +92,44 @@ def guarded(run: Callable[[], int], arguments: Sequence[str] = ()) -> int:
         return _tell("interrupted", EXIT_INTERRUPTED)
     except OSError as error:
         return _output_failed(error)
-    except Exception:  # noqa: BLE001 - the boundary: what arrives here is a bug, and is shown whole
+    except Exception:  # noqa: BLE001 - the boundary: anything else is a bug, shown with its traceback
         import traceback
 
         traceback.print_exc()
         return _tell("this is a bug in msecli; please report it with the lines above", EXIT_BUG)
 
 
+def option(name: str, value: str | None) -> str:
+    """Spell a setting as a command-line option; a placeholder stays as it is.
+
+    Examples
+    --------
+    >>> option("nan_pred", "omit"), option("on", "COLUMN"), option("comment", "#"), option("header", "False")
+    ('--nan-pred omit', '--on COLUMN', "--comment '#'", '--no-header')
+    """
+    if name == "header" and value is not None:
+        return "--header" if value == "True" else "--no-header"
+    typed = SHORT_OPTIONS.get(name, f"--{name.replace('_', '-')}")
+    return typed if value is None else f"{typed} {value if value in PLACEHOLDERS else _typed([value])}"
+
+
+def _typed(words: Sequence[str]) -> str:
+    """Return words as they are typed in a shell."""
+    import shlex
+
+    return shlex.join(words)
+
+
 def _tell(message: str, code: int) -> int:
-    # Where nobody can hear it, the exit code still tells.
+    # If standard error is closed, the exit code has to suffice.
     with contextlib.suppress(OSError):
         click.echo(f"Error: {visible(message, kept=LINE_END)}", err=True)
     return code
 
 
 def _output_failed(error: OSError) -> int:
-    """Standard output could not be written: a closed pipe is a reader that has seen enough."""
-    # Python flushes standard output once more at exit, and would fail once more.
+    """Return the exit code for a failed write to standard output; a closed pipe is no error to report."""
+    # Python flushes standard output again at exit, which would fail again.
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if error.errno in (errno.EPIPE, errno.ESHUTDOWN):

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from msecli.cli import options
-from msecli.cli.deliver import outputs_from, warn, write_document
+from msecli.cli.deliver import outputs_from, warn, write_report
 from msecli.cli.grouped import GroupedCommand
-
-if TYPE_CHECKING:
-    from msecli.jobs.norms import NormRequest
 
 EXAMPLES = """\b
 Examples:
@@ -29,22 +25,22 @@ Examples:
 def norm(file: str, other: str | None, **values: Any) -> None:
     """Compute vector norms of the numbers in FILE, or of FILE minus OTHER.
 
-    Orders 1 and 2 are exact sums, rounded once. The squared norm of order 2 of predictions minus targets, divided
-    by their number, is the mean squared error.
+    Norms of order 1 and 2 are computed from exact sums and rounded once. The square of the 2-norm of predictions minus
+    targets, divided by their number, is the mean squared error.
     """
     outputs = outputs_from(values)
-    request = _request(file, other, values)
-    from msecli.jobs.norms import norms
     from msecli.outputs.files import check_outputs
+    from msecli.scoring.norms import NormRequest, norms
 
+    request = NormRequest.of(
+        vector=file,
+        subtracted=other,
+        orders=values["ord"] or 2.0,
+        columns=values["column"],
+        reading=options.reading_from(values),
+        jobs=values["jobs"],
+    )
     check_outputs(outputs, request.files, overwrite=values["overwrite"])
     result = norms(request)
     warn(result.warnings)
-    write_document(result.to_dict(), values, options.style_from(values, os.environ))
-
-
-def _request(file: str, other: str | None, values: dict[str, Any]) -> NormRequest:
-    from msecli.jobs.norms import NormRequest, check_order
-
-    orders = tuple(check_order(order) for order in values["ord"]) or (2.0,)
-    return NormRequest(file, other, orders, values["column"], options.reading_from(values), values["jobs"])
+    write_report(result, values)

@@ -1,4 +1,4 @@
-"""The options of the commands, each defined once, and what they mean for the API."""
+"""The options of all commands, each defined once, and their translation for the API."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import click
 from msecli.cli.grouped import GroupedOption
 from msecli.core.metrics import METRICS, PARAMETRIC
 from msecli.core.reduction import REDUCTIONS, legacy_reduction
+from msecli.formats import FORMATS
 from msecli.outputs import RENDERERS, TEXT_FORMATS, Style
-from msecli.sources import FORMATS
-from msecli.sources.base import Reading
+from msecli.text.reading import Reading
 
 if TYPE_CHECKING:
     from click.decorators import FC
 
-    from msecli.api import Request
+    from msecli.scoring.request import Request
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -32,7 +32,7 @@ def _option(group: str, *names: str, **settings: Any) -> Callable[[FC], FC]:
 
 
 def _split(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    """`-m a,b -m c` is a, b and c."""
+    """Split values at commas: `-m a,b -m c` means a, b and c."""
     return tuple(name.strip() for text in value for name in text.split(",") if name.strip())
 
 
@@ -40,7 +40,7 @@ input_format = _option(
     "Reading",
     "--input-format",
     metavar="FORMAT",
-    help=f"Format of the inputs, if content and suffix mislead: {', '.join(FORMATS)}.",
+    help=f"Format of the input files, if their content and suffix mislead: {', '.join(FORMATS)}.",
 )
 delimiter = _option(
     "Reading", "--delimiter", metavar="CHAR", help="Column delimiter of text files. [default: , or tab for TSV]"
@@ -49,7 +49,7 @@ header = _option(
     "Reading",
     "--header/--no-header",
     default=None,
-    help="Whether text files begin with the column names. Without them columns are named 0, 1, …",
+    help="Whether text files begin with the column names. Without a header the columns are named 0, 1, …",
 )
 decimal = _option(
     "Reading", "--decimal", metavar="CHAR", default=".", show_default=True, help="Decimal mark of text files."
@@ -60,7 +60,7 @@ na_values = _option(
     metavar="WORDS",
     multiple=True,
     callback=_split,
-    help="More missing words in text files, besides NA, N/A, n/a, #N/A, NaN, NaT, null, None, <NA> and empty cells.",
+    help="More missing words in text files, besides NA, N/A, n/a, #N/A, NaN, NaT, null, None, <NA> and empty fields.",
 )
 encoding = _option("Reading", "--encoding", metavar="NAME", help="Encoding of text files. [default: utf-8]")
 comment = _option("Reading", "--comment", metavar="CHAR", help="Skip lines of text files that begin with CHAR.")
@@ -80,20 +80,20 @@ unmatched = _option(
     type=click.Choice(["error", "skip"]),
     default="error",
     show_default=True,
-    help="What to do about rows whose key is not in the other file.",
+    help="What to do about rows whose key has no match in the other file.",
 )
 weight = _option(
     "Row",
     "-w",
     "--weight",
     metavar="COLUMN",
-    help="Weights of the rows: a column of the target or the prediction file.",
+    help="Weights of the rows: a column of the target or prediction file.",
 )
 weight_file = _option(
     "Row", "--weight-file", metavar="FILE", help="Weights from a file: one for each row, or in the shape of the data."
 )
 by = _option(
-    "Row", "--by", metavar="COLUMN", multiple=True, help="Score the groups of rows with the same label; repeatable."
+    "Row", "--by", metavar="COLUMN", multiple=True, help="Score each group of rows with the same label; repeatable."
 )
 batch_size = _option(
     "Row", "--batch-size", metavar="N", type=click.IntRange(min=1), help="Score mini-batches of N rows."
@@ -105,7 +105,7 @@ shuffle = _option(
     type=click.IntRange(min=0),
     help="Shuffle the rows before they are cut into batches.",
 )
-drop_last = _option("Row", "--drop-last", is_flag=True, help="Leave out a last batch that is not full.")
+drop_last = _option("Row", "--drop-last", is_flag=True, help="Leave out the last batch if it is not full.")
 ignore_index = _option(
     "Row",
     "--ignore-index",
@@ -114,9 +114,11 @@ ignore_index = _option(
     multiple=True,
     help="Leave out elements whose target is VALUE; repeatable, nan is allowed.",
 )
-nan_policy = _option(
+nan_target = _option(
     "Row",
+    "--nan-target",
     "--nan-policy",
+    "nan_target",
     type=click.Choice(POLICIES),
     default="raise",
     show_default=True,
@@ -138,7 +140,7 @@ reduction = _option(
     type=click.Choice(list(REDUCTIONS)),
     default="mean",
     show_default=True,
-    help="How the losses of the elements become one number; batchmean divides by the rows.",
+    help="How to reduce the losses of the elements to one number; batchmean divides by the number of rows.",
 )
 axis = _option(
     "Loss",
@@ -169,7 +171,11 @@ grad_target = _option(
 )
 
 output = _option(
-    "Output", "-o", "--output", metavar="FILE", help=f"Write the result to FILE, as its suffix says: {SUFFIXES}."
+    "Output",
+    "-o",
+    "--output",
+    metavar="FILE",
+    help=f"Write the result to FILE; its suffix decides the format: {SUFFIXES}.",
 )
 format = _option(
     "Output",
@@ -183,15 +189,15 @@ precision = _option(
     type=click.IntRange(1, 17),
     default=6,
     show_default=True,
-    help="Significant digits in tables; other formats print all.",
+    help="Significant digits in tables; other formats print all digits.",
 )
-overwrite = _option("Output", "--overwrite", is_flag=True, help="Replace output files that exist.")
+overwrite = _option("Output", "--overwrite", is_flag=True, help="Replace existing output files.")
 
 jobs = _option(
     "Running", "--jobs", metavar="N", type=click.IntRange(min=1), help="Threads. [default: the available cores]"
 )
 progress = _option(
-    "Running", "--progress/--no-progress", default=True, help="Whether to show the progress of long runs on a terminal."
+    "Running", "--progress/--no-progress", default=True, help="Show the progress of long runs on a terminal."
 )
 
 l1 = _option(
@@ -211,7 +217,7 @@ l2 = _option(
     help="Add FACTOR times the sum of the parameters' squares.",
 )
 params = _option("Penalty", "--params", metavar="FILE", multiple=True, help="Parameters to penalize; repeatable.")
-regularize_intercept = _option("Penalty", "--regularize-intercept", is_flag=True, help="Penalize the intercept, too.")
+regularize_intercept = _option("Penalty", "--regularize-intercept", is_flag=True, help="Also penalize the intercept.")
 grad_params = _option(
     "Gradient",
     "--grad-params",
@@ -222,7 +228,7 @@ grad_params = _option(
 
 
 def _orders(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[float, ...]:
-    """`--ord 1,2 --ord inf` is 1, 2 and infinity."""
+    """Split orders at commas: `--ord 1,2 --ord inf` means 1, 2 and infinity."""
     try:
         return tuple(float(name) for name in _split(context, parameter, value))
     except ValueError as error:
@@ -235,7 +241,7 @@ orders = _option(
     metavar="ORDERS",
     multiple=True,
     callback=_orders,
-    help="1, 2, inf or any number P of at least 1; several with commas. [default: 2]",
+    help="Orders, separated by commas: 1, 2, inf or any number of at least 1. [default: 2]",
 )
 column = _option(
     "Norm",
@@ -254,7 +260,9 @@ inputs = _option(
     multiple=True,
     help="Input column; repeatable, in the order of the coefficients.",
 )
-model_coef = _option("Model", "--coef", metavar="FILE", help="Coefficients: check the parameters of this linear model.")
+model_coef = _option(
+    "Model", "--coef", metavar="FILE", help="Check the gradient of the linear model with these coefficients."
+)
 samples = _option(
     "Check",
     "--samples",
@@ -262,7 +270,7 @@ samples = _option(
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="Coordinates to check.",
+    help="Number of coordinates to check.",
 )
 seed = _option(
     "Check",
@@ -271,7 +279,7 @@ seed = _option(
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Seed of the choice of coordinates.",
+    help="Seed for the choice of coordinates.",
 )
 tolerance = _option(
     "Check",
@@ -294,27 +302,41 @@ grad_intercept = _option(
     "Gradient", "--grad-intercept", metavar="FILE", help="Write the gradient with respect to the intercept."
 )
 grad_norm = _option(
-    "Gradient", "--grad-norm", is_flag=True, help="Give the norm of the parameters' gradient, also for each batch."
+    "Gradient", "--grad-norm", is_flag=True, help="Compute the norm of the parameters' gradient, also for each batch."
 )
 
 size_average = _option("Loss", "--size-average/--no-size-average", default=None, hidden=True)
 reduce = _option("Loss", "--reduce/--no-reduce", default=None, hidden=True)
 
-READING = (input_format, delimiter, header, decimal, na_values, encoding, comment)
-ROWS = (
-    target,
-    on,
-    unmatched,
-    weight,
-    weight_file,
-    by,
-    batch_size,
-    shuffle,
-    drop_last,
-    ignore_index,
-    nan_policy,
-    nan_pred,
+REQUESTED = (
+    "target",
+    "on",
+    "unmatched",
+    "weight",
+    "weight_file",
+    "by",
+    "batch_size",
+    "shuffle",
+    "drop_last",
+    "axis",
+    "metrics",
+    "ignore_index",
+    "nan_target",
+    "nan_pred",
+    "l1",
+    "l2",
+    "params",
+    "regularize_intercept",
+    "grad_norm",
+    "coef",
+    "intercept",
+    "jobs",
 )
+"""The options that set the request parameter of the same name."""
+
+READING = (input_format, delimiter, header, decimal, na_values, encoding, comment)
+PAIRS = (target, on, unmatched, weight, weight_file, ignore_index, nan_target, nan_pred)
+ROWS = (*PAIRS[:5], by, batch_size, shuffle, drop_last, *PAIRS[5:])
 LOSS = (reduction, axis, metrics, size_average, reduce)
 GRADIENT = (grad, grad_target)
 PENALTY = (l1, l2, params)
@@ -323,7 +345,7 @@ RUNNING = (jobs, progress)
 
 
 def all_of(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
-    """Return one decorator that adds the options in the order given."""
+    """Return a decorator that adds the options in this order."""
 
     def decorate(function: Function) -> Function:
         for option in reversed(options):
@@ -334,7 +356,7 @@ def all_of(*options: Callable[[Function], Function]) -> Callable[[Function], Fun
 
 
 def reading_from(values: Mapping[str, Any]) -> Reading:
-    """Return how to read files, from the values of the reading options."""
+    """Return the `Reading` from the values of the reading options."""
     return Reading(
         values["input_format"],
         "\t" if values["delimiter"] == "\\t" else values["delimiter"],
@@ -346,51 +368,38 @@ def reading_from(values: Mapping[str, Any]) -> Reading:
     )
 
 
-def request_from(values: Mapping[str, Any], prediction: str, target: str | None, **more: Any) -> Request:
-    """Return the request that a command's options make, with what the command itself adds to it.
+def request_from(values: Mapping[str, Any], predictions: str, targets: str | None, **more: Any) -> Request:
+    """Return the request from a command's options and from `more`, which the command adds.
 
-    Options that a command does not have are as if they were not given.
+    Options that the command lacks keep their defaults.
     """
-    from msecli.api import Batching, PenaltyRequest, Request
+    from msecli.scoring.request import Request
 
-    return Request(
-        prediction=prediction,
-        target=target,
-        target_columns=values["target"],
+    given = {name: values[name] for name in REQUESTED if name in values}
+    return Request.of(
+        predictions=predictions,
+        targets=targets,
         reading=reading_from(values),
-        on=values["on"],
-        unmatched=values["unmatched"],
-        weight=values["weight"],
-        weight_file=values["weight_file"],
-        by=values["by"],
-        batching=Batching(values["batch_size"], values["shuffle"], values["drop_last"]),
-        axes=values.get("axis", ()),
         reduction=reduction_from(values),
-        metrics=values.get("metrics", ()),
-        ignore=values["ignore_index"],
-        nan_policy=values["nan_policy"],
-        nan_pred=values["nan_pred"],
-        gradient=bool(values.get("grad") or values.get("grad_target")),
-        penalty=PenaltyRequest(values.get("l1", 0.0), values.get("l2", 0.0), values.get("params", ())),
-        jobs=values["jobs"],
+        **given,
         **more,
     )
 
 
 def style_from(values: Mapping[str, Any], environment: Mapping[str, str]) -> Style:
-    """Return how tables look here; NO_COLOR, FORCE_COLOR and TERM=dumb are honoured."""
+    """Return the style of tables on this terminal; NO_COLOR, FORCE_COLOR and TERM=dumb are honoured."""
     forced = bool(environment.get("FORCE_COLOR"))
     color = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
     return Style(values["precision"], None, color, forced or is_terminal(sys.stdout))
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Tell whether a standard stream is a terminal; a process may be without one."""
+    """Tell whether a standard stream is a terminal; the stream may be missing."""
     return stream is not None and stream.isatty()
 
 
 def reduction_from(values: Mapping[str, Any]) -> str:
-    """Return the reduction, which PyTorch's old flags overrule with a warning."""
+    """Return the reduction; PyTorch's old flags override it, with a warning."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         legacy = legacy_reduction(values.get("size_average"), values.get("reduce"))

@@ -1,4 +1,4 @@
-"""How this process uses memory and threads: settings of the interpreter and of libraries, for a run as a whole."""
+"""Settings of this process: memory, threads and signals of the interpreter and its libraries."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from types import FrameType
 from typing import NoReturn
 
 OBJECTS_BEFORE_COLLECTION = 100_000
-"""Above what imports make: nothing of that is garbage, and looking through it is a tenth of a short run."""
+"""More objects than imports create: none of these is garbage, and scanning them takes a tenth of a short run."""
 
 ENVIRONMENT = {
-    # The threads that OpenBLAS starts at import are never used here.
+    # msecli never uses the threads that OpenBLAS starts on import.
     "OPENBLAS_NUM_THREADS": "1",
-    # Arrow's allocator takes memory when it is needed, not much of it ahead: a tenth less at the peak.
+    # Arrow's allocator then commits memory on demand, which lowers the peak by a tenth.
     "MIMALLOC_ARENA_EAGER_COMMIT": "0",
 }
-"""Unless the user has set them."""
+"""Environment variables to set, unless the user has."""
 
 # From malloc.h of glibc.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -27,11 +27,11 @@ KEPT_BYTES = 256 << 20
 EXIT_TERMINATED = 143
 
 _ours = False
-"""Whether the process was started for this run, which may then set how it takes signals."""
+"""Whether the process was started for this run, so that it may change how signals are handled."""
 
 
 def start() -> None:
-    """Set what has to be set before libraries are imported."""
+    """Apply the settings that must precede the imports of libraries."""
     global _ours  # noqa: PLW0603 - there is one process
     _ours = True
     signal.signal(signal.SIGTERM, _terminate)
@@ -42,10 +42,10 @@ def start() -> None:
 
 
 def _keep_freed_memory() -> None:
-    """Have the C library keep freed memory for the next block, of which there are thousands of the same size.
+    """Have glibc keep freed memory for the next block; a run allocates thousands of blocks of the same size.
 
-    Otherwise it gives blocks of this size back to the system, and takes them again page by page: a sixth of a run.
-    This is for glibc; other C libraries do as they do.
+    Otherwise it returns each to the system and gets the next one page by page, which takes a sixth of a run. Other C
+    libraries are left alone.
     """
     import ctypes
 
@@ -60,13 +60,13 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def take_no_more_signals() -> None:
-    """Have the run end as it is about to: what would stop it now comes too late."""
+    """Ignore signals from now on: the run is complete, and must not be reported as interrupted."""
     if _ours:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
 
 
 def end() -> None:
-    """Spare the interpreter the search for garbage when it exits: the system takes all of it back at once."""
+    """Skip garbage collection at exit; the operating system frees the memory anyway."""
     take_no_more_signals()
     gc.freeze()

@@ -17,7 +17,7 @@ INTERVAL_SECONDS = 0.1
 
 
 class ProgressBar:
-    """Called with the part that is done; shows nothing unless on a terminal, and nothing in the first second."""
+    """Shows the share of work done when called with it; only on a terminal, and not in the first second."""
 
     def __init__(self, *, wanted: bool) -> None:
         self._wanted = wanted and is_terminal(sys.stderr)
@@ -34,8 +34,8 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, part: float) -> None:
-        """Show that this part of the whole is done."""
+    def __call__(self, share: float) -> None:
+        """Show that this share of the work is done."""
         if not self._wanted or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + INTERVAL_SECONDS
@@ -47,4 +47,4 @@ class ProgressBar:
             self._task = self._bar.add_task("reading", total=1.0)
             self._bar.start()
         if self._task is not None:
-            self._bar.update(self._task, completed=part)
+            self._bar.update(self._task, completed=share)

@@ -1,4 +1,4 @@
-"""The one judge of array types and shapes: what comes in here is a number, what goes out is float64."""
+"""Check the types and shapes of arrays, and convert them to float64."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def check_dtype(dtype: np.dtype[Any], what: str) -> None:
 
 
 def as_float64(values: NDArray[Any], what: str) -> tuple[FloatArray, int]:
-    """Return the values as float64, and how many of them were integers that float64 had to round.
+    """Return the values as float64, and the number of integers that were rounded.
 
     Parameters
     ----------
     values : ndarray of any real dtype and byte order
     what : str
-        How an error names the array.
+        The name of the array in errors.
 
     Raises
     ------
@@ -63,24 +63,23 @@ def _count_rounded(values: NDArray[Any], converted: FloatArray) -> int:
         return 0
     if int(values.max()) <= LAST_EXACT_INTEGER and int(values.min()) >= -LAST_EXACT_INTEGER:
         return 0
-    # The conversion back is undefined at the ends of the range, so Python compares the few large ones.
+    # Converting back to integers is undefined at the ends of the range, so Python compares the few large values.
     large = np.abs(converted) >= LAST_EXACT_INTEGER
     pairs = zip(values[large].tolist(), converted[large].tolist(), strict=True)
     return sum(int(rounded) != exact for exact, rounded in pairs)
 
 
 def same_item_shape(prediction: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    """Tell whether rows of these shapes pair element by element: equal, or one element each."""
+    """Tell whether rows of these shapes match element by element: equal shapes, or one element each."""
     return prediction == target or {prediction, target} == {(), (1,)}
 
 
 def check_shapes(prediction: tuple[int, ...], target: tuple[int, ...]) -> None:
-    """Refuse two array shapes that do not pair element by element; only (n,) and (n, 1) are the same thing.
+    """Refuse two array shapes that differ; only (n,) and (n, 1) count as equal, nothing is broadcast.
 
     Raises
     ------
     DataError
-        For any other difference: nothing is ever broadcast.
     """
     if not prediction or not target:
         which = "prediction" if not prediction else "target"

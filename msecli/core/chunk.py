@@ -1,8 +1,8 @@
-"""Aligned rows of predictions and targets: what every computation of msecli works on."""
+"""Chunks: aligned rows of predictions and targets, the input of every computation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -16,17 +16,19 @@ class Chunk(NamedTuple):
     Parameters
     ----------
     prediction, target : ndarray of float64, shape (rows, ...)
-        The same shape; NaN is a missing element.
+        Both of the same shape; NaN is a missing value.
     first_row : int
         The number of the first row in the whole input, counted from 0.
     weight : ndarray of float64, shape (rows,) or (rows, ...), optional
         One weight per row, or one per element.
     group : ndarray of int64, shape (rows,), optional
-        The number, below `groups`, of the group each row belongs to; without it all rows are group 0.
+        The number of each row's group, below `groups`. By default all rows are in group 0.
     groups : int
         The number of groups.
     dropped : ndarray of bool, shape (rows,), optional
-        Rows that are not there: counted nowhere, used nowhere.
+        Rows to leave out of every sum and every count.
+    numbers : mapping of str to ndarray of int64, shape (rows,), optional
+        Row numbers in the original files, by kind of problem. By default rows count on from `first_row`.
     """
 
     prediction: FloatArray
@@ -36,14 +38,15 @@ class Chunk(NamedTuple):
     group: IntArray | None = None
     groups: int = 1
     dropped: BoolArray | None = None
+    numbers: Mapping[str, IntArray] | None = None
 
     @property
     def rows(self) -> int:
-        """Number of rows."""
+        """The number of rows."""
         return int(self.prediction.shape[0])
 
     def slice(self, start: int, stop: int) -> Self:
-        """Return the rows from `start` up to, not including, `stop`, as views."""
+        """Return views of the rows from `start` up to, not including, `stop`."""
         rows = slice(start, stop)
         return type(self)(
             self.prediction[rows],
@@ -53,17 +56,18 @@ class Chunk(NamedTuple):
             None if self.group is None else self.group[rows],
             self.groups,
             None if self.dropped is None else self.dropped[rows],
+            None if self.numbers is None else {kind: numbers[rows] for kind, numbers in self.numbers.items()},
         )
 
-    def pieces(self) -> Iterator[Self]:
-        """Yield row slices of about as many elements as stay in the processor's cache."""
+    def slices(self) -> Iterator[Self]:
+        """Yield slices of rows that fit in the processor's cache."""
         width = max(1, int(np.prod(self.prediction.shape[1:])))
         step = max(1, BLOCK // width)
         for start in range(0, self.rows, step):
             yield self.slice(start, start + step)
 
     def element_weight(self) -> FloatArray | None:
-        """Return the weight of every element, in the shape of the prediction: a row's weight counts for all of it."""
+        """Return the weights in the shape of the prediction; a row's weight counts for each of its elements."""
         if self.weight is None or self.weight.shape == self.prediction.shape:
             return self.weight
         column = self.weight.reshape((-1,) + (1,) * (self.prediction.ndim - 1))

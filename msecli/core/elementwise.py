@@ -14,14 +14,14 @@ from msecli.core.wide import Wide
 
 
 def element_losses(chunk: Chunk, rules: Rules) -> FloatArray:
-    """Return w * (p - t)**2 in the shape of the prediction, NaN where an element is not used."""
+    """Return w * (p - t)**2 in the shape of the prediction, NaN for unused elements."""
     values = np.empty(chunk.prediction.shape)
-    for piece in chunk.pieces():
-        residual, judgement = judge(piece, rules)
-        start = piece.first_row - chunk.first_row
-        out = values[start : start + piece.rows]
+    for view in chunk.slices():
+        residual, judgement = judge(view, rules)
+        start = view.first_row - chunk.first_row
+        out = values[start : start + view.rows]
         with np.errstate(all="ignore"):
-            out[...] = squared_error(residual, piece.element_weight())
+            out[...] = squared_error(residual, view.element_weight())
         # By selection: multiplying by a mask would turn a missing element into 0 * NaN, which is NaN.
         if judgement.used is not None:
             out[~judgement.used] = math.nan
@@ -29,13 +29,13 @@ def element_losses(chunk: Chunk, rules: Rules) -> FloatArray:
 
 
 def element_gradient(chunk: Chunk, rules: Rules) -> Wide:
-    """Return 2 * w * (p - t) in the shape of the prediction, 0 where an element is not used."""
+    """Return 2 * w * (p - t) in the shape of the prediction, 0 for unused elements."""
     values, exponent = np.empty(chunk.prediction.shape), None
-    for piece in chunk.pieces():
-        residual, judgement = judge(piece, rules)
-        rows = slice(piece.first_row - chunk.first_row, piece.first_row - chunk.first_row + piece.rows)
+    for view in chunk.slices():
+        residual, judgement = judge(view, rules)
+        rows = slice(view.first_row - chunk.first_row, view.first_row - chunk.first_row + view.rows)
         with np.errstate(all="ignore"):
-            gradient = unscaled_gradient(residual, piece.element_weight())
+            gradient = unscaled_gradient(residual, view.element_weight())
         values[rows] = gradient.values
         if judgement.used is not None:
             values[rows][~judgement.used] = 0.0

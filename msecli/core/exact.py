@@ -43,7 +43,7 @@ ONE = 1 << -UNIT_EXPONENT
 
 SPAN, WIDTH = 45, 36
 BLOCK = 131072
-"""Values cut at once: at most 2**(53 - WIDTH) for exactness. A megabyte, so that threads seldom wait for each other."""
+"""Values cut at once: at most 2**(53 - WIDTH) for exactness; 1 MiB, so that threads seldom wait for each other."""
 
 # M = 1.5 * 2**(g + 52) must be finite, so the highest step has g <= 970.
 TOP_LEVEL = (970 - UNIT_EXPONENT) // WIDTH
@@ -54,13 +54,13 @@ BOTTOM_LEVEL = (BOTTOM_EXPONENT - UNIT_EXPONENT) // WIDTH
 MERGES_BEFORE_CARRY = 256
 """A limb grows by less than 2**54 with each block, so 256 of them stay below 2**62."""
 SPARSE = 4
-"""Leftovers are gathered into a smaller array once fewer than one in SPARSE is not zero."""
+"""Leftovers are gathered into a smaller array once fewer than one in SPARSE is non-zero."""
 SAMPLE = 64
-"""Values, spread over a block, that show whether it is worth looking for leftovers."""
+"""Values, spread over a block, that tell whether gathering may be worthwhile."""
 
 
 FAR = 1 << 16
-"""Bits between a number and what is nothing beside it: far more than lie between any products of three float64."""
+"""A number this many bits below another is negligible; products of three float64 never lie so far apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Total:
 
     @property
     def bits(self) -> int:
-        """The number of bits of the sum before its binary point, so that it is below 2**bits in size."""
+        """The number of bits before the binary point: the magnitude of the sum is below 2**bits."""
         return self.units.bit_length() + UNIT_EXPONENT - self.finer
 
     def over(self, denominator: int) -> float:
@@ -102,7 +102,7 @@ class Total:
         return root(self.units << max(-self.finer, 0), denominator << max(self.finer, 0))
 
     def exact(self) -> Fraction:
-        """Return the sum itself, which must not be special."""
+        """Return the sum as a fraction; it must not be special."""
         from fractions import Fraction
 
         return Fraction(self.units << max(-self.finer, 0), ONE << max(self.finer, 0))
@@ -141,15 +141,15 @@ class ExactSum:
         self._special = np.zeros(slots)
 
     def add(self, values: FloatArray, codes: IntArray | None = None, *, slot: int = 0) -> None:
-        """Add 1-D values; `values` is used as scratch space and holds nothing of use afterwards.
+        """Add 1-D values; `values` serves as scratch space and is overwritten.
 
         Parameters
         ----------
         values : ndarray of float64, shape (n,)
         codes : ndarray of int64, shape (n,), optional
-            The slot of each value; without it all go to one.
+            The slot of each value.
         slot : int
-            The slot of all values, where there are no codes.
+            The slot of all values, if there are no codes.
         """
         for start in range(0, values.size, BLOCK):
             rows = slice(start, start + BLOCK)
@@ -165,7 +165,7 @@ class ExactSum:
         ----------
         other : ExactSum
         slots : ndarray of int64, shape (other.slots,), optional
-            Where each sum of `other` goes, every slot at most once; without it slot by slot.
+            The slot here for each slot of `other`, without duplicates; by default the same.
         """
         here = np.arange(other.slots) if slots is None else slots
         for level, limb in other._limbs.items():
@@ -180,7 +180,7 @@ class ExactSum:
         """Keep at least this many sums; new ones begin at 0."""
         self.slots = max(self.slots, slots)
         if self.slots > self._special.size:
-            # Twice as many as asked for, so that growing one by one does not copy everything every time.
+            # Twice as many as required, so that growing one by one does not copy everything every time.
             more = 2 * self.slots - self._special.size
             self._special = np.concatenate([self._special, np.zeros(more)])
             for level, limb in self._limbs.items():
@@ -231,7 +231,7 @@ class ExactSum:
         self._count_additions(1)
 
     def _regular(self, x: FloatArray, codes: IntArray) -> tuple[FloatArray, IntArray, float]:
-        """Add values too large to be cut, and return the others with the largest of their magnitudes."""
+        """Add the values too large to be cut; return the others, and the largest magnitude among them."""
         largest = max(float(x.max()), -float(x.min()))
         if largest < LARGEST:
             return x, codes, largest
@@ -262,7 +262,7 @@ class ExactSum:
             self._additions = 1
 
     def _carry(self) -> None:
-        """Bring every limb back into [0, 2**WIDTH), but for the highest, which keeps the sign."""
+        """Carry every limb into [0, 2**WIDTH), except the highest, which keeps the sign."""
         level = min(self._limbs, default=0)
         while level < max(self._limbs, default=0) or np.any(np.abs(self._limb(level)) >> (2 * WIDTH - 20)):
             limb = self._limb(level)
@@ -275,7 +275,7 @@ def _cut_units(x: FloatArray, exponent: int) -> int:
     """Take a multiple of 2**exponent from every value, and return the sum of these multiples."""
     anchor = np.float64(math.ldexp(1.5, exponent + 52))
     cut = np.add(x, anchor, out=scratch("cut", x.size, np.float64))
-    # Integers of 64 bits wrap around, so the sum is right in the end if it is small enough.
+    # 64-bit integers wrap around, so intermediate overflow is harmless if the final sum fits.
     total = int(np.add.reduce(cut.view(np.int64))) - x.size * int(anchor.view(np.int64))
     cut -= anchor
     x -= cut
@@ -283,7 +283,7 @@ def _cut_units(x: FloatArray, exponent: int) -> int:
 
 
 def _left(x: FloatArray) -> BoolArray | None:
-    """Return which values are not zero, or None if they are too many to be worth gathering."""
+    """Return which values are non-zero, or None if too many are to be worth gathering."""
     sample = x[:: x.size // SAMPLE + 1]
     if 2 * np.count_nonzero(sample) > sample.size:
         return None

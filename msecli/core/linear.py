@@ -1,8 +1,8 @@
 """Linear models: their predictions, and the gradient of the loss with respect to their parameters.
 
-A model has the shapes of ``torch.nn.Linear``: coef (outputs, inputs) and intercept (outputs,), predicting
-x @ coef.T + intercept. The products are added input by input in float64, in this order, so that a prediction does
-not depend on the rows around it, as it would with a matrix product of a BLAS library.
+The shapes follow ``torch.nn.Linear``: coef (outputs, inputs) and intercept (outputs,); the prediction is
+x @ coef.T + intercept. Products are added in float64, input by input, so that a prediction does not depend on the
+other rows, as it would with a BLAS matrix product.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class LinearModel:
 
     def __post_init__(self) -> None:
         if self.coef.ndim not in (1, 2) or self.coef.size == 0:
-            raise DataError(f"the coefficients have shape {self.coef.shape}; (outputs, inputs) or (inputs,) is wanted")
+            raise DataError(f"the coefficients have shape {self.coef.shape}; it must be (outputs, inputs) or (inputs,)")
         if self.intercept is not None and self.intercept.size != self.outputs:
             raise DataError(
                 f"the intercept has shape {self.intercept.shape}, the coefficients {self.coef.shape}: "
@@ -56,17 +56,17 @@ class LinearModel:
 
     @property
     def inputs(self) -> int:
-        """Number of inputs."""
+        """The number of inputs."""
         return int(self.coef.shape[-1])
 
     @property
     def outputs(self) -> int:
-        """Number of outputs."""
+        """The number of outputs."""
         return 1 if self.coef.ndim == 1 else int(self.coef.shape[0])
 
     @property
     def item(self) -> tuple[int, ...]:
-        """The shape of the prediction of a row."""
+        """The shape of one row of predictions."""
         return self.coef.shape[:-1]
 
     @property
@@ -94,7 +94,7 @@ class ParameterSums:
     ----------
     model : LinearModel
     groups : int
-        How many groups of rows are kept apart.
+        The number of groups of rows.
     """
 
     def __init__(self, model: LinearModel, groups: int = 1) -> None:
@@ -104,15 +104,15 @@ class ParameterSums:
 
     @classmethod
     def of(cls, chunk: Chunk, inputs: FloatArray, rules: Rules, model: LinearModel) -> Self:
-        """Return the sums of one chunk, whose predictions come from these inputs, shape (rows, inputs)."""
+        """Return the sums of a chunk whose predictions come from these inputs, shape (rows, inputs)."""
         made = cls(model, chunk.groups)
-        for piece in chunk.pieces():
-            start = piece.first_row - chunk.first_row
-            made._take(piece, inputs[start : start + piece.rows], rules)
+        for view in chunk.slices():
+            start = view.first_row - chunk.first_row
+            made._take(view, inputs[start : start + view.rows], rules)
         return made
 
     def merge(self, other: Self, groups: IntArray | None = None) -> None:
-        """Take in other sums, whose groups are these here."""
+        """Add other sums; `groups` gives the group here for each of theirs."""
         here = np.arange(other._sums.slots // self._size) if groups is None else groups
         slots = (here[:, np.newaxis] * self._size + np.arange(self._size)).reshape(-1)
         self._sums.grow(int(slots.max(initial=-1)) + 1)
@@ -144,18 +144,18 @@ class ParameterSums:
         count = self._model.coef.size
         return np.array(values[:count]).reshape(self._model.coef.shape), np.array(values[count:])
 
-    def _take(self, piece: Chunk, inputs: FloatArray, rules: Rules) -> None:
+    def _take(self, chunk: Chunk, inputs: FloatArray, rules: Rules) -> None:
         model = self._model
-        residual, judgement = judge(piece, rules)
-        shape = (piece.rows, model.outputs)
+        residual, judgement = judge(chunk, rules)
+        shape = (chunk.rows, model.outputs)
         with np.errstate(all="ignore"):
-            derivatives = unscaled_gradient(residual, piece.element_weight()).reshaped(shape)
+            derivatives = unscaled_gradient(residual, chunk.element_weight()).reshaped(shape)
             used = None if judgement.used is None else judgement.used.reshape(shape)
             for output in range(model.outputs):
                 # By selection: the inputs of unused elements may be missing, and 0 * NaN is NaN.
                 rows = slice(None) if used is None else used[:, output]
                 derivative = derivatives.at((rows, output))
-                group = None if piece.group is None else piece.group[rows] * self._size
+                group = None if chunk.group is None else chunk.group[rows] * self._size
                 for number in range(model.inputs):
                     self._add(derivative.times(inputs[rows, number]), group, output * model.inputs + number)
                 self._add(derivative._replace(values=derivative.values.copy()), group, model.coef.size + output)

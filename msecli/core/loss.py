@@ -22,7 +22,7 @@ def squared_error(
     >>> squared_error(np.array([1.0, -3.0]), np.array([1.0, 0.5]))
     array([1. , 4.5])
     """
-    # r * r and not r ** 2: only the product is sure to be the correctly rounded square.
+    # r * r, not r ** 2: only the product is guaranteed to be correctly rounded.
     square = np.multiply(residual, residual, out=out)
     return square if weight is None else np.multiply(square, weight, out=square)
 

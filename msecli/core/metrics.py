@@ -1,12 +1,13 @@
-"""The table of metrics: each is one value computed from the exact sums of one pass.
+"""The table of metrics: each is one value, computed from the exact sums of one pass.
 
-The table is read by the command line for its help, so it must not load NumPy.
+The command line reads this table for its help, so this module must not import NumPy.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from msecli.errors import UsageError
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Metric(NamedTuple):
-    """One metric: its name, what it means, the sums it needs, and its value.
+    """A metric: its name, its meaning, the sums it needs, and its value.
 
-    `terms` that begin with "plain_" are without weights whether or not the rows have them. `largest` asks for the
-    largest absolute residual, `by_column` for sums kept apart for every column.
+    `terms` that begin with "plain_" ignore the weights. `largest` asks for the largest absolute residual, `by_column`
+    for separate sums for every column.
     """
 
     name: str
@@ -32,15 +33,30 @@ class Metric(NamedTuple):
     by_column: bool = False
 
 
-def _mean(term: str) -> Callable[[Summary], float]:
-    return lambda s: s.sums[term].over(s.divisor)
+# Named functions and partial ones, which can be pickled, where lambdas cannot.
+
+
+def _mean(term: str, s: Summary) -> float:
+    return s.sums[term].over(s.divisor)
+
+
+def _root_of_mean(s: Summary) -> float:
+    return s.sums["squared_error"].root_over(s.divisor)
+
+
+def _sum(s: Summary) -> float:
+    return s.sums["squared_error"].value()
+
+
+def _largest(s: Summary) -> float:
+    return s.largest
 
 
 R2_TERMS = ("exact_squared_error", "target", "squared_target")
 
 
 def _r2(s: Summary) -> float:
-    """Return 1 - SSE / SST, both summed over the columns, each about its own mean; nan for constant targets.
+    """Return 1 - SSE / SST, summed over columns about their own means; nan for constant targets.
 
     The sum of squares about the mean is sum(w * t * t) - sum(w * t)**2 / sum(w), in exact fractions.
     """
@@ -69,60 +85,40 @@ def _squares_about_mean(s: Summary) -> Fraction:
     return s.sums["squared_target"].exact() - Fraction(total.units**2, (s.divisor * ONE) << (2 * total.finer))
 
 
-def _power_norm(power: float) -> Callable[[Summary], float]:
-    def value(s: Summary) -> float:
-        from msecli.core.norm import root_of
+def _l1(s: Summary) -> float:
+    return s.plain("absolute_error").value()
 
-        return root_of(s.sums[f"power:{power!r}"], power)
 
-    return value
+def _l2(s: Summary) -> float:
+    from msecli.core.exact import ONE
+
+    return s.plain("exact_squared_error").root_over(ONE)
+
+
+def _power_norm(power: float, s: Summary) -> float:
+    from msecli.core.norm import root_of
+
+    return root_of(s.sums[f"power:{power!r}"], power)
 
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("mse", "mean squared error", _mean("squared_error"), ("squared_error",)),
-        Metric(
-            "rmse",
-            "root of the mean squared error",
-            lambda s: s.sums["squared_error"].root_over(s.divisor),
-            ("squared_error",),
-        ),
-        Metric("mae", "mean absolute error", _mean("absolute_error"), ("absolute_error",)),
-        Metric("max_error", "largest absolute error", lambda s: s.largest, largest=True),
-        Metric("bias", "mean of prediction - target", _mean("error"), ("error",)),
-        Metric(
-            "r2",
-            "coefficient of determination, pooled over columns",
-            _r2,
-            R2_TERMS,
-            by_column=True,
-        ),
-        Metric("sse", "sum of squared errors", lambda s: s.sums["squared_error"].value(), ("squared_error",)),
-        Metric(
-            "l1",
-            "sum of absolute residuals, unweighted",
-            lambda s: s.plain("absolute_error").value(),
-            ("plain_absolute_error",),
-        ),
-        Metric(
-            "l2",
-            "root of the sum of squared residuals, unweighted",
-            lambda s: s.plain("exact_squared_error").root_over(_one()),
-            ("plain_exact_squared_error",),
-        ),
-        Metric("linf", "largest absolute residual", lambda s: s.largest, largest=True),
+        Metric("mse", "mean squared error", partial(_mean, "squared_error"), ("squared_error",)),
+        Metric("rmse", "root of the mean squared error", _root_of_mean, ("squared_error",)),
+        Metric("mae", "mean absolute error", partial(_mean, "absolute_error"), ("absolute_error",)),
+        Metric("max_error", "largest absolute error", _largest, largest=True),
+        Metric("bias", "mean of prediction - target", partial(_mean, "error"), ("error",)),
+        Metric("r2", "coefficient of determination, pooled over columns", _r2, R2_TERMS, by_column=True),
+        Metric("sse", "sum of squared errors", _sum, ("squared_error",)),
+        Metric("l1", "sum of absolute residuals, unweighted", _l1, ("plain_absolute_error",)),
+        Metric("l2", "root of the sum of squared residuals, unweighted", _l2, ("plain_exact_squared_error",)),
+        Metric("linf", "largest absolute residual", _largest, largest=True),
     )
 }
 
 PARAMETRIC = "lp:P"
-"""How the help writes the residual norm of any order."""
-
-
-def _one() -> int:
-    from msecli.core.exact import ONE
-
-    return ONE
+"""The residual norm of any order P, as the help shows it."""
 
 
 def metric_named(name: str) -> Metric:
@@ -148,12 +144,14 @@ def metric_named(name: str) -> Metric:
         power = math.nan
     if not 1 <= power < math.inf:
         raise UsageError(f"metric {name!r}: P in lp:P is a number of at least 1, such as lp:3 (for infinity: linf)")
-    return Metric(name, f"residual norm of order {power:g}, unweighted", _power_norm(power), (f"power:{power!r}",))
+    return Metric(
+        name, f"residual norm of order {power:g}, unweighted", partial(_power_norm, power), (f"power:{power!r}",)
+    )
 
 
-def needed_terms(metrics: Iterable[Metric], *, weighted: bool) -> tuple[str, ...]:
-    """Return the sums that the loss and these metrics need, each once."""
-    terms = dict.fromkeys(["squared_error"])
+def needed_terms(metrics: Iterable[Metric], *, weighted: bool, loss: bool = True) -> tuple[str, ...]:
+    """Return the terms that these metrics need, without duplicates, and the loss's own if there is a loss."""
+    terms = dict.fromkeys(["squared_error"] if loss else [])
     for metric in metrics:
         terms.update(dict.fromkeys(term if weighted else term.removeprefix("plain_") for term in metric.terms))
     if weighted:

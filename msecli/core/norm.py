@@ -1,8 +1,8 @@
-"""Vector norms of any order, whatever the magnitudes: of files, of gradients, and of residuals as metrics.
+"""Vector norms of any order and any magnitude: of files, of gradients, and of residuals as metrics.
 
-The sums of orders 1 and 2 are exact. Of other orders each power is rounded, as if there were no largest and no
-smallest exponent, and the sum of the powers is exact; so a norm does not depend on the order or on the blocks of the
-numbers, and none of them has to be known before the others.
+For orders 1 and 2 the sums are exact. For other orders each power is rounded as if exponents were unbounded, and the
+sum of the powers is exact. So a norm depends neither on the order of the numbers nor on their blocks, and one pass
+suffices.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from msecli.core.exact import BLOCK, ONE, FloatArray, IntArray, Total, ratio
 from msecli.core.wide import Wide, WideSum, exact_product
 
 LARGEST_ORDER = 2.0**52
-"""Where a billion numbers change the norm by no more than 5e-15 of the largest of them."""
+"""At this order a billion numbers change the norm by at most 5e-15 of the largest of them."""
 DIRECT = 900
-"""Powers of up to 2**DIRECT are taken as they are, and so are their inverses."""
+"""Powers between 2**-DIRECT and 2**DIRECT need no scaling."""
 DEPTH = 4
-"""Powers 2**1500 times smaller than the largest are nothing beside it, so their sum need not be kept."""
+"""Powers 2**1500 times smaller than the largest are negligible, so their sums are not kept."""
 
 
 class NormSums:
-    """What the norms of some orders need of a vector; mergeable, in any order.
+    """The sums from which the norms of a vector follow; they merge in any order.
 
     Parameters
     ----------
@@ -51,13 +51,13 @@ class NormSums:
         return made
 
     def merge(self, other: Self) -> None:
-        """Take in the values of other sums, which are of the same orders."""
+        """Add other sums of the same orders."""
         for order, sums in other._sums.items():
             self._sums[order].merge(sums)
         self._largest = float(np.maximum(self._largest, other._largest))
 
     def norm(self, order: float) -> float:
-        """Return the norm of one of the orders; correctly rounded, if it is 1, 2 or infinity."""
+        """Return the norm of one of the orders; it is correctly rounded for 1, 2 and infinity."""
         return self._largest if math.isinf(order) else root_of(self._sums[order].total(), order)
 
     def _take(self, values: FloatArray) -> None:
@@ -94,9 +94,9 @@ def powers(values: FloatArray, order: float) -> list[Wide]:
 
 
 def _scaled_powers(size: FloatArray, order: float) -> tuple[FloatArray, IntArray]:
-    """Return m and n with m * 2**n = size**order: n is a whole number near order * log2(size)."""
+    """Return m and n with m * 2**n = size**order and n an integer near order * log2(size)."""
     mantissa, exponent = np.frexp(size)
-    # Of the order, the head has at most 42 bits, so that its product with the exponent is exact.
+    # The head of the order has at most 42 bits, so its product with the exponent is exact.
     scaled = order * 2049.0  # 2**11 + 1
     head = scaled - (scaled - order)
     whole = np.rint(exponent * head)
@@ -106,7 +106,7 @@ def _scaled_powers(size: FloatArray, order: float) -> tuple[FloatArray, IntArray
 
 
 def root_of(total: Total, order: float) -> float:
-    """Return the norm of an order, from the sum of the powers."""
+    """Return the norm of an order from the sum of the powers."""
     if order == 1:
         return total.value()
     if order == 2:
@@ -115,7 +115,7 @@ def root_of(total: Total, order: float) -> float:
         return total.special
     from fractions import Fraction
 
-    # The sum is mantissa * 2**lift * 2**(whole * order), of which the last factor has the root 2**whole.
+    # The sum is mantissa * 2**lift * 2**(whole * order), and the root of the last factor is 2**whole.
     power = min(order, LARGEST_ORDER)
     bits = total.units.bit_length()
     mantissa = ratio(total.units, 1 << bits)
@@ -130,5 +130,5 @@ def root_of(total: Total, order: float) -> float:
 
 
 def norm_of(values: FloatArray, order: float) -> float:
-    """Return the norm of a vector of any shape; nan if one of its elements is."""
+    """Return the norm of an array as one vector; nan if it holds nan."""
     return NormSums.of(values.reshape(-1), [order]).norm(order)

@@ -1,14 +1,15 @@
-"""States kept apart for the groups of rows, under names that are given as the rows come."""
+"""The states of groups of rows: groups by label, and mini-batches."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msecli.core.exact import BoolArray, IntArray
+from msecli.core.chunk import Chunk
+from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.core.linear import LinearModel, ParameterSums
 from msecli.core.state import LossState, Rules, Summary
 
@@ -16,7 +17,7 @@ ROWS_AT_ONCE = 1 << 20
 
 
 class Partition:
-    """A division of all rows into groups, each with a key.
+    """The states of groups of rows, by key.
 
     Parameters
     ----------
@@ -24,7 +25,7 @@ class Partition:
     weighted : bool
         Whether the chunks carry weights.
     model : LinearModel, optional
-        Keep the derivatives with respect to its parameters, too.
+        Also keep the derivatives with respect to its parameters.
     """
 
     def __init__(self, rules: Rules, *, weighted: bool, model: LinearModel | None = None) -> None:
@@ -32,36 +33,70 @@ class Partition:
         self.parameters = None if model is None else ParameterSums(model, groups=0)
         self.keys: dict[Hashable, int] = {}
 
-    def merge(self, state: LossState, keys: Sequence[Hashable], parameters: ParameterSums | None = None) -> None:
-        """Take in a state, and sums of derivatives, whose groups have these keys."""
+    @classmethod
+    def of(
+        cls,
+        chunk: Chunk,
+        codes: IntArray | None = None,
+        keys: Sequence[Hashable] = (None,),
+        *,
+        rules: Rules,
+        model: LinearModel | None = None,
+        inputs: FloatArray | None = None,
+    ) -> Self:
+        """Return the states of the rows of a chunk.
+
+        Parameters
+        ----------
+        chunk : Chunk
+        codes : ndarray of int64, shape (rows,), optional
+            The number of every row's group. By default all rows are one group.
+        keys : sequence of hashable
+            The key of each group.
+        rules, model
+            As for the class.
+        inputs : ndarray of float64, shape (rows, inputs), optional
+            The inputs of the model's predictions.
+        """
+        made = cls.__new__(cls)
+        grouped = chunk._replace(group=codes, groups=len(keys))
+        made.state = LossState.of(grouped, rules)
+        made.parameters = None
+        if model is not None and inputs is not None:
+            made.parameters = ParameterSums.of(grouped, inputs, rules, model)
+        made.keys = {key: number for number, key in enumerate(keys)}
+        return made
+
+    def merge(self, other: Self, first_row: int = 0) -> None:
+        """Add the states of other rows, which are numbered from `first_row` on."""
         known = self.keys
-        groups = np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
-        self.state.merge(state, groups)
-        if self.parameters is not None and parameters is not None:
-            self.parameters.merge(parameters, groups)
+        groups = np.array([known.setdefault(key, len(known)) for key in other.keys], dtype=np.int64)
+        self.state.merge(other.state, groups, first_row)
+        if self.parameters is not None and other.parameters is not None:
+            self.parameters.merge(other.parameters, groups)
 
     def summaries(self) -> dict[Hashable, Summary]:
-        """Return the summary of every group, by key, in the order in which the keys came."""
+        """Return the summary of every group by key, in order of first appearance."""
         return dict(self.items())
 
     def items(self) -> Iterator[tuple[Hashable, Summary]]:
-        """Yield the key and the summary of every group, as `summaries` has them, without holding all of them."""
+        """Yield the key and the summary of every group, without holding them all."""
         return zip(self.keys, self.state.each_summary(), strict=True)
 
 
 class Batches:
-    """Mini-batches of rows in their order, or in that of a seeded permutation.
+    """Mini-batches of rows, in file order or shuffled.
 
     Parameters
     ----------
     size : int
         Rows in a batch; the last one may have fewer.
     rows : int, optional
-        The number of all rows; needed to shuffle them and to drop the last batch.
+        The number of all rows; required to shuffle or to drop the last batch.
     seed : int, optional
-        Shuffle the rows by the permutation that ``numpy.random.default_rng(seed)`` gives of them.
+        Shuffle the rows with ``numpy.random.default_rng(seed)``.
     drop_last : bool
-        Leave out the rows of a last batch that is not full.
+        Leave out the last batch if it is not full.
     """
 
     def __init__(self, size: int, rows: int | None = None, *, seed: int | None = None, drop_last: bool = False) -> None:
@@ -69,7 +104,7 @@ class Batches:
         self._position: NDArray[Any] | None = None
         self.full_rows = None if rows is None or not drop_last else rows - rows % size
         if seed is not None and rows is not None:
-            # Half as large where it can be: this is all that a run holds for every row.
+            # int32 if possible: this array is the only memory that grows with the number of rows.
             kind = np.dtype(np.int32 if rows <= np.iinfo(np.int32).max else np.int64)
             order = np.arange(rows, dtype=kind)
             np.random.default_rng(seed).shuffle(order)
@@ -78,13 +113,13 @@ class Batches:
                 chosen = order[start : start + ROWS_AT_ONCE]
                 position[chosen] = np.arange(start, start + len(chosen))
 
-    def of(self, first_row: int, rows: int) -> tuple[IntArray, IntArray]:
-        """Return the batch of each of these rows, numbered from 0 in the second array of the batches' numbers."""
+    def of(self, first_row: int, rows: int) -> tuple[IntArray, list[int]]:
+        """Return the numbers of the batches that these rows belong to, and each row's index into them, first."""
         numbers, codes = np.unique(self._positions(first_row, rows) // self._size, return_inverse=True)
-        return codes, numbers
+        return codes, numbers.tolist()
 
     def dropped(self, first_row: int, rows: int) -> BoolArray | None:
-        """Return which of these rows belong to a last batch that is to be left out, None if none does."""
+        """Return which of these rows are in a last batch to drop, or None if none are."""
         if self.full_rows is None:
             return None
         dropped: BoolArray = self._positions(first_row, rows) >= self.full_rows

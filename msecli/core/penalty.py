@@ -35,7 +35,7 @@ def check_factors(l1: float, l2: float) -> None:
     """
     for name, factor in (("l1", l1), ("l2", l2)):
         if not (math.isfinite(factor) and factor >= 0):
-            raise UsageError(f"{name}: the factor {factor} is not a finite number of at least 0")
+            raise UsageError(f"`{name}`: the factor {factor} is not a finite number of at least 0")
 
 
 def penalties_of(parameters: Iterable[FloatArray], l1: float, l2: float) -> Penalties:
@@ -60,7 +60,7 @@ def penalties_of(parameters: Iterable[FloatArray], l1: float, l2: float) -> Pena
 
 
 def _product(factor: float, total: Total) -> float:
-    """Return the product, rounded once; a factor of 0 means no penalty, even where the sum is infinite."""
+    """Return the product, rounded once; a factor of 0 means no penalty, even for an infinite sum."""
     if factor == 0 or total.special != 0:
         return factor and total.special
     from fractions import Fraction
@@ -70,6 +70,6 @@ def _product(factor: float, total: Total) -> float:
 
 
 def penalty_gradient(parameters: FloatArray, l1: float, l2: float) -> FloatArray:
-    """Return l1 * sign(x) + 2 * l2 * x; at 0, where the absolute value has no derivative, the subgradient 0."""
+    """Return l1 * sign(x) + 2 * l2 * x; at x = 0 the l1 term uses the subgradient 0."""
     with np.errstate(all="ignore"):
         return l1 * np.sign(parameters) + 2 * (l2 * parameters)

@@ -1,4 +1,4 @@
-"""The processor's settings: results must not depend on what other libraries of the process have set."""
+"""Floating-point settings: results must not depend on what other libraries in the process have set."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from contextlib import contextmanager
 
 import numpy as np
 
-LOST = "the processor is set to take subnormal numbers, below 2.3e-308, as 0; what is made of them may be wrong"
-RESTORED = "the processor was set to take subnormal numbers, below 2.3e-308, as 0; this run has kept them"
-LOST_SUBNORMALS = ("subnormal_numbers_lost", "this process", LOST, 1)
-RESTORED_SUBNORMALS = ("subnormal_numbers_restored", "this process", RESTORED, 1)
-"""The codes of the warnings, where, what they mean, and how often."""
+from msecli.errors import Warned
+
+LOST_SUBNORMALS = Warned(
+    "subnormal_numbers_lost",
+    "this process",
+    "the processor is set to flush subnormal numbers, below 2.3e-308, to 0; results that depend on them may be wrong",
+)
 
 DEFAULT_ENVIRONMENT = ctypes.c_void_p(-1)
 """FE_DFL_ENV of the C libraries of Linux on the machines named below."""
@@ -23,18 +25,25 @@ ENVIRONMENT_BYTES = 1024
 """More than any of these libraries' fenv_t needs."""
 
 
+RESTORED_SUBNORMALS = Warned(
+    "subnormal_numbers_restored",
+    "this process",
+    "the processor was set to flush subnormal numbers, below 2.3e-308, to 0; this run has kept them",
+)
+
+
 @contextmanager
-def arithmetic() -> Iterator[tuple[str, str, str, int] | None]:
-    """Compute by IEEE 754, subnormal numbers included, without complaints; the caller's settings come back afterwards.
+def arithmetic() -> Iterator[tuple[Warned, ...]]:
+    """Compute by IEEE 754, subnormal numbers included and NumPy's warnings off; then restore the caller's settings.
 
     Yields
     ------
-    tuple, optional
-        A warning, where the processor was set to take subnormal numbers as 0.
+    tuple of Warned
+        A warning if the processor was set to flush subnormal numbers to 0.
     """
     with np.errstate(all="ignore"):
         if not _flushes():
-            yield None
+            yield ()
             return
         before = ctypes.create_string_buffer(ENVIRONMENT_BYTES)
         library = _library()
@@ -42,14 +51,14 @@ def arithmetic() -> Iterator[tuple[str, str, str, int] | None]:
             library.fegetenv(before)
             library.fesetenv(DEFAULT_ENVIRONMENT)
         try:
-            yield LOST_SUBNORMALS if _flushes() else RESTORED_SUBNORMALS
+            yield (LOST_SUBNORMALS if _flushes() else RESTORED_SUBNORMALS,)
         finally:
             if library is not None:
                 library.fesetenv(before)
 
 
 def _flushes() -> bool:
-    """Tell whether this thread's processor takes subnormal numbers as 0: PyTorch can set it so, and -ffast-math."""
+    """Tell whether this thread flushes subnormal numbers to 0, as PyTorch or -ffast-math may have set it."""
     return not bool(np.all(np.full(8, sys.float_info.min) * 0.5 > 0))
 
 

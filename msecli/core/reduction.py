@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Used(NamedTuple):
-    """What a loss may be divided by: counts of what is used, and the sum of the weights in units of 2**-1074."""
+    """Possible divisors of a loss: used elements, used rows, and the sum of weights in units of 2**-1074."""
 
     used: int
     rows_used: int
@@ -21,21 +22,33 @@ class Used(NamedTuple):
 
     @property
     def divisor(self) -> int:
-        """The denominator of the mean in units of 2**-1074: the sum of the weights, else the number of elements."""
+        """The denominator of the mean in units of 2**-1074: the sum of weights, or the number of elements."""
         return self.used * _one(self) if self.weight is None else self.weight
 
 
 class Reduction(NamedTuple):
     """A reduction of the per-element losses to one number.
 
-    `divisor` gives the denominator in units of 2**-1074; `unit` says what it counts, None where nothing is divided.
-    Elements count with their weights, where they have any; rows do not.
+    Parameters
+    ----------
+    name, meaning : str
+    divisor : callable
+        From the counts of some rows to the divisor of their loss and gradient, in units of 2**-1074.
+    unit : str, optional
+        What the divisor counts: "elements" (by weight, if there are weights) or "rows"; None without a division.
+    keeps_elements : bool
+        Whether the result is the loss of every element instead of one number.
     """
 
     name: str
     meaning: str
     divisor: Callable[[Summary | Used], int]
     unit: str | None = None
+    keeps_elements: bool = False
+
+    def loss(self, summary: Summary) -> float:
+        """Return the reduced loss, nan if nothing is used."""
+        return summary.sums["squared_error"].over(self.divisor(summary)) if summary.used else math.nan
 
 
 def _one(_: Summary | Used) -> int:
@@ -44,20 +57,28 @@ def _one(_: Summary | Used) -> int:
     return ONE
 
 
-def _rows(summary: Summary | Used) -> int:
-    return summary.rows_used * _one(summary)
+def _elements(used: Summary | Used) -> int:
+    return used.divisor
+
+
+def _rows(used: Summary | Used) -> int:
+    return used.rows_used * _one(used)
 
 
 REDUCTIONS: dict[str, Reduction] = {
     reduction.name: reduction
     for reduction in (
-        Reduction("mean", "the sum divided by the number of used elements, or by the sum of their weights",
-                  lambda summary: summary.divisor, "elements"),
+        Reduction(
+            "mean",
+            "the sum divided by the number of used elements, or by the sum of their weights",
+            _elements,
+            "elements",
+        ),
         Reduction("sum", "the sum", _one),
         Reduction("batchmean", "the sum divided by the number of used rows", _rows, "rows"),
-        Reduction("none", "no reduction: the loss of every element", _one),
+        Reduction("none", "no reduction: the loss of every element", _one, keeps_elements=True),
     )
-}  # fmt: skip
+}
 
 
 def reduction_named(name: str) -> Reduction:
@@ -74,7 +95,7 @@ def reduction_named(name: str) -> Reduction:
 
 
 def legacy_reduction(size_average: bool | None, reduce: bool | None) -> str | None:  # noqa: FBT001 - PyTorch's names
-    """Return the reduction that PyTorch's old flags mean, or None if neither is given.
+    """Translate PyTorch's old flags to a reduction; return None if neither is given.
 
     Warns
     -----

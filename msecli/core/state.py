@@ -1,12 +1,13 @@
-"""The state of a loss: what a chunk of rows leaves behind, and all that is needed to give any result.
+"""The state of a loss: the exact sums and counts of some rows, from which every result follows.
 
-States merge exactly, so it does not matter how the rows were cut into chunks or in which order they were merged.
+States merge exactly, so neither the cut into chunks nor the order of merging matters. A state keeps its sums and
+counts by cell: one group of rows in one column, or in all columns together.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Literal, NamedTuple, Self
 
@@ -23,11 +24,7 @@ Policy = Literal["raise", "omit", "propagate"]
 POLICIES = ("raise", "omit", "propagate")
 
 COUNTS = ("total", "used", "ignored", "nan_target", "nan_prediction", "infinite")
-"""What the ledger counts, in elements."""
-
-
-RowNumbers = Mapping[str, IntArray]
-"""For each kind of problem the number of every row of a chunk in the file where such a problem would be."""
+"""The ledger's counts of elements."""
 
 
 class Rules(NamedTuple):
@@ -36,16 +33,16 @@ class Rules(NamedTuple):
     Parameters
     ----------
     terms : tuple of str
-        The sums to keep, names of `msecli.core.terms.TERMS`.
+        The sums to keep, by their names in `msecli.core.terms.TERMS`.
     largest : bool
-        Keep the largest absolute residual, too.
+        Also keep the largest absolute residual.
     columns : int
-        1 for one cell over all elements, or the number of elements in a row for one cell for each of them.
+        The number of cells per group: 1, or the number of elements in a row.
     nan_target, nan_prediction : {"raise", "omit", "propagate"}
-        What a missing target and a missing prediction mean. "raise" is judged at the end, by `LossState.missing`,
-        so that the message can say how many there are.
+        How to treat missing targets and missing predictions. "raise" is applied at the end, by
+        `msecli.core.verdict.check_usable`, so that the message can give their number.
     ignore : tuple of float
-        Elements whose target equals one of these are left out; NaN matches NaN.
+        Leave out elements whose target equals one of these; NaN matches NaN.
     """
 
     terms: tuple[str, ...] = ("squared_error",)
@@ -57,14 +54,14 @@ class Rules(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """Which elements of a piece are used (None: all of them), and which are left out for what reason."""
+    """The used elements of a chunk (None: all), and a mask for each of the ledger's other counts."""
 
     used: BoolArray | None
     masks: dict[str, BoolArray]
 
 
 class Summary(NamedTuple):
-    """The exact sums and counts of a cell, or of all cells together; what a metric is computed from."""
+    """The exact sums and counts of one or more cells, from which metrics are computed."""
 
     sums: dict[str, Total]
     counts: dict[str, int]
@@ -76,12 +73,12 @@ class Summary(NamedTuple):
 
     @property
     def used(self) -> int:
-        """Number of used elements."""
+        """The number of used elements."""
         return self.counts["used"]
 
     @property
     def divisor(self) -> int:
-        """The denominator of the mean, as `Used` has it."""
+        """The denominator of the mean in units of 2**-1074, as in `Used`."""
         return self.sums["weight"].units if self.weighted else self.used * ONE
 
     def plain(self, term: str) -> Total:
@@ -90,7 +87,7 @@ class Summary(NamedTuple):
 
 
 def combined(parts: Sequence[Summary]) -> Summary:
-    """Return the summary of the elements of several columns together; a row counts once for each."""
+    """Return the summary of several columns together; their rows are the same rows."""
     first = parts[0]
     return Summary(
         {term: sum((part.sums[term] for part in parts), Total(0)) for term in first.sums},
@@ -104,7 +101,7 @@ def combined(parts: Sequence[Summary]) -> Summary:
 
 
 class LossState:
-    """Exact sums, counts and first offenders over any number of chunks.
+    """Exact sums, counts and first bad rows over any number of chunks.
 
     Parameters
     ----------
@@ -134,23 +131,23 @@ class LossState:
         """The first row of each kind of problem: nan_target, nan_prediction, weight."""
 
     @classmethod
-    def of(cls, chunk: Chunk, rules: Rules, row_numbers: RowNumbers | None = None) -> Self:
-        """Return the state of one chunk, whose rows are numbered on from its first one unless numbers are given."""
+    def of(cls, chunk: Chunk, rules: Rules) -> Self:
+        """Return the state of one chunk."""
         state = cls(rules, weighted=chunk.weight is not None, groups=chunk.groups)
-        for piece in chunk.pieces():
-            start = piece.first_row - chunk.first_row
-            rows = slice(start, start + piece.rows)
-            state._take(piece, {kind: numbers[rows] for kind, numbers in (row_numbers or {}).items()})
+        for view in chunk.slices():
+            state._take(view)
         return state
 
-    def merge(self, other: Self, groups: IntArray | None = None) -> None:
-        """Take in what `other`, a state under the same rules, has seen.
+    def merge(self, other: Self, groups: IntArray | None = None, first_row: int = 0) -> None:
+        """Add another state with the same rules.
 
         Parameters
         ----------
         other : LossState
         groups : ndarray of int64, shape (other.groups,), optional
-            Which group here each group of `other` is; without it group by group.
+            The group in this state for each group of `other`; by default the same.
+        first_row : int
+            The number in this state of row 0 of `other`.
         """
         here = np.arange(other.groups) if groups is None else groups
         self.weighted = self.weighted or other.weighted
@@ -164,10 +161,15 @@ class LossState:
         for term, sums in other._sums.items():
             self._sums[term].merge(sums, slots)
         for kind, row in other.first_row.items():
-            self._note_row(kind, row)
+            self._note_row(kind, first_row + row)
+
+    @property
+    def rows(self) -> int:
+        """The number of rows in all groups."""
+        return int(self._rows[: self.groups].sum())
 
     def summary(self) -> Summary:
-        """Return the sums over all cells, with those of each column behind it where columns were kept apart."""
+        """Return the summary of all cells; `Summary.columns` holds each column's if they are kept apart."""
         return self.pooled(range(self.groups))
 
     def summaries(self) -> list[Summary]:
@@ -175,7 +177,7 @@ class LossState:
         return list(self.each_summary())
 
     def each_summary(self) -> Iterator[Summary]:
-        """Yield the summary of every group: of millions of groups all together would take gigabytes."""
+        """Yield the summary of every group; those of millions of groups would take gigabytes at once."""
         totals = self._totals()
         if self.rules.columns > 1:
             yield from (self._summary([group], totals) for group in range(self.groups))
@@ -195,18 +197,18 @@ class LossState:
         return [self._cell(range(self.groups), column, totals) for column in range(self.rules.columns)]
 
     def losses(self, divisor: Callable[[Used], int]) -> list[float]:
-        """Return the loss of every group, nan where nothing is used; for very many groups."""
+        """Return the loss of every group, nan if nothing is used; fast for millions of groups."""
         totals = self._totals()
         used, rows = self._counts["used"][: self.groups, 0].tolist(), self._rows_used.tolist()
         weights = [total.units for total in totals["weight"]] if self.weighted else [None] * self.groups
-        # Rows without weights mostly have the same counts, and so the same divisor.
+        # Without weights most groups have the same counts, and so the same divisor.
         divisors = cache(divisor)
         divided = [divisors(Used(*counts)) for counts in zip(used, rows, weights, strict=False)]
         sums = zip(totals["squared_error"], divided, used, strict=True)
         return [total.over(divisor) if count else math.nan for total, divisor, count in sums]
 
     def pooled(self, groups: Sequence[int]) -> Summary:
-        """Return the sums over some groups together."""
+        """Return the summary of some groups together."""
         return self._summary(groups, self._totals())
 
     def _totals(self) -> dict[str, list[Total]]:
@@ -248,13 +250,13 @@ class LossState:
         for sums in self._sums.values():
             sums.grow(self.groups * self.rules.columns)
 
-    def _take(self, piece: Chunk, row_numbers: RowNumbers) -> None:
-        residual, judgement = judge(piece, self.rules)
-        self._count(piece, judgement)
+    def _take(self, chunk: Chunk) -> None:
+        residual, judgement = judge(chunk, self.rules)
+        self._count(chunk, judgement)
         for kind in ("nan_target", "nan_prediction"):
-            self._note_first(kind, judgement.masks.get(kind), piece, row_numbers)
-        elements = self._elements(piece, residual, judgement.used)
-        self._note_first("weight", _bad_weights(piece, judgement.used), piece, row_numbers)
+            self._note_first(kind, judgement.masks.get(kind), chunk)
+        elements = self._elements(chunk, residual, judgement.used)
+        self._note_first("weight", _bad_weights(chunk, judgement.used), chunk)
         with np.errstate(all="ignore"):
             for term, sums in self._sums.items():
                 for values in addends(term, elements):
@@ -262,43 +264,43 @@ class LossState:
             if self.rules.largest and elements.residual.size:
                 self._keep_largest(np.abs(elements.residual), elements.cell)
 
-    def _count(self, piece: Chunk, judgement: Judgement) -> None:
-        rows = _rows_by_group(piece)
-        all_elements = (rows * (self._item_size(piece) // self.rules.columns))[:, np.newaxis]
+    def _count(self, chunk: Chunk, judgement: Judgement) -> None:
+        rows = _rows_by_group(chunk)
+        all_elements = (rows * (self._item_size(chunk) // self.rules.columns))[:, np.newaxis]
         self._rows += rows
         self._counts["total"] += all_elements
         for name, mask in judgement.masks.items():
-            self._counts[name] += _by_group(self._per_row(mask, piece), piece)
+            self._counts[name] += _by_group(self._per_row(mask, chunk), chunk)
         if judgement.used is None:
             self._counts["used"] += all_elements
             self._rows_used += rows
         else:
-            used = self._per_row(judgement.used, piece)
-            self._counts["used"] += _by_group(used, piece)
+            used = self._per_row(judgement.used, chunk)
+            self._counts["used"] += _by_group(used, chunk)
             some = np.any(used, axis=1)
-            self._rows_used += _by_group(some.astype(np.int64), piece)
+            self._rows_used += _by_group(some.astype(np.int64), chunk)
 
-    def _per_row(self, mask: BoolArray, piece: Chunk) -> IntArray:
-        """Return how many elements are marked, by row and column."""
-        counts: IntArray = mask.reshape(piece.rows, self.rules.columns, -1).sum(axis=2, dtype=np.int64)
+    def _per_row(self, mask: BoolArray, chunk: Chunk) -> IntArray:
+        """Count the marked elements by row and column."""
+        counts: IntArray = mask.reshape(chunk.rows, self.rules.columns, -1).sum(axis=2, dtype=np.int64)
         return counts
 
-    def _item_size(self, piece: Chunk) -> int:
-        return piece.prediction.size // piece.rows if piece.rows else 0
+    def _item_size(self, chunk: Chunk) -> int:
+        return chunk.prediction.size // chunk.rows if chunk.rows else 0
 
-    def _cells(self, piece: Chunk) -> IntArray | None:
+    def _cells(self, chunk: Chunk) -> IntArray | None:
         """Return the cell of every element, in the shape of the prediction; None if there is only one."""
         columns = self.rules.columns
-        if columns == 1 and (self.groups == 1 or piece.group is None):
+        if columns == 1 and (self.groups == 1 or chunk.group is None):
             return None
-        if columns == 1 and piece.group is not None and piece.prediction.ndim == 1:
-            return piece.group
-        group = np.zeros(piece.rows, dtype=np.int64) if piece.group is None else piece.group
+        if columns == 1 and chunk.group is not None and chunk.prediction.ndim == 1:
+            return chunk.group
+        group = np.zeros(chunk.rows, dtype=np.int64) if chunk.group is None else chunk.group
         by_row = group[:, np.newaxis] * columns + np.arange(columns)
-        return np.broadcast_to(by_row, (piece.rows, self._item_size(piece))).reshape(piece.prediction.shape)
+        return np.broadcast_to(by_row, (chunk.rows, self._item_size(chunk))).reshape(chunk.prediction.shape)
 
-    def _elements(self, piece: Chunk, residual: FloatArray, used: BoolArray | None) -> Elements:
-        arrays = (residual, piece.target, piece.element_weight(), self._cells(piece))
+    def _elements(self, chunk: Chunk, residual: FloatArray, used: BoolArray | None) -> Elements:
+        arrays = (residual, chunk.target, chunk.element_weight(), self._cells(chunk))
         if used is None:
             flat = [None if array is None else array.reshape(-1) for array in arrays]
         else:
@@ -311,81 +313,78 @@ class LossState:
         else:
             np.maximum.at(self._largest.reshape(-1), cell, size)
 
-    def _note_first(self, kind: str, mask: BoolArray | None, piece: Chunk, row_numbers: RowNumbers) -> None:
-        """Remember the lowest number of the marked rows."""
+    def _note_first(self, kind: str, mask: BoolArray | None, chunk: Chunk) -> None:
+        """Note the lowest number among the marked rows."""
         if mask is None or not mask.any():
             return
-        rows = np.flatnonzero(mask.reshape(piece.rows, -1).any(axis=1))
-        numbers = row_numbers.get(kind)
-        self._note_row(kind, piece.first_row + int(rows[0]) if numbers is None else int(numbers[rows].min()))
+        rows = np.flatnonzero(mask.reshape(chunk.rows, -1).any(axis=1))
+        numbers = (chunk.numbers or {}).get(kind)
+        self._note_row(kind, chunk.first_row + int(rows[0]) if numbers is None else int(numbers[rows].min()))
 
     def _note_row(self, kind: str, row: int) -> None:
         self.first_row[kind] = min(row, self.first_row.get(kind, row))
 
 
-def judge(piece: Chunk, rules: Rules) -> tuple[FloatArray, Judgement]:
-    """Return the residuals of a piece, and which of its elements count."""
+def judge(chunk: Chunk, rules: Rules) -> tuple[FloatArray, Judgement]:
+    """Return the residuals of a chunk, and judge which of its elements count.
+
+    The residuals are in scratch space: they are valid until this thread judges another chunk.
+    """
     with np.errstate(all="ignore"):
-        out = scratch("residual", piece.prediction.shape, np.float64)
-        residual = np.subtract(piece.prediction, piece.target, out=out)
-    whole = piece.dropped is None and not rules.ignore
+        out = scratch("residual", chunk.prediction.shape, np.float64)
+        residual = np.subtract(chunk.prediction, chunk.target, out=out)
+    whole = chunk.dropped is None and not rules.ignore
     if not residual.size or (whole and np.isfinite(residual.max()) and np.isfinite(residual.min())):
         return residual, Judgement(None, {})
-    there = _there(piece)
+    dropped = np.zeros(residual.shape, dtype=bool)
+    if chunk.dropped is not None:
+        dropped[chunk.dropped] = True
     ignored = np.zeros(residual.shape, dtype=bool)
     for value in rules.ignore:
-        ignored |= np.isnan(piece.target) if np.isnan(value) else piece.target == value
-    ignored &= there
-    unused = ignored | ~there
-    nan_target = np.isnan(piece.target) & ~unused
-    nan_prediction = np.isnan(piece.prediction) & ~unused
+        ignored |= np.isnan(chunk.target) if np.isnan(value) else chunk.target == value
+    ignored &= ~dropped
+    unused = ignored | dropped
+    nan_target = np.isnan(chunk.target) & ~unused
+    nan_prediction = np.isnan(chunk.prediction) & ~unused
     if rules.nan_target != "propagate":
         unused |= nan_target
     if rules.nan_prediction != "propagate":
         unused |= nan_prediction
-    infinite = (np.isinf(piece.prediction) | np.isinf(piece.target)) & ~unused
+    infinite = (np.isinf(chunk.prediction) | np.isinf(chunk.target)) & ~unused
     masks = {"ignored": ignored, "nan_target": nan_target, "nan_prediction": nan_prediction, "infinite": infinite}
     return residual, Judgement(~unused if unused.any() else None, masks)
 
 
-def _there(piece: Chunk) -> BoolArray:
-    """Return which elements belong to rows that are not dropped."""
-    there = np.ones(piece.prediction.shape, dtype=bool)
-    if piece.dropped is not None:
-        there[piece.dropped] = False
-    return there
+def _rows_by_group(chunk: Chunk) -> IntArray:
+    """Count the rows of each group that are not dropped."""
+    if chunk.group is None:
+        dropped = 0 if chunk.dropped is None else np.count_nonzero(chunk.dropped)
+        return np.array([chunk.rows - dropped] + [0] * (chunk.groups - 1))
+    group = chunk.group if chunk.dropped is None else chunk.group[~chunk.dropped]
+    return np.bincount(group, minlength=chunk.groups)
 
 
-def _rows_by_group(piece: Chunk) -> IntArray:
-    """Return how many rows of each group are not dropped."""
-    if piece.group is None:
-        dropped = 0 if piece.dropped is None else np.count_nonzero(piece.dropped)
-        return np.array([piece.rows - dropped] + [0] * (piece.groups - 1))
-    group = piece.group if piece.dropped is None else piece.group[~piece.dropped]
-    return np.bincount(group, minlength=piece.groups)
-
-
-def _by_group(per_row: IntArray, piece: Chunk) -> IntArray:
-    """Return the sums of rows of counts over the rows of each group."""
-    sums = np.zeros((piece.groups, *per_row.shape[1:]), dtype=np.int64)
-    if piece.group is None:
+def _by_group(per_row: IntArray, chunk: Chunk) -> IntArray:
+    """Sum counts by row to counts by group."""
+    sums = np.zeros((chunk.groups, *per_row.shape[1:]), dtype=np.int64)
+    if chunk.group is None:
         sums[0] = per_row.sum(axis=0)
     else:
-        np.add.at(sums, piece.group, per_row)
+        np.add.at(sums, chunk.group, per_row)
     return sums
 
 
-def _bad_weights(piece: Chunk, used: BoolArray | None) -> BoolArray | None:
-    """Return at which used elements the weights are impossible, None without weights."""
-    weight = piece.element_weight()
+def _bad_weights(chunk: Chunk, used: BoolArray | None) -> BoolArray | None:
+    """Return the used elements whose weights are impossible, or None without weights."""
+    weight = chunk.element_weight()
     if weight is None:
         return None
     bad: BoolArray = ~(np.isfinite(weight) & (weight >= 0))
     return bad if used is None else bad & used
 
 
-def check_policies(nan_policy: str, nan_pred: str) -> None:
+def check_policies(nan_target: str, nan_pred: str) -> None:
     """Refuse unknown policies for missing elements."""
-    for name, policy in (("nan_policy", nan_policy), ("nan_pred", nan_pred)):
+    for name, policy in (("nan_target", nan_target), ("nan_pred", nan_pred)):
         if policy not in POLICIES:
-            raise UsageError(f"{name}: {policy!r} is not one of {', '.join(POLICIES)}")
+            raise UsageError(f"`{name}`: {policy!r} is not one of {', '.join(POLICIES)}")

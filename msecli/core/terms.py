@@ -1,7 +1,7 @@
-"""The per-element quantities whose exact sums a state keeps.
+"""Terms: the per-element quantities whose exact sums a state keeps.
 
-A term turns the used elements of a piece into one or several arrays that are added up. Several arrays together are
-one quantity without rounding: x * y is the sum of the two arrays of `exact_product`.
+A term maps the used elements of a chunk to one or more arrays to be summed. Several arrays represent one quantity
+without rounding: x * y is the sum of the two arrays of `exact_product`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from msecli.core.workspace import scratch
 
 
 class Elements(NamedTuple):
-    """The used elements of a piece, flat: all arrays of shape (n,)."""
+    """The used elements of a chunk: flat arrays of shape (n,)."""
 
     residual: FloatArray
     target: FloatArray
@@ -28,7 +28,7 @@ class Elements(NamedTuple):
 
 
 POWER = "power:"
-"""Prefix of the term |r| ** P, followed by P."""
+"""The prefix of the terms |r| ** P; P follows it."""
 
 
 def _space(elements: Elements) -> FloatArray:
@@ -57,14 +57,14 @@ TERMS: dict[str, Callable[[Elements], list[Wide]]] = {
 
 
 def addends(term: str, elements: Elements) -> list[Wide]:
-    """Return the arrays whose sum is the sum of the term over the elements; they may be overwritten."""
+    """Return arrays that add up to the term's sum over the elements; callers may overwrite them."""
     if term.startswith(POWER):
         return powers(elements.residual, _order(term))
     return TERMS[term](elements)
 
 
 def sum_of(term: str, slots: int) -> WideSum:
-    """Return empty sums of a term."""
+    """Return sums of zero for a term."""
     return power_sum(_order(term), slots) if term.startswith(POWER) else WideSum(slots)
 
 

@@ -1,4 +1,4 @@
-"""Whether what a state has seen may be called a result."""
+"""Decide whether a state may become a result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msecli.errors import DataError
 
 
 class Where(NamedTuple):
-    """How errors name the prediction, the target and the weights."""
+    """The names of prediction, target and weights in errors."""
 
     prediction: str = "prediction"
     target: str = "target"
@@ -17,30 +17,30 @@ class Where(NamedTuple):
 
 
 def check_usable(state: LossState, summary: Summary, where: Where) -> None:
-    """Refuse missing elements that a policy forbids, impossible weights, and the loss of nothing at all.
+    """Refuse missing values that a policy forbids, impossible weights, and a loss over no elements.
 
     Raises
     ------
     DataError
-        With every problem found, and the first row of each.
+        With all problems found, and the first row of each.
     """
     problems = [*_missing(state, summary, where), *_weights(state, summary, where)]
     if not problems and summary.used == 0:
         counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in summary.counts.items() if count)
-        problems.append(f"no element is left to score ({counts or 'there are no rows'})")
+        problems.append(f"nothing left to score: {counts or 'there are no rows'}")
     if problems:
         raise DataError("\n".join(problems))
 
 
 def _missing(state: LossState, summary: Summary, where: Where) -> list[str]:
     sides = (
-        ("nan_prediction", where.prediction, state.rules.nan_prediction, "--nan-pred"),
-        ("nan_target", where.target, state.rules.nan_target, "--nan-policy"),
+        ("nan_prediction", where.prediction, state.rules.nan_prediction, "nan_pred"),
+        ("nan_target", where.target, state.rules.nan_target, "nan_target"),
     )
     return [
         f"{name}: {summary.counts[kind]} of {summary.counts['total']} values missing, the first in row "
-        f"{state.first_row[kind] + 1}; to leave them out, say {option} omit"
-        for kind, name, policy, option in sides
+        f"{state.first_row[kind] + 1}; to leave them out, use `{setting}=omit`"
+        for kind, name, policy, setting in sides
         if policy == "raise" and summary.counts[kind]
     ]
 
@@ -52,5 +52,5 @@ def _weights(state: LossState, summary: Summary, where: Where) -> list[str]:
         row = state.first_row["weight"] + 1
         return [f"{where.weight}: the weight in row {row} is negative or not finite; weights are at least 0"]
     if summary.used and summary.sums["weight"].units == 0:
-        return [f"{where.weight}: all weights are 0, so nothing is weighed"]
+        return [f"{where.weight}: all weights are 0"]
     return []

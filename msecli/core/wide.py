@@ -1,7 +1,7 @@
-"""Products that leave the range of float64, and their exact sums.
+"""Products beyond the range of float64, and their exact sums.
 
-A number here is a float64 times a power of two of its own, so nothing over- or underflows on the way. The numbers of
-an ordinary block have no exponents at all: one look at its range decides, and no bit of a result depends on it.
+A wide number is a float64 times its own power of two, so nothing over- or underflows on the way. An ordinary block
+has no exponents at all: its range decides, and no bit of a result depends on the decision.
 """
 
 from __future__ import annotations
@@ -18,30 +18,31 @@ from msecli.core.workspace import scratch
 
 MODERATE = 2.0**200
 """The product of three values between its inverse and itself is a normal number down to its last bit."""
+HALF_OF_LARGEST = 2.0**1023
 STEP = 512
-"""Exponents are rounded to multiples of it: each of these has a sum of its own, of values that are normal."""
+"""Exponents are rounded to multiples of STEP; each multiple has its own sum, of normal values."""
 
 
 class Wide(NamedTuple):
-    """The numbers values * 2**exponent, or just the values where there is no exponent."""
+    """The numbers values * 2**exponent, or just the values without an exponent."""
 
     values: FloatArray
     exponent: IntArray | None = None
 
     def mantissas(self) -> tuple[FloatArray, IntArray]:
-        """Return the same numbers with values between 1/2 and 1 in size, 0, or not finite."""
+        """Return mantissas and exponents; a mantissa is in [1/2, 1) in magnitude, 0, or not finite."""
         mantissa, exponent = np.frexp(self.values)
         return mantissa, exponent.astype(np.int64) + (0 if self.exponent is None else self.exponent)
 
     def doubled(self) -> Wide:
-        """Return two times the numbers."""
-        if self.exponent is None and is_moderate(self.values):
+        """Return the numbers times two, exactly."""
+        if self.exponent is None and max(self.values.max(initial=0.0), -self.values.min(initial=0.0)) < HALF_OF_LARGEST:
             return Wide(self.values * 2.0)
         mantissa, exponent = self.mantissas()
         return Wide(mantissa, exponent + 1)
 
     def times(self, factor: FloatArray) -> Wide:
-        """Return the products, each rounded as if there were no smallest and no largest exponent."""
+        """Return the products, each rounded as if exponents were unbounded."""
         if self.exponent is None and is_moderate(self.values) and is_moderate(factor):
             return Wide(self.values * factor)
         (a, a_exponent), (b, b_exponent) = self.mantissas(), Wide(factor).mantissas()
@@ -66,7 +67,7 @@ class Wide(NamedTuple):
 
 
 def is_moderate(values: FloatArray) -> bool:
-    """Tell whether all values that are finite and not 0 are far from both ends of the range."""
+    """Tell whether all finite non-zero values are far from both ends of the range."""
     size = np.abs(values, out=scratch("size", values.shape, np.float64))
     if size.min(initial=1.0) >= 1 / MODERATE and size.max(initial=1.0) <= MODERATE:
         return True
@@ -75,7 +76,7 @@ def is_moderate(values: FloatArray) -> bool:
 
 
 def exact_product(*factors: FloatArray) -> list[Wide]:
-    """Return arrays of numbers whose sum is the product of two or three factors, without rounding."""
+    """Return arrays whose sum is exactly the product of two or three factors."""
     different = {id(factor): factor for factor in factors}
     if all(map(is_moderate, different.values())):
         return [Wide(part) for part in _parts(factors)]
@@ -92,7 +93,7 @@ def _parts(factors: Sequence[FloatArray]) -> list[FloatArray]:
 
 
 def two_product(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return (high, low) with high + low = a * b exactly, for values that are moderate.
+    """Return (high, low) with high + low = a * b exactly, for moderate values.
 
     References
     ----------
@@ -102,26 +103,26 @@ def two_product(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
     a_head, a_tail = _split(a)
     b_head, b_tail = _split(b)
     low = ((a_head * b_head - high) + a_head * b_tail + a_tail * b_head) + a_tail * b_tail
-    # A product that is not finite is all in the high part.
+    # A product that is not finite lies entirely in the high part.
     return high, np.where(np.isfinite(low), low, 0.0)
 
 
 def _split(a: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Cut each value into two of at most 26 bits each, so that their products are exact."""
+    """Split each value into two of at most 26 bits each, so that their products are exact."""
     scaled = a * 134217729.0  # 2**27 + 1
     head = scaled - (scaled - a)
     return head, a - head
 
 
 class WideSum:
-    """Exact sums of wide numbers, one for each of `slots` slots; they merge as those of `ExactSum` do.
+    """Exact sums of wide numbers, one for each of `slots` slots; they merge like those of `ExactSum`.
 
     Parameters
     ----------
     slots : int
     depth : int, optional
-        Leave out of each sum what is more than this many multiples of STEP in the exponent below its largest number.
-        It is the numbers, not the blocks they came in, that decide, so the sums still merge in any order.
+        Leave numbers out of a sum if they are more than `depth` multiples of STEP below its largest. This depends on
+        the numbers alone, not on their blocks, so the sums still merge in any order.
 
     Examples
     --------
@@ -177,15 +178,15 @@ class WideSum:
         return sum(self.totals(), Total(0))
 
     def _total(self, parts: dict[int, Total]) -> Total:
-        there = [step for step, part in parts.items() if part.units]
-        lowest = min(there, default=0)
+        steps = [step for step, part in parts.items() if part.units]
+        lowest = min(steps, default=0)
         if self._depth is not None:
-            lowest = max(lowest, max(there, default=0) - self._depth)
-        units = sum(parts[step].units << (STEP * (step - lowest)) for step in there if step >= lowest)
+            lowest = max(lowest, max(steps, default=0) - self._depth)
+        units = sum(parts[step].units << (STEP * (step - lowest)) for step in steps if step >= lowest)
         special, finer = sum(part.special for part in parts.values()), -STEP * lowest
         if units == 0 or self._depth is not None:
             return Total(units, special, finer if units else 0)
-        # Equal sums are equal totals, whichever way the numbers came: the unit is the coarsest that is fine enough.
+        # The coarsest unit that is fine enough, so that equal sums are equal totals.
         spare = min(finer, (units & -units).bit_length() - 1)
         return Total(units >> spare if spare > 0 else units << -spare, special, finer - spare)
 

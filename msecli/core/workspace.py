@@ -1,6 +1,6 @@
-"""Arrays that a thread uses again and again, block after block.
+"""Scratch arrays that a thread reuses for block after block.
 
-Fresh arrays of this size come from the operating system page by page, which costs more than the arithmetic on them.
+The operating system hands out fresh arrays of this size page by page, which costs more than the arithmetic on them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _local = threading.local()
 
 
 def scratch(name: str, shape: int | tuple[int, ...], dtype: type[Scalar]) -> NDArray[Scalar]:
-    """Return this thread's array of a name, with undefined contents, valid until the name is asked for again."""
+    """Return this thread's array of that name, uninitialised and valid until the next call with the name."""
     size = shape if isinstance(shape, int) else prod(shape)
     arrays: dict[str, NDArray[Any]] = _local.__dict__
     held = arrays.get(name)

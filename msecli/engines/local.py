@@ -1,4 +1,4 @@
-"""Work in threads of this process, with results in order and a bounded number of them waiting."""
+"""Threads of this process: results come in order, and only a bounded number of them waits."""
 
 from __future__ import annotations
 
@@ -6,32 +6,30 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Condition, Thread
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 Task = Callable[[], Iterator[T]]
-"""Work that yields results one after another."""
+"""The work on one item, which yields its results."""
 
 RESULTS_PER_LANE = 2
-"""Results of one task that may wait: a task with more is paused, and does not hold its thread meanwhile."""
+"""Results of a task that may wait. A task with more is paused, and frees its thread meanwhile."""
 
 
-class Instead(Exception):  # noqa: N818 - not an error, but a change of plan
-    """Raised by a task: other tasks take the place of it, as if it had had no results, and of all behind it."""
-
-    def __init__(self, tasks: Iterable[Task[Any]]) -> None:
-        super().__init__(tasks)
-        self.tasks = tasks
+END = object()
+"""Marks the end of the items; any value, None included, may be an item."""
 
 
 class Pool:
-    """Threads that run calls, which never raise, in the order in which they were submitted.
+    """Threads that run submitted calls in order; the calls must not raise.
 
-    The executor of the standard library does more, and imports logging with it: some milliseconds of every run.
+    `concurrent.futures` imports logging, which costs every run some milliseconds.
     """
 
     def __init__(self, threads: int) -> None:
@@ -40,14 +38,14 @@ class Pool:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     def submit(self, call: Callable[[], None]) -> None:
-        """Have a thread run the call as soon as one is free."""
+        """Run the call in the next free thread."""
         self._calls.put(call)
         if len(self._threads) < self._most:
             self._threads.append(Thread(target=self._run, name=f"msecli-{len(self._threads)}"))
             self._threads[-1].start()
 
     def close(self) -> None:
-        """Drop the calls that no thread has begun, and wait for the others."""
+        """Drop the calls that have not begun, and wait for the others."""
         with contextlib.suppress(Empty):
             while True:
                 self._calls.get_nowait()
@@ -62,10 +60,10 @@ class Pool:
 
 
 class Lane(Generic[T]):
-    """One task on its way: its waiting results, and whether a thread is at work on it.
+    """A task in progress: its waiting results, and whether a thread is running it.
 
-    The thread that runs `advance` leaves when enough results wait; the consumer that takes one asks for more. So
-    threads never block, and any number of lanes may share a few of them.
+    A thread leaves the lane when enough results wait, and the consumer restarts it when it takes one. So threads never
+    block, and any number of lanes may share a few of them.
     """
 
     def __init__(self, task: Task[T]) -> None:
@@ -78,7 +76,7 @@ class Lane(Generic[T]):
         self._ended = False
 
     def start(self, pool: Pool) -> None:
-        """Have a thread of the pool produce results, unless one does or enough are waiting."""
+        """Have a thread of the pool produce results, unless one already does or enough are waiting."""
         with self._condition:
             if self._running or self._ended or len(self._results) >= RESULTS_PER_LANE // 2:
                 return
@@ -127,12 +125,12 @@ class LocalEngine:
     Parameters
     ----------
     jobs : int, optional
-        The cores this process may use.
+        By default the cores that this process may use.
 
     Examples
     --------
     >>> with LocalEngine(jobs=2) as engine:
-    ...     list(engine.run(lambda n=n: iter([n, n * n]) for n in range(3)))
+    ...     list(engine.run(lambda n: iter([n, n * n]), range(3)))
     [0, 0, 1, 1, 2, 4]
     """
 
@@ -149,33 +147,20 @@ class LocalEngine:
         if self._pool is not None:
             self._pool.close()
 
-    def run(self, tasks: Iterable[Task[T]]) -> Iterator[T]:
-        """Yield the results of all tasks, in the order of the tasks; `tasks` is drawn from as results are taken.
-
-        An error of a task, or in drawing one, is raised behind the results of the tasks before it. A task that
-        raises `Instead` before its first result changes what comes from there on.
-        """
-        while True:
-            try:
-                yield from self._in_order(tasks)
-            except Instead as change:
-                tasks = change.tasks
-            else:
-                return
-
-    def _in_order(self, tasks: Iterable[Task[T]]) -> Iterator[T]:
+    def run(self, work: Callable[[Item], Iterator[T]], items: Iterable[Item]) -> Iterator[T]:
+        """Yield what `work` yields for each item. See `msecli.engines.Engine`."""
         if self._pool is None:
-            for task in tasks:
-                yield from task()
+            for item in items:
+                yield from work(item)
             return
-        waiting = iter(tasks)
+        waiting = iter(items)
         lanes: deque[Lane[T]] = deque()
         failure: Exception | None = None
         while True:
             try:
-                # One more than there are threads, so that none waits for the consumer.
-                while failure is None and len(lanes) <= self.jobs and (due := next(waiting, None)) is not None:
-                    lanes.append(Lane(due))
+                # One more lane than threads, so that no thread waits for the consumer.
+                while failure is None and len(lanes) <= self.jobs and (due := next(waiting, END)) is not END:
+                    lanes.append(Lane(partial(work, due)))  # type: ignore[arg-type]
                     lanes[-1].start(self._pool)
             except Exception as error:  # noqa: BLE001 - raised again in its turn
                 failure = error
@@ -189,7 +174,7 @@ class LocalEngine:
 
 
 def available_cores() -> int:
-    """Return the number of cores this process may use, by affinity and by the limit of its control group."""
+    """Count the cores that this process may use, by its affinity and its control group's limit."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:

@@ -1,31 +1,24 @@
-"""Results to text, values to files: the table of output formats."""
+"""The table of output formats, for results and for values."""
 
 from __future__ import annotations
 
 import os
 
 from msecli.errors import UsageError
-from msecli.outputs import binary, delimited, json, markdown, plain, table
-from msecli.outputs.base import Document, Renderer, Style, Values
+from msecli.outputs import delimited, json, markdown, npy, parquet, plain, table
+from msecli.outputs.base import Renderer, Style
 
 RENDERERS: dict[str, Renderer] = {
     renderer.name: renderer
     for renderer in (
-        Renderer("table", "a table for people", None, table.write_result, table.write_values, whole=True),
-        Renderer("plain", "bare numbers", ".txt", plain.write_result, plain.write_values),
-        Renderer("json", "one versioned document", ".json", json.write_result, json.write_values, whole=True),
+        Renderer("table", "a table for people", None, table.write_result, table.TableWriter, whole=True),
+        Renderer("plain", "bare numbers", ".txt", plain.write_result, plain.PlainWriter),
+        Renderer("json", "one versioned document", ".json", json.write_result, json.JsonWriter, whole=True),
         Renderer("csv", "comma-separated text", ".csv", delimited.result_writer(","), delimited.values_writer(",")),
         Renderer("tsv", "tab-separated text", ".tsv", delimited.result_writer("\t"), delimited.values_writer("\t")),
-        Renderer("markdown", "a Markdown table", ".md", markdown.write_result, markdown.write_values, whole=True),
-        Renderer("npy", "a NumPy array", ".npy", binary.write_npy_result, binary.write_npy_values, binary=True),
-        Renderer(
-            "parquet",
-            "a Parquet file",
-            ".parquet",
-            binary.write_parquet_result,
-            binary.write_parquet_values,
-            binary=True,
-        ),
+        Renderer("markdown", "a Markdown table", ".md", markdown.write_result, markdown.MarkdownWriter, whole=True),
+        Renderer("npy", "a NumPy array", ".npy", npy.write_result, npy.NpyWriter, binary=True),
+        Renderer("parquet", "a Parquet file", ".parquet", parquet.write_result, parquet.ParquetWriter, binary=True),
     )
 }
 
@@ -33,7 +26,7 @@ TEXT_FORMATS = tuple(name for name, renderer in RENDERERS.items() if not rendere
 
 
 def renderer_for(path: str, option: str) -> Renderer:
-    """Return the format that the suffix of an output file asks for.
+    """Return the format of an output file, by its suffix.
 
     Raises
     ------
@@ -48,4 +41,4 @@ def renderer_for(path: str, option: str) -> Renderer:
     raise UsageError(f"{option} {path}: the suffix {suffix!r} names no output format; use one of {known}")
 
 
-__all__ = ["RENDERERS", "TEXT_FORMATS", "Document", "Renderer", "Style", "Values", "renderer_for"]
+__all__ = ["RENDERERS", "TEXT_FORMATS", "Renderer", "Style", "renderer_for"]

@@ -2,66 +2,89 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, BinaryIO
 
-from msecli.outputs.base import Document, Style, Values, flat_records, float_column, number_text
+from msecli.outputs.base import Style
+from msecli.results.base import Report, finite, number_text
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow as pa
     from numpy.typing import NDArray
 
+    from msecli.results.values import Keys, Layout
 
-def result_writer(delimiter: str) -> Callable[[BinaryIO, Document, Style], None]:
-    """Return the function that writes a result with a delimiter: a header and a line."""
+LINE_END = "\r\n"
+"""What `csv.writer` is told to end lines with, so that it quotes fields with either character."""
 
-    def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
-        import csv
 
-        records = flat_records(document)
-        text = io.StringIO()
-        writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(records[0])
-        for record in records:
-            writer.writerow("" if value is None else number_text(value) for value in record.values())
-        stream.write(text.getvalue().encode())
+def result_writer(delimiter: str) -> Callable[[BinaryIO, Report, Style], None]:
+    """Return a function that writes a result with this delimiter: a header, and a line per record."""
+
+    def write_result(stream: BinaryIO, report: Report, style: Style) -> None:
+        records = report.records()
+        _write_lines(stream, [records[0]], delimiter)
+        texts = ((number_text(finite(value), "") for value in record.values()) for record in records)
+        _write_lines(stream, texts, delimiter)
 
     return write_result
 
 
-def values_writer(delimiter: str) -> Callable[[BinaryIO, Document | None, Values, Style], None]:
-    """Return the function that writes values with a delimiter: a header, and a line per row."""
+class DelimitedWriter:
+    """Writes an optional header, and a line per row of values.
 
-    def write_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:
-        write_columns(stream, values.keyed_blocks(), (*values.keys, *values.names), delimiter, header=True)
+    NaN is an empty field if there is a header, and the word nan otherwise.
+    """
 
-    return write_values
+    def __init__(self, stream: BinaryIO, names: tuple[str, ...], delimiter: str, *, header: bool) -> None:
+        self._stream = stream
+        self._names = names
+        self._delimiter = delimiter
+        self._header = header
+        if header:
+            _write_lines(stream, [names], delimiter)
+
+    def append(self, block: NDArray[np.float64], keys: Keys) -> None:
+        """Write values, shape (rows, ...), beside their keys."""
+        import pyarrow as pa
+        import pyarrow.csv as pa_csv
+
+        from msecli.outputs.columns import table
+
+        # Numbered, because two of the names may be equal.
+        numbers = [str(number) for number in range(len(self._names))]
+        rows = table(block, keys, numbers, nan_is_null=self._header)
+        buffer = pa.BufferOutputStream()
+        pa_csv.write_csv(rows, buffer, pa_csv.WriteOptions(include_header=False, delimiter=self._delimiter))
+        self._stream.write(buffer.getvalue())
+
+    def close(self, report: Report | None) -> None:
+        """Do nothing: nothing follows the values."""
 
 
-def write_columns(
-    stream: BinaryIO,
-    blocks: Iterable[tuple[list[pa.Array], NDArray[np.float64]]],
-    names: tuple[str, ...],
-    delimiter: str,
-    *,
-    header: bool,
-) -> None:
-    """Write rows of keys and numbers; NaN is an empty cell under a header, and the word nan without one."""
+def values_writer(delimiter: str) -> Callable[[BinaryIO, Layout, Style], DelimitedWriter]:
+    """Return a function that makes a writer of values with this delimiter."""
+
+    def writer(stream: BinaryIO, layout: Layout, style: Style) -> DelimitedWriter:
+        return DelimitedWriter(stream, (*layout.keys, *layout.names), delimiter, header=True)
+
+    return writer
+
+
+def _write_lines(stream: BinaryIO, lines: Iterable[Iterable[str]], delimiter: str) -> None:
     import csv
 
-    import pyarrow as pa
-    import pyarrow.csv as pa_csv
+    written: list[str] = []
+    csv.writer(_Text(written), delimiter=delimiter, lineterminator=LINE_END).writerows(lines)
+    stream.write("".join(written).encode())
 
-    if header:
-        text = io.StringIO()
-        csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(names)
-        stream.write(text.getvalue().encode())
-    options = pa_csv.WriteOptions(include_header=False, delimiter=delimiter)
-    for keys, block in blocks:
-        columns = [*keys, *(float_column(column, nan_is_null=header) for column in block.T)]
-        table = pa.Table.from_arrays(columns, [str(number) for number in range(len(names))])
-        buffer = pa.BufferOutputStream()
-        pa_csv.write_csv(table, buffer, options)
-        stream.write(buffer.getvalue())
+
+class _Text:
+    """Takes lines of a `csv.writer`, and ends them as msecli does."""
+
+    def __init__(self, written: list[str]) -> None:
+        self._written = written
+
+    def write(self, line: str) -> None:
+        """Take a line."""
+        self._written.append(line.removesuffix(LINE_END) + "\n")

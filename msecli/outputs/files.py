@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic output files: all of them appear, complete, or none."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import BinaryIO, Self
 from msecli.errors import ReadWriteError, UsageError
 
 NAME_KEPT = 40
-"""Characters of an output's name in that of its temporary file: at most 160 of the 255 bytes that a name may have."""
+"""Characters of an output's name that its temporary file keeps: at most 160 of the 255 bytes a name may have."""
 
 SUFFIX = ".tmp"
 OVERWRITE = "use --overwrite to replace it"
 
 
 def check_outputs(outputs: Iterable[tuple[str, str]], inputs: Iterable[str], *, overwrite: bool) -> None:
-    """Refuse outputs that would destroy something: an input, each other, or a file that is not to be replaced.
+    """Refuse outputs that would destroy an input, another output, or an existing file.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def check_outputs(outputs: Iterable[tuple[str, str]], inputs: Iterable[str], *, 
     ------
     UsageError
     ReadWriteError
-        If the folder of an output is missing or may not be written to.
+        If the folder of an output is missing or read-only.
     """
     taken = {_identity(path): f"the input {path}" for path in inputs if os.path.exists(path)}
     for option, path in outputs:
@@ -65,20 +65,20 @@ def _identity(path: str) -> object:
 
 
 def _is_replaceable(path: str) -> bool:
-    """Devices and pipes are written to, not replaced."""
+    """Tell whether an output is a file to replace, not a device or a pipe to write to."""
     return not os.path.exists(path) or os.path.isfile(path) or os.path.isdir(path)
 
 
 class Staging:
-    """Writes files beside their final names, and gives them these names together at the end of the block.
+    """Writes temporary files beside the final ones, and renames all of them at the end of the block.
 
-    Where the block fails nothing is left behind, and files that were there before are as they were. A killed process
-    leaves its temporary files behind; the next one that writes the same file removes them.
+    If the block fails, no file is left behind and existing files are unchanged. A killed process leaves temporary
+    files; the next process that writes the same output removes them.
 
     Parameters
     ----------
     overwrite : bool
-        Whether files may be replaced. Otherwise a file that somebody else has made meanwhile stays.
+        Whether files may be replaced, including files that another process has created meanwhile.
     """
 
     def __init__(self, *, overwrite: bool = False) -> None:
@@ -118,7 +118,7 @@ class Staging:
 
     @contextlib.contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:
-        """Open a file to be written; it takes its name when the staging ends well."""
+        """Open a file for writing; it gets its final name when the staging succeeds."""
         if not _is_replaceable(path):
             with _explained(path), open(path, "wb") as stream:
                 yield stream
@@ -133,28 +133,28 @@ class Staging:
             self._staged.append((temporary, final))
 
     def _make(self, final: str) -> tuple[str, int]:
-        """Return a new file beside the final one, and a descriptor whose lock shows that its writer is alive."""
+        """Create a file beside the final one; return its path, and a descriptor locked while its writer is alive."""
         while True:
             temporary = _beside(final)
-            # Remembered before it exists, so that a signal in between cannot leave it behind.
+            # Registered before it is created, so that a signal in between cannot leave it behind.
             self._temporary.callback(_attempt, os.unlink, temporary)
             lock = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             self._temporary.callback(os.close, lock)
             _attempt(fcntl.flock, lock, fcntl.LOCK_EX)
-            # Another process may have taken it for a leftover before it was locked.
+            # Before the lock, another process may have removed it as a leftover.
             if os.path.exists(temporary):
                 return temporary, lock
 
 
 def _create(temporary: str, final: str) -> None:
-    """Give a file its final name, unless there is a file of that name."""
+    """Give a file its final name, unless the name is taken."""
     try:
         try:
             os.link(temporary, final)
         except FileExistsError:
             raise
         except OSError:
-            # Not all file systems have hard links; on these the name is taken first.
+            # Without hard links, reserve the name first.
             os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
             if not _attempt(os.replace, temporary, final):
                 os.unlink(final)
@@ -164,7 +164,7 @@ def _create(temporary: str, final: str) -> None:
 
 
 def _attempt(call: Callable[..., object], *arguments: object) -> bool:
-    """Tell whether a call to the system succeeds."""
+    """Make a system call, and tell whether it succeeded."""
     try:
         call(*arguments)
     except OSError:
@@ -173,7 +173,7 @@ def _attempt(call: Callable[..., object], *arguments: object) -> bool:
 
 
 def _beside(path: str) -> str:
-    """Return a new name in the same folder, no longer than names may be."""
+    """Return a new name in the same folder, within the limit for names."""
     return f"{_stem(path)}{os.urandom(4).hex()}{SUFFIX}"
 
 
@@ -183,7 +183,7 @@ def _stem(path: str) -> str:
 
 
 def _remove_leftovers(final: str) -> None:
-    """Remove the temporary files of this output whose writers are gone, which a lock would show."""
+    """Remove the temporary files of this output whose writers have died: they are no longer locked."""
     folder, stem = os.path.split(_stem(final))
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):

@@ -4,51 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import repeat
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from msecli.errors import escaped
-from msecli.outputs.base import Document, Style, Values, flat_records, number_text, number_texts
+from msecli.outputs.base import Style
+from msecli.results.base import Report, finite, number_text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from msecli.results.values import Keys, Layout
 
 
-def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
+def write_result(stream: BinaryIO, report: Report, style: Style) -> None:
     """Write a table with a row per record, and the signature below it."""
-    records = flat_records(document)
+    records = report.records()
     names = [name for name in records[0] if name != "signature"]
     _write_header(stream, names)
     for record in records:
         _write_row(stream, (_cell(name, record) for name in names))
-    if "signature" in document:
-        stream.write(f"\n`{document['signature']}`\n".encode())
+    if report.footer:
+        stream.write(f"\n`{report.footer}`\n".encode())
 
 
-def write_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:
-    """Write a table with a row per row of values."""
-    _write_header(stream, (*values.keys, *values.names))
-    for keys, block in values.keyed_blocks():
-        labels = zip(*(column.to_pylist() for column in keys), strict=True) if keys else repeat(())
-        for label, row in zip(labels, block.tolist(), strict=False):
-            _write_row(stream, map(number_text, (*label, *row)))
-    if document is not None and document["metrics"]:
-        stream.write(b"\n")
-        _write_header(stream, ("metric", "value"))
-        texts = number_texts(document)
-        for name in document["metrics"]:
-            _write_row(stream, (name, texts[name]))
+class MarkdownWriter:
+    """Writes a table with a row per row of values."""
+
+    def __init__(self, stream: BinaryIO, layout: Layout, style: Style) -> None:
+        self._stream = stream
+        _write_header(stream, (*layout.keys, *layout.names))
+
+    def append(self, block: NDArray[np.float64], keys: Keys) -> None:
+        """Write values, shape (rows, ...), beside their keys."""
+        labels = zip(*(column.to_pylist() for column in keys.values()), strict=True) if keys else repeat(())
+        for label, row in zip(labels, block.reshape(len(block), -1).tolist(), strict=False):
+            _write_row(self._stream, map(_text, (*label, *row)))
+
+    def close(self, report: Report | None) -> None:
+        """Write the metrics below the losses."""
+        metrics = {} if report is None else {name: n for name, n in report.numbers().items() if name != "loss"}
+        if metrics:
+            self._stream.write(b"\n")
+            _write_header(self._stream, ("metric", "value"))
+            for name, number in metrics.items():
+                _write_row(self._stream, (name, number_text(number)))
 
 
 def _cell(name: str, record: Mapping[str, Any]) -> str:
-    """Return what a cell shows: nothing where nothing is, but for a loss that is no number."""
-    value, status = record[name], record.get("status")
+    """Format a cell: blank without a finite number, except that a loss shows "nan" or "inf"."""
+    value, status = finite(record[name]), record.get("status")
     if value is None:
-        return str(status) if name == "loss" and status in ("nan", "inf") else ""
-    return number_text(value)
+        return str(status) if name == "loss" and status in {"nan", "inf"} else ""
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    return escaped(value) if isinstance(value, str) else number_text(value)
 
 
 def _write_header(stream: BinaryIO, names: Iterable[str]) -> None:
     names = list(names)
-    _write_row(stream, names)
+    _write_row(stream, map(escaped, names))
     _write_row(stream, ["---:"] * len(names))
 
 
 def _write_row(stream: BinaryIO, cells: Iterable[str]) -> None:
-    stream.write(("| " + " | ".join(escaped(cell).replace("|", "\\|") for cell in cells) + " |\n").encode())
+    stream.write(("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n").encode())

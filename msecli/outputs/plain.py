@@ -2,49 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from msecli.errors import escaped
-from msecli.outputs.base import ENTRY_KINDS, Document, Style, Values, entry_label, number_text, number_texts
+from msecli.outputs.base import Style
+from msecli.outputs.delimited import DelimitedWriter
+from msecli.results.base import Report, number_text
 
-POOLED, MACRO = "pooled", "macro"
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-
-def write_result(stream: BinaryIO, document: Document, style: Style) -> None:
-    """Write the loss alone, or `label<TAB>value` lines where there are several values.
-
-    Each entry is a line, with the metrics behind its loss; then come all rows pooled, and the mean of the entries.
-    """
-    if any(name in document for name in ENTRY_KINDS):
-        stream.writelines(("\t".join(line) + "\n").encode() for line in _entry_lines(document))
-        return
-    texts = number_texts(document)
-    if len(texts) == 1:
-        stream.writelines(f"{text}\n".encode() for text in texts.values())
-    else:
-        stream.writelines(f"{name}\t{text}\n".encode() for name, text in texts.items())
+    from msecli.results.values import Keys, Layout
 
 
-def _entry_lines(document: Document) -> Iterator[list[str]]:
-    for name, kind in ENTRY_KINDS.items():
-        for entry in document.get(name, ()):
-            label = ",".join("" if text is None else str(text) for text in entry_label(kind, entry).values())
-            yield [_label(label), *number_texts(entry).values()]
-    yield [POOLED, *number_texts(document).values()]
-    yield [MACRO, *map(number_text, document.get("macro", {}).values())]
+def write_result(stream: BinaryIO, report: Report, style: Style) -> None:
+    """Write a single number alone, or several as `label<TAB>number…` lines."""
+    lines = report.lines()
+    reserved = {line.label for line in lines if not line.from_data}
+    for label, numbers, from_data in lines:
+        fields = [] if len(lines) == 1 else [_data_label(label, reserved) if from_data else label]
+        stream.write(("\t".join([*fields, *map(number_text, numbers)]) + "\n").encode())
 
 
-def _label(text: str) -> str:
-    """Return a label that adds no fields or lines, and cannot be taken for one of the lines below the entries."""
-    text = escaped(text)
-    if text in {POOLED, MACRO}:
+def _data_label(label: str, reserved: set[str]) -> str:
+    """Escape a label, so that it adds no fields or lines and cannot be mistaken for one of msecli's own."""
+    text = escaped(label)
+    if text in reserved:
         return f'"{text}"'
     return f"\\{text}" if text.startswith('"') else text
 
 
-def write_values(stream: BinaryIO, document: Document | None, values: Values, style: Style) -> None:
-    """Write one value per line, in the order of the elements."""
-    from msecli.outputs.delimited import write_columns
+class PlainWriter(DelimitedWriter):
+    """Writes one value per line, in the order of the elements."""
 
-    write_columns(stream, (([], block.reshape(-1, 1)) for block in values.blocks()), ("value",), "\t", header=False)
+    def __init__(self, stream: BinaryIO, layout: Layout, style: Style) -> None:
+        super().__init__(stream, ("value",), "\t", header=False)
+
+    def append(self, block: NDArray[np.float64], keys: Keys) -> None:
+        """Write values, without their keys."""
+        super().append(block.reshape(-1, 1), {})

@@ -201,7 +201,7 @@ def test_nothing_left_is_an_error(run: Run, tmp_path: Path) -> None:
     files = _write(tmp_path / "p.npy", np.ones(2)), _write(tmp_path / "t.npy", np.ones(2))
     ran = run("compute", *files, "--ignore-index", "1")
     assert (ran.code, ran.out) == (3, "")
-    assert "no element is left to score" in ran.err
+    assert "nothing left to score" in ran.err
 
 
 def test_infinities_are_counted_and_make_the_loss_infinite(run: Run, tmp_path: Path) -> None:

@@ -304,7 +304,7 @@ def test_missing_targets_follow_their_own_policy(run: Run, tmp_path: Path) -> No
     assert run("linear", *files).code == 3
     grad = tmp_path / "g.npy"
     ran = run("linear", *files, "--nan-policy", "omit", "--grad-coef", grad)
-    expected = linear_loss(X, target, W, B, nan_policy="omit")
+    expected = linear_loss(X, target, W, B, nan_target="omit")
     assert float(ran.out) == expected.loss
     assert np.load(grad).tolist() == expected.grad_coef.tolist()
 

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from msecli import norm
+from msecli import vector_norm
 
 Run = Callable[..., Any]
 
@@ -82,7 +82,7 @@ def test_the_document_names_orders_elements_and_columns(run: Run, tmp_path: Path
     assert document.pop("version")
     assert document == {
         "schema": "msecli/1",
-        "norms": {"2": 5.0, "2.5": norm([3.0, 4.0], 2.5)},
+        "norms": {"2": 5.0, "2.5": vector_norm([3.0, 4.0], 2.5)},
         "status": "ok",
         "elements": 4,
         "inputs": [{"role": "vector", "path": str(path), "format": "csv", "columns": ["a", "b"]}],
@@ -132,7 +132,7 @@ def test_an_unknown_column_or_one_of_words_is_bad_data(run: Run, tmp_path: Path)
 
 def test_arrays_of_any_shape_are_one_vector(run: Run, tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=(4, 3, 5))
-    assert float(run("norm", _write(tmp_path / "v.npy", values)).out) == norm(values)
+    assert float(run("norm", _write(tmp_path / "v.npy", values)).out) == vector_norm(values)
     assert run("norm", _write(tmp_path / "i.npy", np.array([255, 255], dtype=np.uint8)), "--ord", 1).out == "510.0\n"
 
 
@@ -222,9 +222,9 @@ def test_files_of_different_formats_are_subtracted(run: Run, tmp_path: Path, ord
     random = np.random.default_rng(1)
     left, right = random.normal(size=(20, 2)), random.normal(size=(20, 2))
     files = _write(tmp_path / "l.npy", left), _write(tmp_path / "r.npy", right)
-    assert float(run("norm", *files, "--ord", order).out) == norm(left - right, order)
+    assert float(run("norm", *files, "--ord", order).out) == vector_norm(left - right, order)
     tables = _write(tmp_path / "l.parquet", left), _write(tmp_path / "r.csv", right)
-    assert float(run("norm", *tables, "--ord", order).out) == norm(left - right, order)
+    assert float(run("norm", *tables, "--ord", order).out) == vector_norm(left - right, order)
 
 
 def test_columns_of_both_files_are_subtracted_by_name(run: Run, sample_data: Path) -> None:

@@ -30,7 +30,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "module": lambda: (loss := msecli.MSELoss(weight=NUMBERS))(NUMBERS, ZEROS) and loss.backward(),
     "model": lambda: msecli.linear_loss(NUMBERS, ZEROS, [1e-200], [1e-310], weight=NUMBERS, l1=1e-300, l2=1e-300),
     "penalty": lambda: msecli.penalty(NUMBERS, l1=1e-300, l2=1e-300),
-    "norm": lambda: [msecli.norm(NUMBERS, ord=order) for order in (1, 1.5, 2, 3, np.inf)],
+    "norm": lambda: [msecli.vector_norm(NUMBERS, ord=order) for order in (1, 1.5, 2, 3, np.inf)],
     "single precision": lambda: msecli.mse_loss(np.array([1e-40, 1.0], dtype=np.float32), [0.0, np.longdouble(1e-320)]),
 }
 
@@ -79,6 +79,7 @@ def in_a_process_that_flushes(code: str) -> str:
     return ran.stdout
 
 
+@pytest.mark.slow
 def test_array_sums_do_not_depend_on_the_processor() -> None:
     out = in_a_process_that_flushes(
         "print(msecli.mse_loss([1e-150], [0.0], weight=[1e-10]))\n"
@@ -90,6 +91,7 @@ def test_array_sums_do_not_depend_on_the_processor() -> None:
     assert out == f"{loss!r}\n[2e-150]\nTrue\n"
 
 
+@pytest.mark.slow
 def test_sums_of_files_do_not_depend_on_the_processor(tmp_path: Path) -> None:
     rows = 300_000
     np.save(tmp_path / "p.npy", np.full(rows, 1e-150))
@@ -105,6 +107,7 @@ def test_sums_of_files_do_not_depend_on_the_processor(tmp_path: Path) -> None:
     assert json.loads(out) == [loss, ["subnormal_numbers_restored"]]
 
 
+@pytest.mark.slow
 def test_a_processor_that_cannot_be_set_is_warned_of(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("pred,target\n1,2\n")
     out = in_a_process_that_flushes(
@@ -113,7 +116,7 @@ def test_a_processor_that_cannot_be_set_is_warned_of(tmp_path: Path) -> None:
         "with warnings.catch_warnings(record=True) as caught:\n"
         "    warnings.simplefilter('always')\n"
         "    for call in (msecli.mse_loss, msecli.mse_loss_grad, msecli.MSELoss()): call([1.0], [2.0])\n"
-        "    msecli.linear_loss([1.0], [2.0], [1.0]); msecli.norm([1.0]); msecli.penalty([1.0])\n"
+        "    msecli.linear_loss([1.0], [2.0], [1.0]); msecli.vector_norm([1.0]); msecli.penalty([1.0])\n"
         "print([(w.category.__name__, w.filename, 'subnormal' in str(w.message)) for w in caught])\n"
         f"result = msecli.score({str(tmp_path / 'table.csv')!r})\n"
         "print(result.loss, [(w.code, w.count) for w in result.warnings])\n"
@@ -127,7 +130,7 @@ def test_a_call_that_raised_leaves_no_gradient_behind() -> None:
     loss([1.0, 2.0], [0.0, 0.0])
     with pytest.raises(msecli.DataError):
         loss([1.0, 2.0], [0.0, float("nan")])
-    with pytest.raises(msecli.UsageError, match="no loss yet"):
+    with pytest.raises(msecli.UsageError, match="before a loss was computed"):
         loss.backward()
     loss([3.0], [1.0])
     assert loss.backward()[0].tolist() == [4.0]

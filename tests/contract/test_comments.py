@@ -103,6 +103,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
 def test_text_with_comments_is_the_text_without_them(rows: list[str], tmp_path: Path, run: Run) -> None:
@@ -115,7 +116,7 @@ def test_text_with_comments_is_the_text_without_them(rows: list[str], tmp_path: 
 
 @pytest.mark.parametrize("comment", ["# plain", "# it's \"open", '#"a","b"', '# a,"b'])
 def test_comments_in_long_files_take_no_row_with_them(comment: str, tmp_path: Path, run: Run) -> None:
-    # Above 2 MiB: a piece is cut among comments.
+    # Above 2 MiB: a part ends among comments.
     rows = "".join(f'{number},{number + 2},"note, {number}\n#"\n' + comment + "\n" for number in range(60_000))
     ran = run("compute", save(tmp_path, "pred,target,note\n" + rows), *COMMENT, "--format", "json")
     assert (ran.code, ran.err) == (0, "")

@@ -168,9 +168,7 @@ R2 = {
 @pytest.mark.parametrize(("p", "t", "w"), R2.values(), ids=R2)
 def test_r2_is_correctly_rounded(tmp_path: Path, p: list[float], t: list[float], w: list[float] | None) -> None:
     path = table(tmp_path, pred=p, target=t, w=[1.0] * len(p) if w is None else w)
-    result = msecli.score(
-        path, pred_columns="pred", target_columns="target", weight=None if w is None else "w", metrics="r2"
-    )
+    result = msecli.score(path, pred="pred", target="target", weight=None if w is None else "w", metrics="r2")
     np.testing.assert_equal(result.metrics["r2"], exact_r2(p, t, [1.0] * len(p) if w is None else w))
 
 
@@ -198,12 +196,12 @@ def test_residual_norms_are_those_of_the_norm_command(run: Run, tmp_path: Path, 
     assert [found[f"lp:{order}"] for order in ("1.5", "3", "100", "1e6", "1e300")] == others
     assert two == exact_root(sum((Fraction(r) ** 2 for r in residuals), Fraction(0)))
     for order, value in zip((1.5, 3, 100, 1e6, 1e300), others, strict=True):
-        assert value == msecli.norm(residuals, ord=order)
+        assert value == msecli.vector_norm(residuals, ord=order)
 
 
 @given(st.lists(ANY, min_size=1, max_size=8), st.sampled_from([1.5, 3, 4, 17]))
 def test_norms_of_other_orders_are_within_a_few_units_in_the_last_place(values: list[float], order: float) -> None:
-    found = msecli.norm(values, ord=order)
+    found = msecli.vector_norm(values, ord=order)
     # Orders in halves: the square of the power sum is compared, so that all exponents are integers.
     scale = max(map(abs, values))
     exact = sum((Fraction(abs(v)) / Fraction(scale)) ** int(order) for v in values) if scale and order > 2 else None
@@ -230,7 +228,7 @@ def test_a_residual_norm_does_not_depend_on_how_the_rows_are_cut(tmp_path: Path,
     results = [
         msecli.score(path, zeros, metrics=f"lp:{order}", **way) for path in (forwards, backwards) for way in ways
     ]
-    assert {result.metrics[f"lp:{order}"] for result in results} == {msecli.norm(values, ord=float(order))}
+    assert {result.metrics[f"lp:{order}"] for result in results} == {msecli.vector_norm(values, ord=float(order))}
 
 
 @given(st.lists(ANY, min_size=1, max_size=8), st.floats(min_value=0.0, allow_infinity=False))

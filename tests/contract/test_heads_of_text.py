@@ -65,7 +65,7 @@ def test_a_byte_order_mark_in_front_of_a_row_is_no_part_of_a_number(tmp_path: Pa
 
 
 def test_a_byte_order_mark_in_front_of_a_label_is_part_of_it_wherever_it_stands(tmp_path: Path, run: Run) -> None:
-    # More than 2 MiB, so that the second piece begins with the mark as well.
+    # More than 2 MiB, so that the second part begins with the mark as well.
     ran = run("compute", save(tmp_path, b"note,pred,target\n" + (MARK + b"a,1,2\n") * 300_000), "--by", "note")
     assert (ran.code, ran.out) == (0, "\ufeffa\t1.0\npooled\t1.0\nmacro\t1.0\n")
 

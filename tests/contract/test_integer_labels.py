@@ -24,7 +24,7 @@ def write(path: Path, name: str, labels: list[str]) -> Path:
 
 @pytest.mark.parametrize(("odd", "before"), [*((odd, 2) for odd in ODD), (" 7", 400_000), ("007", 400_000)])
 def test_a_label_in_an_odd_spelling_stays_text(odd: str, before: int, tmp_path: Path, run: Run) -> None:
-    # Two groups beside the odd one; the long file has the odd label in another piece than the first.
+    # Two groups beside the odd one; the long file has the odd label in another part than the first.
     path = tmp_path / "x.csv"
     path.write_text("pred,target,g\n" + "1,2,7\n" * before + "1,2,10\n" + f"1,2,{odd}\n")
     groups = json.loads(run("compute", path, "--by", "g", "--format", "json").out)["groups"]

@@ -18,7 +18,7 @@ import msecli
 Run = Callable[..., Any]
 
 ROWS = 300_000
-"""More than one piece of 2 MiB, at seven bytes or more for each row."""
+"""More than one part of 2 MiB, at seven bytes or more for each row."""
 ENDS = {"LF": "\n", "CRLF": "\r\n", "CR": "\r"}
 MIXED = [pytest.param(first, rest, id=f"{first}-{rest}") for first, rest in itertools.product(ENDS, ENDS)]
 
@@ -42,7 +42,7 @@ def test_one_column_is_read_row_by_row_whatever_the_line_ends(
     prediction = write(tmp_path / "p.csv", "pred", values[0], first, rest)
     target = write(tmp_path / "t.csv", "target", values[1], rest, first)
     # Omitted, an invented missing row would shift the others without a word.
-    result = msecli.score(str(prediction), str(target), nan_policy="omit", nan_pred="omit")
+    result = msecli.score(str(prediction), str(target), nan_target="omit", nan_pred="omit")
     assert result.loss == msecli.mse_loss(*(list(map(float, column)) for column in values))
     assert result.to_dict()["elements"]["used"] == ROWS
 
@@ -62,7 +62,7 @@ def test_lines_of_several_columns_are_counted_whatever_the_line_ends(
 
 @pytest.mark.parametrize("rest", ["LF", "CRLF", "CR"])
 def test_line_ends_inside_quotes_are_of_any_kind(rest: str, tmp_path: Path) -> None:
-    # Line ends of the other kinds in every row, so that no piece can be cut at any of them.
+    # Line ends of the other kinds in every row, so that no part can end at any of them.
     inside = "".join(end for name, end in ENDS.items() if name != rest)
     cells = [f'1,3,"a{inside}b"' for _ in range(200_000)]
     result = msecli.score(str(write(tmp_path / "x.csv", "pred,target,note", cells, "LF", rest)))

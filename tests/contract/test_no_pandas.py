@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
     pq.write_table(pa.table({**columns, "day": pa.array([1, 2, 3], pa.date32())}), tmp_path / "t.parquet")
     for kind in KINDS:
         np.save(tmp_path / f"{kind}.npy", np.array([[1, 1], [0, 0]], dtype=kind))
-    # As many blank lines as make a piece without rows.
+    # As many blank lines as make a part without rows.
     (tmp_path / "blank.csv").write_text("pred,target\n1,2\n" + "\n" * (5 << 20) + "2,2\n")
     return tmp_path
 

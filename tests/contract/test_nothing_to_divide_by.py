@@ -48,7 +48,7 @@ def test_a_part_without_weight_is_empty_for_the_mean(run: Run, tmp_path: Path) -
 
 @pytest.fixture
 def blank_tail(tmp_path: Path) -> Path:
-    """Return a file whose last pieces, of 2 MiB each, have blank lines and no rows."""
+    """Return a file whose last parts, of 2 MiB each, have blank lines and no rows."""
     path = tmp_path / "tail.csv"
     path.write_bytes(b"a,b\n" + b"1.5,2.5\n" * 3 + b"\n" * 5_000_000)
     return path

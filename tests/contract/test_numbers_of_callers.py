@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import msecli
-from msecli import MsecliError, ReadWriteError, UsageError
+from msecli import DataError, MsecliError, ReadWriteError, UsageError
 
 Run = Callable[..., Any]
 
@@ -70,8 +70,8 @@ def test_the_largest_integer_is_one(run: Run, path: str) -> None:
         {"ignore_index": np.array(7.0)},
         {"ignore_index": {7}},
         {"ignore_index": None},
-        {"pred_columns": None, "target_columns": None},
-        {"pred_columns": ["pred"], "target_columns": iter(["target"])},
+        {"pred": None, "target": None},
+        {"pred": ["pred"], "target": iter(["target"])},
         {"on": None, "by": None, "axis": None, "metrics": None},
         {"metrics": ["mae", "rmse"]},
         {"jobs": np.int64(2)},
@@ -121,15 +121,15 @@ def test_an_axis_of_any_integer_type(tmp_path: Path, axis: Any) -> None:
         {"ignore_index": np.array([2j])},
         {"ignore_index": np.complex64(2)},
         {"ignore_index": 10**5000},
-        {"pred_columns": 5},
-        {"pred_columns": [5]},
+        {"pred": 5},
+        {"pred": [5]},
         {"on": b"id"},
         {"by": 1},
         {"metrics": 5},
         {"metrics": [None]},
         {"reduction": 5},
         {"reduction": []},
-        {"nan_policy": []},
+        {"nan_target": []},
         {"nan_pred": None},
         {"unmatched": []},
         {"weight": 5},
@@ -145,16 +145,47 @@ def test_what_means_none_is_a_usage_error(path: str, options: dict[str, Any]) ->
         msecli.score(path, **options)
 
 
-@pytest.mark.parametrize("prediction", [None, 5, b"x.csv", ["x.csv"]], ids=repr)
-def test_what_is_no_path_is_a_usage_error(prediction: Any) -> None:
-    with pytest.raises(UsageError, match="prediction"):
-        msecli.score(prediction)
+@pytest.mark.parametrize("predictions", [None, 5, 2.5, b"x.csv"], ids=repr)
+def test_what_is_neither_a_path_nor_data_is_a_usage_error(predictions: Any) -> None:
+    with pytest.raises(UsageError, match="predictions"):
+        msecli.score(predictions)
 
 
-@pytest.mark.parametrize("where", ["prediction", "target", "weight_file"])
+def test_none_is_no_data_where_data_are_needed() -> None:
+    with pytest.raises(UsageError, match="coef"):
+        msecli.linear([[1.0]], [1.0], coef=None)
+    with pytest.raises(UsageError, match="values"):
+        msecli.norm(None)
+    with pytest.raises(UsageError, match="predictions"):
+        msecli.gradcheck(None)
+
+
+def test_parameters_are_a_path_or_several_of_anything(path: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", [1.0, -2.0])
+    file = tmp_path / "a.npy"
+    several: list[Any] = [file, str(file), [file], (np.array([1.0, -2.0]),), iter([[3.0]])]
+    # 2.5 + 1 + 2
+    assert [msecli.score(path, params=params, l1=1.0).objective for params in several] == [5.5] * 5
+    assert msecli.score(path, params=None).objective is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("predictions", [["x.csv"], np.array(5.0), object(), []], ids=str)
+def test_data_in_memory_that_hold_no_numbers_are_bad_data(predictions: Any) -> None:
+    with pytest.raises(DataError, match="predictions"):
+        msecli.score(predictions, [1.0])
+
+
+def test_data_in_memory_are_named_by_what_they_are_for(path: str) -> None:
+    # There are no targets in memory here: their column is in the file.
+    with pytest.raises(DataError, match="weight_file"):
+        msecli.score(path, weight_file=np.array(5.0))
+
+
+@pytest.mark.parametrize("where", ["predictions", "targets", "weight_file"])
 def test_a_path_cannot_hold_nul(path: str, where: str) -> None:
+    data = {"predictions": path, "targets": None, "weight_file": None} | {where: "a\0b"}
     with pytest.raises(ReadWriteError, match="NUL"):
-        msecli.score(**{"prediction": path, where: "a\0b"})  # type: ignore[arg-type]
+        msecli.score(data["predictions"], data["targets"], weight_file=data["weight_file"])
 
 
 @pytest.mark.parametrize("size", [1.5, "2", None])

@@ -16,8 +16,9 @@ import pyarrow.csv
 import pytest
 
 import msecli
-from msecli.sources.base import Column, Reading, Source
-from msecli.sources.columns import choose_columns
+from msecli.formats.base import Column, Source
+from msecli.pairing.roles import assign_roles
+from msecli.text.reading import Reading
 
 
 def calls(path: Path, **options: Any) -> int:
@@ -47,7 +48,7 @@ def write(path: Path, rows: int, row: Callable[[int], str]) -> Path:
 
 
 ROWS = 150_000
-"""Two pieces of 2 MiB or more."""
+"""Two parts of 2 MiB or more."""
 
 
 @pytest.mark.parametrize("value", ["inf", "1e400", "9007199254740993", "123456789012345678", "1.5e17", "-NaN"])
@@ -57,7 +58,7 @@ def test_extreme_values_are_not_read_one_by_one(value: str, every: int, tmp_path
         return f"{value if number % every == 0 else 1.5},2.25,a note of some length\n"
 
     path = write(tmp_path / "x.csv", ROWS, row)
-    options: dict[str, Any] = {"nan_policy": "propagate", "nan_pred": "propagate"}
+    options: dict[str, Any] = {"nan_target": "propagate", "nan_pred": "propagate"}
     msecli.score(str(path), jobs=1, **options)  # imports, and fills caches
     parsed.clear()
     # To take a row apart takes ten calls or more; infinite errors are looked at once each when they are added.
@@ -65,6 +66,7 @@ def test_extreme_values_are_not_read_one_by_one(value: str, every: int, tmp_path
     assert sum(parsed) <= 3 * path.stat().st_size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 1000])
 def test_comments_beside_quotes_take_a_few_calls_each(every: int, tmp_path: Path, parsed: list[int]) -> None:
     def row(number: int) -> str:
@@ -101,8 +103,8 @@ def test_names_are_compared_a_few_times_each_however_many_there_are() -> None:
         return cast("Source", SimpleNamespace(path="x.csv", item=None, columns=columns))
 
     Counted.compared = 0
-    choice = choose_columns(table(), table())
-    assert len(choice.prediction) == 3000
+    roles = assign_roles([table(), table()])
+    assert len(roles.prediction.columns) == 3000
     assert Counted.compared < 20 * 3000
 
 

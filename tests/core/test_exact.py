@@ -261,7 +261,7 @@ def test_merging_two_states_just_before_their_carry_stays_exact(sign: int) -> No
     assert states[0].total().units == 2 * blocks * BLOCK * units_of(value)
 
 
-@pytest.mark.parametrize("number", [255, 256, 257, 10_001])
+@pytest.mark.parametrize("number", [255, 256, 257, pytest.param(10_001, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("values", [[1e300, -7.1], [-1e-3, 3e-200], [-1e16, 1.0, TINY]])
 def test_thousands_of_additions_stay_exact(values: list[float], number: int) -> None:
     total = ExactSum()
@@ -270,7 +270,7 @@ def test_thousands_of_additions_stay_exact(values: list[float], number: int) -> 
     assert total.total().units == number * units(values)
 
 
-@pytest.mark.parametrize("number", [255, 256, 257, 10_001])
+@pytest.mark.parametrize("number", [255, 256, 257, pytest.param(10_001, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("values", [[1e300, -7.1], [-1e-3, 3e-200], [-1e16, 1.0, TINY]])
 def test_thousands_of_merges_stay_exact(values: list[float], number: int) -> None:
     total, part = ExactSum(2), exact([*values, 2.5], [1] * len(values) + [0], slots=2)
@@ -335,6 +335,7 @@ def test_special_values_do_not_disturb_the_finite_ones_beside_them() -> None:
     assert exact([*values, math.inf, 1e308]).total().units == units([*values, 1e308])
 
 
+@pytest.mark.slow
 def test_a_processor_that_flushes_subnormals_does_not_change_a_sum_of_normal_values() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch, which can switch the processor's mode, is not installed")
     values = np.ldexp(np.random.default_rng(7).uniform(0.5, 1.0, 5000), np.repeat(range(-1020, -20), 5))

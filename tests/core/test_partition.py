@@ -47,8 +47,7 @@ def partition_of(chunk: Chunk, labels: list[Hashable], cuts: list[int], rules: R
     for start, stop in pairwise(borders):
         keys = list(dict.fromkeys(reversed(labels[start:stop])))
         group = np.array([keys.index(label) for label in labels[start:stop]], dtype=np.int64)
-        part = chunk.slice(start, stop)._replace(group=group, groups=len(keys))
-        partition.merge(LossState.of(part, rules), keys)
+        partition.merge(Partition.of(chunk.slice(start, stop), group, keys, rules=rules))
     return partition
 
 
@@ -132,8 +131,8 @@ def test_very_many_groups_come_a_few_at_a_time() -> None:
     residual = rng.integers(-99, 99, 50_000).astype(np.float64)
     for start in range(0, 50_000, 1000):
         rows = slice(start, start + 1000)
-        part = Chunk(residual[rows], np.zeros(1000), start, group=np.arange(1000), groups=1000)
-        partition.merge(LossState.of(part, Rules()), range(start, start + 1000))
+        part = Chunk(residual[rows], np.zeros(1000), start)
+        partition.merge(Partition.of(part, np.arange(1000), range(start, start + 1000), rules=Rules()))
     summaries: list[Summary] = list(partition.summaries().values())
     assert [summary.sums["squared_error"].value() for summary in summaries] == np.square(residual).tolist()
     assert [summary.used for summary in summaries] == [1] * 50_000

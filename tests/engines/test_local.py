@@ -1,4 +1,4 @@
-"""The local engine: order, errors, bounds. Expected values are what a plain loop over the tasks gives."""
+"""The local engine: order, errors, bounds. Expected values are what a plain loop over the items gives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from msecli.engines.local import Instead, LocalEngine, available_cores
+from msecli.engines.local import LocalEngine, available_cores
 
 T = TypeVar("T")
 JOBS = pytest.mark.parametrize("jobs", [1, 2, 4])
@@ -49,6 +49,11 @@ def finish(work: Callable[[], T]) -> T:
     return results[0]
 
 
+def call(task: Callable[[], Iterator[T]]) -> Iterator[T]:
+    """Do the work of an item that is a task."""
+    return task()
+
+
 def numbers(task: int, results: int) -> Iterator[tuple[int, int]]:
     for result in range(results):
         yield task, result
@@ -72,7 +77,7 @@ def counted(drawn: list[int], results: int = 1) -> Iterator[Callable[[], Iterato
 def test_results_come_in_the_order_of_the_tasks(sizes: list[int], jobs: int) -> None:
     def work() -> list[tuple[int, int]]:
         with LocalEngine(jobs) as engine:
-            return list(engine.run(partial(numbers, task, size) for task, size in enumerate(sizes)))
+            return list(engine.run(call, (partial(numbers, task, size) for task, size in enumerate(sizes))))
 
     assert finish(work) == [(task, result) for task, size in enumerate(sizes) for result in range(size)]
 
@@ -81,7 +86,7 @@ def test_results_come_in_the_order_of_the_tasks(sizes: list[int], jobs: int) -> 
 def test_one_task_may_have_many_results(jobs: int) -> None:
     def work() -> list[tuple[int, int]]:
         with LocalEngine(jobs) as engine:
-            return list(engine.run([partial(numbers, 0, 5000)]))
+            return list(engine.run(call, [partial(numbers, 0, 5000)]))
 
     assert finish(work) == [(0, result) for result in range(5000)]
 
@@ -90,7 +95,7 @@ def test_one_task_may_have_many_results(jobs: int) -> None:
 def test_many_tasks_may_have_one_result_each(jobs: int) -> None:
     def work() -> list[tuple[int, int]]:
         with LocalEngine(jobs) as engine:
-            return list(engine.run(partial(numbers, task, 1) for task in range(3000)))
+            return list(engine.run(call, (partial(numbers, task, 1) for task in range(3000))))
 
     assert finish(work) == [(task, 0) for task in range(3000)]
 
@@ -108,7 +113,7 @@ def test_a_later_task_that_ends_first_still_comes_second() -> None:
 
     def work() -> list[str]:
         with LocalEngine(2) as engine:
-            return list(engine.run([first, second]))
+            return list(engine.run(call, [first, second]))
 
     assert finish(work) == ["first", "second"]
 
@@ -121,7 +126,7 @@ def test_as_many_tasks_as_jobs_run_at_the_same_time() -> None:
 
     def work() -> list[bool]:
         with LocalEngine(4) as engine:
-            return list(engine.run([meeting] * 4))
+            return list(engine.run(call, [meeting] * 4))
 
     assert finish(work) == [True] * 4
 
@@ -133,7 +138,7 @@ def test_one_job_needs_no_thread(jobs: int, alone: bool) -> None:
 
     def work() -> list[bool]:
         with LocalEngine(jobs) as engine:
-            return [thread is current_thread() for thread in engine.run([where] * 3)]
+            return [thread is current_thread() for thread in engine.run(call, [where] * 3)]
 
     assert finish(work) == [alone] * 3
 
@@ -149,7 +154,7 @@ def test_an_error_in_a_task_surfaces_after_the_results_before_it(jobs: int, erro
             tasks: list[Callable[[], Iterator[object]]] = [
                 partial(numbers, 0, 3), partial(failing, results, error), partial(numbers, 2, 3)
             ]  # fmt: skip
-            seen.extend(engine.run(tasks))
+            seen.extend(engine.run(call, tasks))
 
     with pytest.raises(type(error)) as caught:
         finish(work)
@@ -164,7 +169,7 @@ def test_an_error_raised_before_the_first_result_surfaces(jobs: int) -> None:
 
     def work() -> list[int]:
         with LocalEngine(jobs) as engine:
-            return list(engine.run([broken]))
+            return list(engine.run(call, [broken]))
 
     with pytest.raises(Broken, match="no iterator"):
         finish(work)
@@ -173,14 +178,14 @@ def test_an_error_raised_before_the_first_result_surfaces(jobs: int) -> None:
 @JOBS
 def test_no_tasks_have_no_results(jobs: int) -> None:
     with LocalEngine(jobs) as engine:
-        assert list(engine.run([])) == []
+        assert list(engine.run(call, [])) == []
 
 
 @JOBS
 def test_an_engine_may_run_again_and_again(jobs: int) -> None:
     def work() -> list[list[tuple[int, int]]]:
         with LocalEngine(jobs) as engine:
-            return [list(engine.run([partial(numbers, turn, 6)])) for turn in range(5)]
+            return [list(engine.run(call, [partial(numbers, turn, 6)])) for turn in range(5)]
 
     assert finish(work) == [[(turn, result) for result in range(6)] for turn in range(5)]
 
@@ -190,8 +195,8 @@ def test_an_engine_runs_on_after_the_error_of_a_task(jobs: int) -> None:
     def work() -> list[tuple[int, int]]:
         with LocalEngine(jobs) as engine:
             with pytest.raises(Broken):
-                list(engine.run([partial(failing, 2, Broken())] * 9))
-            return list(engine.run([partial(numbers, 0, 6)]))
+                list(engine.run(call, [partial(failing, 2, Broken())] * 9))
+            return list(engine.run(call, [partial(numbers, 0, 6)]))
 
     assert finish(work) == [(0, result) for result in range(6)]
 
@@ -200,8 +205,8 @@ def test_an_engine_runs_on_after_the_error_of_a_task(jobs: int) -> None:
 def test_two_streams_of_long_lanes_taken_in_turn_do_not_block_each_other(jobs: int) -> None:
     def work() -> list[tuple[tuple[int, int], tuple[int, int]]]:
         with LocalEngine(jobs) as engine:
-            left = engine.run(partial(numbers, task, 200) for task in range(8))
-            right = engine.run(partial(numbers, task, 400) for task in range(4))
+            left = engine.run(call, (partial(numbers, task, 200) for task in range(8)))
+            right = engine.run(call, (partial(numbers, task, 400) for task in range(4)))
             return list(zip(left, right, strict=True))
 
     left, right = zip(*finish(work), strict=True)
@@ -213,9 +218,9 @@ def test_two_streams_of_long_lanes_taken_in_turn_do_not_block_each_other(jobs: i
 def test_a_stream_drawn_from_by_the_tasks_of_another_does_not_block(jobs: int) -> None:
     def work() -> list[int]:
         with LocalEngine(jobs) as engine:
-            streams = [engine.run(partial(numbers, task, 50) for task in range(6)) for _ in range(3)]
+            streams = [engine.run(call, (partial(numbers, task, 50) for task in range(6))) for _ in range(3)]
             tasks = (partial(iter, [sum(result for _, result in row)]) for row in zip(*streams, strict=True))
-            return list(engine.run(tasks))
+            return list(engine.run(call, tasks))
 
     assert finish(work) == [3 * result for _ in range(6) for result in range(50)]
 
@@ -226,7 +231,7 @@ def test_tasks_beyond_the_window_are_not_drawn(jobs: int) -> None:
 
     def work() -> list[tuple[int, int]]:
         with LocalEngine(jobs) as engine:
-            stream = engine.run(counted(drawn))
+            stream = engine.run(call, counted(drawn))
             return list(islice(stream, 3))
 
     assert finish(work) == [(0, 0), (1, 0), (2, 0)]
@@ -237,7 +242,7 @@ def test_tasks_beyond_the_window_are_not_drawn(jobs: int) -> None:
 def test_nothing_is_drawn_before_the_first_result_is_asked_for(jobs: int) -> None:
     drawn: list[int] = []
     with LocalEngine(jobs) as engine:
-        engine.run(counted(drawn))
+        engine.run(call, counted(drawn))
     assert drawn == []
 
 
@@ -252,7 +257,7 @@ def test_a_task_does_not_run_far_ahead_of_its_consumer(jobs: int) -> None:
 
     def work() -> list[int]:
         with LocalEngine(jobs) as engine:
-            return list(islice(engine.run([long] * 2), 20))
+            return list(islice(engine.run(call, [long] * 2), 20))
 
     assert finish(work) == list(range(20))
     assert len(made) <= 20 + 2 * RESULTS_AHEAD
@@ -265,7 +270,7 @@ def test_leaving_early_ends_the_engine(jobs: int, results: int) -> None:
 
     def work() -> bool:
         with LocalEngine(jobs) as engine:
-            stream = engine.run(counted(drawn, results))
+            stream = engine.run(call, counted(drawn, results))
             next(stream)
             stream.close()  # type: ignore[attr-defined]
         return True
@@ -278,7 +283,7 @@ def test_leaving_early_ends_the_engine(jobs: int, results: int) -> None:
 def test_an_error_of_the_consumer_ends_the_engine(jobs: int) -> None:
     def work() -> None:
         with LocalEngine(jobs) as engine:
-            for _ in engine.run(counted([], 1000)):
+            for _ in engine.run(call, counted([], 1000)):
                 raise Broken("consumer")
 
     with pytest.raises(Broken, match="consumer"):
@@ -292,17 +297,34 @@ def test_the_number_of_jobs_is_that_of_the_cores_unless_said() -> None:
 
 
 @JOBS
-@pytest.mark.parametrize("at", [0, 1, 4])
-def test_a_task_may_put_others_in_its_place_and_of_those_behind_it(jobs: int, at: int) -> None:
-    def change() -> Iterator[tuple[int, int]]:
-        raise Instead(partial(numbers, 100 + task, 2) for task in range(3))
-        yield
+@pytest.mark.parametrize("drawn", [0, 1, 5])
+def test_an_error_in_drawing_an_item_surfaces_after_the_results_of_the_items_before_it(jobs: int, drawn: int) -> None:
+    seen: list[tuple[int, int]] = []
 
-    def work() -> list[tuple[int, int]]:
-        tasks: list[Callable[[], Iterator[tuple[int, int]]]] = [partial(numbers, task, 2) for task in range(20)]
-        tasks[at] = change
+    def items() -> Iterator[int]:
+        yield from range(drawn)
+        raise Broken("no more items")
+
+    def work() -> None:
         with LocalEngine(jobs) as engine:
-            return list(engine.run(tasks))
+            seen.extend(engine.run(partial(numbers, results=2), items()))
 
-    expected = [*range(at), 100, 101, 102]
-    assert finish(work) == [(task, result) for task in expected for result in range(2)]
+    with pytest.raises(Broken, match="no more items"):
+        finish(work)
+    assert seen == [(task, result) for task in range(drawn) for result in range(2)]
+
+
+@JOBS
+def test_items_may_be_anything(jobs: int) -> None:
+    items = [None, (), "", 0, False, [1], float("nan")]
+
+    def same(item: object) -> Iterator[object]:
+        yield item
+
+    def work() -> list[object]:
+        with LocalEngine(jobs) as engine:
+            return list(engine.run(same, items))
+
+    found = finish(work)
+    assert len(found) == len(items)
+    assert all(one is other for one, other in zip(found, items, strict=True))

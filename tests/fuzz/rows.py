@@ -235,5 +235,5 @@ def _write(path: Path, table: Mapping[str, Sequence[Any]], row_group: int) -> No
             writer.writerow(table)
             for row in zip(*table.values(), strict=True):
                 writer.writerow(["" if value is None or value != value else value for value in row])  # noqa: PLR0124
-            # Blank lines below a table are no rows; there may be more of them than fit in a piece.
+            # Blank lines below a table are no rows; there may be more of them than fit in a part.
             file.write("\n" * 40 if row_group == 7 and len(table) > 1 else "")

@@ -19,6 +19,7 @@ from tests.fuzz.rows_reference import RefusedError, reference
 from tests.fuzz.sizes import reading_in
 
 
+@pytest.mark.slow
 def test_rows_have_the_scores_that_pandas_and_fractions_say(fuzz: Fuzz, tmp_path: Path) -> None:
     def describe(random: Random) -> str:
         case = rows_case(random)

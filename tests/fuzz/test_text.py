@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import msecli
 from msecli.errors import DataError
@@ -24,6 +25,7 @@ from tests.fuzz.text_reference import BadLinesError, Table, read, records
 PLACE = re.compile(r"(\w+\.csv), line (\d+): ")
 
 
+@pytest.mark.slow
 def test_text_is_read_as_a_plain_reader_does_or_refused_at_its_first_bad_line(fuzz: Fuzz, tmp_path: Path) -> None:
     fuzz.run(lambda random: check(text_case(random), tmp_path), lambda random: described(text_case(random)))
 
@@ -59,7 +61,7 @@ def scored(case: TextCase, folder: Path) -> msecli.Result | str:
     with reading_in(case.sizes):
         try:
             return msecli.score(
-                *paths, pred_columns=prediction, target_columns=target, by=by, nan_policy="omit", nan_pred="omit",
+                *paths, pred=prediction, target=target, by=by, nan_target="omit", nan_pred="omit",
                 reduction="mean" if by else "none", metrics=("bias", "sse"), jobs=case.jobs,
                 reading=msecli.Reading(**case.way._asdict()),
             )  # fmt: skip

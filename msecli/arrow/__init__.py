@@ -1,0 +1,1 @@
+"""Arrow arrays to float64 and to labels, and the few Arrow functions that msecli needs."""

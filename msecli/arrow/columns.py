@@ -1,0 +1,146 @@
+"""Arrow arrays to float64, without pandas.
+
+`pyarrow.Array.to_numpy` imports pandas if it is installed, which takes longer than most runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from msecli.core.check import as_float64
+from msecli.core.exact import BoolArray, FloatArray
+from msecli.errors import DataError
+
+TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
+HINTS = (
+    ((pa.types.is_nested,), "it holds lists or structs; write one number per row"),
+    ((pa.types.is_temporal,), "dates and times are not numbers"),
+    (TEXTS, "text is not a number"),
+    (BYTES, "bytes are not numbers"),
+)
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Tell whether values of the type can be converted to float64."""
+    if pa.types.is_dictionary(kind):
+        return is_numeric(kind.value_type)
+    checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
+    return any(check(kind) for check in checks)
+
+
+def floats(array: pa.Array, what: str) -> tuple[FloatArray, int]:
+    """Return an Arrow array as float64, with NaN for null, and the number of rounded integers.
+
+    Parameters
+    ----------
+    array : pyarrow.Array
+        Integers, floats, booleans, decimals, nulls, or a dictionary of these.
+    what : str
+        The name of the column in errors.
+
+    Raises
+    ------
+    DataError
+        For any other type.
+    """
+    if not is_numeric(array.type):
+        raise DataError(f"{what}: the column is of type {array.type}: {_hint(array.type)}")
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    values, rounded = _without_validity(array, what)
+    if array.null_count:
+        values = values.copy()
+        values[~validity(array)] = np.nan
+    return values, rounded
+
+
+def _hint(kind: pa.DataType) -> str:
+    if pa.types.is_dictionary(kind):
+        return _hint(kind.value_type)
+    return next((hint for checks, hint in HINTS if any(check(kind) for check in checks)), "it is not a number")
+
+
+def _without_validity(array: pa.Array, what: str) -> tuple[FloatArray, int]:
+    kind = array.type
+    if pa.types.is_null(kind):
+        return np.full(len(array), np.nan), 0
+    if pa.types.is_boolean(kind):
+        return _bits(array.buffers()[1], array.offset, len(array)).astype(np.float64), 0
+    if pa.types.is_decimal(kind):
+        # Arrow's own cast is not always correctly rounded; Python's is.
+        return np.array([np.nan if value is None else float(value) for value in array.to_pylist()]), 0
+    stored: NDArray[Any] = np.frombuffer(
+        array.buffers()[1], dtype=_numpy_dtype(kind), count=len(array), offset=array.offset * kind.bit_width // 8
+    )
+    if array.null_count and pa.types.is_integer(kind):
+        # The values under nulls are arbitrary and must not count as rounded.
+        stored = np.where(validity(array), stored, stored.dtype.type(0))
+    return as_float64(stored, what)
+
+
+def _numpy_dtype(kind: pa.DataType) -> str:
+    letter = "f" if pa.types.is_floating(kind) else "i" if pa.types.is_signed_integer(kind) else "u"
+    return f"<{letter}{kind.bit_width // 8}"
+
+
+def validity(array: pa.Array) -> BoolArray:
+    """Return which values of an array are not null."""
+    if array.type.id == pa.lib.Type_NA:
+        return np.zeros(len(array), dtype=bool)
+    if array.null_count == 0:
+        return np.ones(len(array), dtype=bool)
+    return _bits(array.buffers()[0], array.offset, len(array))
+
+
+def _bits(buffer: pa.Buffer, offset: int, length: int) -> BoolArray:
+    packed = np.frombuffer(buffer, dtype=np.uint8)
+    return np.unpackbits(packed, bitorder="little")[offset : offset + length].astype(bool)
+
+
+def labels(array: pa.Array, what: str) -> pa.Array:
+    """Return a column of labels as int64, uint64 or string; `what` names it in errors.
+
+    Raises
+    ------
+    DataError
+        If its values have no text: lists, structs, and bytes that are not UTF-8.
+    """
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return labels(array.dictionary_decode(), what)
+    if pa.types.is_string(kind) or kind in (pa.int64(), pa.uint64()):
+        return array
+    if pa.types.is_floating(kind):
+        return _float_labels(floats(array, what)[0])
+    from msecli.arrow.functions import cast
+
+    try:
+        return cast(array, pa.int64() if pa.types.is_integer(kind) else pa.string())
+    except pa.ArrowException as error:
+        raise DataError(
+            f"{what}: the column is of type {kind}, whose values cannot be compared as text; "
+            "use a column of text, numbers or dates"
+        ) from error
+
+
+def number_labels(values: NDArray[Any], what: str) -> pa.Array:
+    """Return a column of an array in native byte order as labels."""
+    from msecli.arrow.functions import integers, texts
+
+    if values.dtype.kind == "b":
+        return texts(["true" if value else "false" for value in values.tolist()])
+    if values.dtype.kind in "iu":
+        return integers(values if values.dtype == np.uint64 else values.astype(np.int64, copy=False))
+    return _float_labels(as_float64(values, what)[0])
+
+
+def _float_labels(values: FloatArray) -> pa.Array:
+    """Return float labels as text: the shortest digits, as pandas writes them to text files."""
+    from msecli.arrow.functions import texts
+
+    return texts([None if value != value else repr(value) for value in values.tolist()])  # noqa: PLR0124

@@ -1,0 +1,96 @@
+"""The table of input formats, and the choice of one by content, then by suffix.
+
+A format is a module whose opener turns a file into a `Source`; see `msecli.formats.base`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from msecli.errors import DataError, UsageError, Warned
+from msecli.formats.base import Format, Source
+from msecli.text.reading import Reading
+
+FORMATS: dict[str, Format] = {
+    format.name: format
+    for format in (
+        Format("csv", "comma-separated text, or with --delimiter", (".csv", ".txt", ".dat"), "csv", "CsvSource"),
+        Format("tsv", "tab-separated text", (".tsv", ".tab"), "csv", "open_tsv"),
+        Format("parquet", "Apache Parquet", (".parquet", ".pq", ".parq"), "parquet", "ParquetSource", magic=b"PAR1"),
+        Format("npy", "NumPy array", (".npy",), "npy", "NpySource", magic=b"\x93NUMPY"),
+    )
+}
+
+START_BYTES = 64
+"""Bytes to recognise a file by; the longest known magic number has 6."""
+
+
+def open_source(data: Any, reading: Reading, name: str) -> Source:
+    """Open a file of any known format, or data in memory.
+
+    The content of a file decides its format, then its suffix; otherwise it is CSV.
+
+    Parameters
+    ----------
+    data : str, or data in memory
+        The path of a file, "-" for standard input; or a DataFrame, a pyarrow Table or an array-like.
+    reading : Reading
+    name : str
+        The name of data in memory in messages.
+
+    Raises
+    ------
+    ReadWriteError
+        If the file cannot be read.
+    DataError
+        If its content is damaged or not of the requested format.
+    """
+    if not isinstance(data, str):
+        from msecli.formats.memory import open_memory
+
+        return open_memory(data, name)
+    from msecli.places.file import InputFile
+    from msecli.text.encoding import check_magic
+
+    _check_name(reading.format)
+    file = InputFile(data)
+    start = file.read(START_BYTES, 0)
+    format = FORMATS[reading.format] if reading.format else detect(data, start)
+    if format.magic and not start.startswith(format.magic):
+        check_magic(data, start)
+        raise DataError(
+            f"{data}: not a {format.name} file: it begins with {start[:8]!r}, not with the magic number "
+            f"{format.magic!r}; if it is text, use `input_format=csv`"
+        )
+    source = format.open(file, reading)
+    expected = by_suffix(data)
+    if reading.format is None and expected is not None and expected.magic != format.magic:
+        suffix = os.path.splitext(data)[1]
+        meaning = f"the name ends in {suffix}, but the content is {format.name}; read as {format.name}"
+        source.warnings = (*source.warnings, Warned("content_differs_from_suffix", data, meaning))
+    return source
+
+
+def detect(path: str, start: bytes) -> Format:
+    """Return the format of a file by its first bytes, otherwise by its suffix, otherwise CSV."""
+    for format in FORMATS.values():
+        if format.magic and start.startswith(format.magic):
+            return format
+    return by_suffix(path) or FORMATS["csv"]
+
+
+def by_suffix(path: str) -> Format | None:
+    """Return the format of a path's suffix, or None if it is unknown."""
+    suffix = os.path.splitext(path)[1].lower()
+    return next((format for format in FORMATS.values() if suffix in format.suffixes), None)
+
+
+def _check_name(format: str | None) -> None:
+    if format is None or format in FORMATS:
+        return
+    import difflib
+
+    near = difflib.get_close_matches(format, FORMATS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise UsageError(f"`input_format`: {format!r} is not one of {', '.join(FORMATS)}{hint}")

@@ -1,0 +1,174 @@
+"""Anything array-like that a Python caller may pass, as float64 NumPy arrays."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msecli.core.check import as_float64
+from msecli.core.exact import FloatArray
+from msecli.core.processor import LOST_SUBNORMALS, arithmetic
+from msecli.errors import DataError
+
+MOST_DIMENSIONS = 64
+"""NumPy's own limit."""
+NESTED = (list, tuple, np.ma.MaskedArray)
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """Compute under `arithmetic`; warn the caller of the public function if subnormal numbers are lost."""
+    with arithmetic() as found:
+        if LOST_SUBNORMALS in found:
+            warnings.warn(LOST_SUBNORMALS.meaning, RuntimeWarning, stacklevel=4)
+        yield
+
+
+def as_array(values: Any, what: str) -> FloatArray:
+    """Return anything array-like as float64, with NaN for masked and null values.
+
+    Parameters
+    ----------
+    values : array_like
+        NumPy arrays, also masked ones; lists; pandas Series, DataFrames and Indexes; pyarrow Arrays,
+        ChunkedArrays and Tables; anything with ``__array__`` or DLPack, such as PyTorch tensors on the CPU.
+    what : str
+        The name of the values in errors.
+
+    Raises
+    ------
+    DataError
+        If the values are not real numbers, or lists are not rectangular.
+    """
+    library = type(values).__module__.partition(".")[0]
+    if library == "pyarrow":
+        return _from_pyarrow(values, what)
+    if library == "pandas":
+        return _from_pandas(values, what)
+    if isinstance(values, list | tuple) and _holds_masked(values, what):
+        values = _masked(values, what)
+    if isinstance(values, np.ma.MaskedArray):
+        filled, _ = as_float64(np.ma.getdata(values), what)
+        return np.where(np.ma.getmaskarray(values), np.nan, filled)
+    if hasattr(values, "detach"):
+        values = values.detach()
+    try:
+        array = np.asarray(values) if hasattr(values, "__array__") else _from_sequence(values)
+    except ValueError as error:
+        raise DataError(f"{what}: the values do not form a rectangular array ({error})") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # the conversion is the object's own, and may raise anything
+        raise DataError(f"{what}: the values cannot be converted to an array ({error})") from error
+    return as_float64(_without_objects(array) if array.dtype == object else array, what)[0]
+
+
+def _without_objects(array: NDArray[Any]) -> NDArray[Any]:
+    """Convert an array of Python numbers and None, with NaN for None; return any other array unchanged."""
+    if not all(value is None or isinstance(value, bool | int | float | np.number) for value in array.flat):
+        return array
+    return np.array([np.nan if value is None else value for value in array.flat]).reshape(array.shape)
+
+
+def _holds_masked(values: Any, what: str) -> bool:
+    """Tell whether nested lists hold masked arrays, and refuse lists nested deeper than arrays can be."""
+    level = [values]
+    for _ in range(MOST_DIMENSIONS):
+        # Each list once: one that holds itself twice would double the work at every level.
+        level = list({id(value): value for inner in level for value in inner if isinstance(value, NESTED)}.values())
+        if not level or any(isinstance(value, np.ma.MaskedArray) for value in level):
+            return bool(level)
+    raise DataError(f"{what}: lists nested {MOST_DIMENSIONS} levels deep or deeper cannot be converted to an array")
+
+
+def _masked(values: Any, what: str) -> NDArray[Any]:
+    try:
+        return np.ma.stack([_masked(value, what) if isinstance(value, list | tuple) else value for value in values])
+    except ValueError as error:
+        raise DataError(f"{what}: the values do not form a rectangular array ({error})") from error
+
+
+def _from_sequence(values: Any) -> NDArray[Any]:
+    return np.from_dlpack(values) if hasattr(values, "__dlpack__") else np.asarray(values)
+
+
+def _from_pyarrow(values: Any, what: str) -> FloatArray:
+    import pyarrow as pa
+
+    from msecli.arrow.columns import floats
+
+    if isinstance(values, (pa.Table, pa.RecordBatch)):
+        columns = [
+            _from_pyarrow(column, f"{what}, column {name!r}")
+            for name, column in zip(values.schema.names, values.columns, strict=True)
+        ]
+        return np.stack(columns, axis=1) if columns else np.empty((values.num_rows, 0))
+    if not isinstance(values, (pa.Array, pa.ChunkedArray)):
+        raise DataError(f"{what}: a pyarrow {type(values).__name__} is not an array")
+    chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
+    return np.concatenate([np.empty(0), *(floats(chunk, what)[0] for chunk in chunks)])
+
+
+def _from_pandas(values: Any, what: str) -> FloatArray:
+    pd = sys.modules["pandas"]
+    if not isinstance(values, pd.Series | pd.DataFrame | pd.Index | pd.api.extensions.ExtensionArray):
+        raise DataError(f"{what}: a pandas {type(values).__name__} is not an array")
+    if values.ndim == 2:
+        named = enumerate(values.columns)
+        columns = [_from_pandas(values.iloc[:, number], f"{what}, column {name!r}") for number, name in named]
+        return np.stack(columns, axis=1) if columns else np.empty((len(values), 0))
+    if values.dtype.kind in "biuf" and isinstance(values.dtype, np.dtype):
+        return as_float64(values.to_numpy(), what)[0]
+    if values.dtype == object and (numbers := _without_objects(values.to_numpy())).dtype != object:
+        return as_float64(numbers, what)[0]
+    if (getattr(values.dtype, "_is_numeric", False) and values.dtype.kind != "c") or values.dtype.kind == "b":
+        return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    raise DataError(f"{what}: dtype {values.dtype} is not a real number; convert it first")
+
+
+def aligned(prediction: Any, target: Any, *, align: bool, columns: bool = True) -> tuple[Any, Any]:
+    """Return prediction and target, with the labels of pandas objects in the same order.
+
+    Parameters
+    ----------
+    prediction, target
+    align : bool
+        Reorder the rows and columns of the target to match the prediction.
+    columns : bool
+        Whether both have the same columns.
+
+    Raises
+    ------
+    DataError
+        If labels differ without `align`, or cannot be aligned because one is missing or duplicated.
+    """
+    pandas = sys.modules.get("pandas")
+    if pandas is None:
+        return prediction, target
+    tables = (pandas.Series, pandas.DataFrame)
+    if not (isinstance(prediction, tables) and isinstance(target, tables)):
+        return prediction, target
+    target = _reordered(target, "index", prediction.index, align=align)
+    if columns and prediction.ndim == target.ndim == 2:
+        target = _reordered(target, "columns", prediction.columns, align=align)
+    return prediction, target
+
+
+def _reordered(target: Any, axis: str, labels: Any, *, align: bool) -> Any:
+    own = getattr(target, axis)
+    plural = {"index": "indexes"}.get(axis, axis)
+    if own.equals(labels):
+        return target
+    if not align:
+        raise DataError(f"the {plural} of prediction and target differ; pair them by their labels: align=True")
+    if not (own.is_unique and labels.is_unique):
+        raise DataError(f"the {plural} cannot be aligned: a label occurs more than once")
+    if len(own) != len(labels) or len(own.difference(labels)):
+        raise DataError(f"the {plural} cannot be aligned: some labels are on one side only")
+    return target.reindex(**{axis: labels})

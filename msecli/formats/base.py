@@ -1,0 +1,172 @@
+"""The protocols of sources of rows, whatever their format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+
+from msecli.errors import Warned
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from msecli.core.exact import FloatArray
+    from msecli.places.file import InputFile
+    from msecli.text.reading import Reading
+
+ROWS_PER_BLOCK = 131072
+"""Rows in a block: 1 MiB per float64 column, so the cost of handing it over is negligible."""
+
+ARRAY = None
+"""The name of a nameless array's values in a block; any string may be a column's name."""
+
+ROUNDED = "integers beyond 2**53 were rounded to the nearest float64"
+
+
+class Column(NamedTuple):
+    """A column of a table: its name, its kind as error messages put it, and whether it is numeric."""
+
+    name: str
+    kind: str
+    numeric: bool
+
+
+class Selection(NamedTuple):
+    """What to read from a source: columns as numbers, and columns as labels, which are only compared.
+
+    An empty `numbers` means the whole nameless array.
+    """
+
+    numbers: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+class Block(NamedTuple):
+    """Consecutive rows of a source.
+
+    Parameters
+    ----------
+    rows : int
+    numbers : mapping of column name, or `ARRAY`, to float64 array
+        Shape (rows,) for a column of a table, (rows, ...) under the name `ARRAY` for an array; NaN is missing.
+    labels : mapping of column name to pyarrow array, shape (rows,)
+        Integers or strings.
+    warnings : tuple of Warned
+    work : int
+        The share of the source's `work` in this block.
+    begin, end : int, optional
+        Where the chained part began and ended.
+    """
+
+    rows: int
+    numbers: Mapping[str | None, FloatArray]
+    labels: Mapping[str, pa.Array] = MappingProxyType({})
+    warnings: tuple[Warned, ...] = ()
+    work: int = 0
+    begin: int | None = None
+    end: int | None = None
+
+    def slice(self, start: int, stop: int) -> Self:
+        """Return views of the rows from `start` up to, not including, `stop`, without warnings and work."""
+        return type(self)(
+            stop - start,
+            {name: values[start:stop] for name, values in self.numbers.items()},
+            {name: values.slice(start, stop - start) for name, values in self.labels.items()},
+        )
+
+
+class Part(Protocol):
+    """A description of some rows of a source; whoever runs it reads them. Picklable."""
+
+    def read(self) -> Iterator[Block]:
+        """Open, read and parse the rows."""
+        ...
+
+
+class ChainedPart(Part, Protocol):
+    """A part whose first row begins where the previous part ended.
+
+    So that parts can be read in parallel, each one guesses where it begins, and yields one block that says where it
+    began and ended. If the previous part ended elsewhere, the part is read again from there.
+    """
+
+    def beginning_at(self, position: int) -> Self:
+        """Return the same part, beginning at this position."""
+        ...
+
+
+class Source(Protocol):
+    """A file or data in memory to read rows from; picklable.
+
+    Attributes
+    ----------
+    path : str
+        As the user wrote it, or the name of data in memory in messages.
+    format : str
+        A name in the `FORMATS` table, or "memory".
+    columns : tuple of Column, or None
+        None for an array whose rows are not one-dimensional.
+    item : tuple of int, or None
+        The shape of a row of a nameless array; None for a table.
+    rows : int, or None
+        The number of rows, if it is known before they are read.
+    work : int
+        The size of the whole source, in the unit of `Block.work`.
+    warnings : sequence of Warned
+        Warnings from opening the source.
+    chained : bool
+        Whether the parts are `ChainedPart`s.
+    divisible : bool
+        Whether parts can begin at any row.
+    """
+
+    path: str
+    format: str
+    columns: tuple[Column, ...] | None
+    item: tuple[int, ...] | None
+    rows: int | None
+    work: int
+    warnings: Sequence[Warned]
+    chained: bool
+    divisible: bool
+
+    def parts(self, selection: Selection, rows: range | None = None) -> Sequence[Part]:
+        """Return the parts of the source in order; if it is divisible, only those of these rows."""
+        ...
+
+    def cuts(self) -> Sequence[int] | None:
+        """Return the first row of each part, followed by the number of rows; None if these are unknown."""
+        ...
+
+    def verify(self) -> None:
+        """Raise `DataError` if the source has changed since it was opened."""
+        ...
+
+
+class Format(NamedTuple):
+    """A line of the `FORMATS` table.
+
+    Parameters
+    ----------
+    name, meaning : str
+    suffixes : tuple of str
+    module, opener : str
+        A module of `msecli.formats`, loaded when a file of the format is opened, and the callable in it that turns an
+        `InputFile` and a `Reading` into a `Source`.
+    magic : bytes, optional
+        The first bytes of every file of the format; None for text.
+    """
+
+    name: str
+    meaning: str
+    suffixes: tuple[str, ...]
+    module: str
+    opener: str
+    magic: bytes | None = None
+
+    def open(self, file: InputFile, reading: Reading) -> Source:
+        """Return the source of a file of this format."""
+        source: Source = getattr(import_module(f"msecli.formats.{self.module}"), self.opener)(file, reading)
+        return source

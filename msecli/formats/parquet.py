@@ -1,0 +1,195 @@
+"""Parquet files, read by row group, in batches of bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from msecli.arrow.columns import floats, is_numeric, labels
+from msecli.core.exact import FloatArray
+from msecli.errors import DataError, Warned
+from msecli.formats.base import ROUNDED, ROWS_PER_BLOCK, Block, Column, Selection
+from msecli.places.file import InputFile
+from msecli.text.reading import Reading
+
+MAGIC = b"PAR1"
+SEAM = MAGIC + MAGIC
+"""The end of one Parquet file and the start of the next."""
+
+BUFFER_BYTES = 1 << 16
+"""Smaller than most pages: a larger page is read in one go and copied once less."""
+
+TRAILER_BYTES = 8
+"""The footer's length in 4 bytes, and the magic number again."""
+
+INDEX_BYTES = 1 << 20
+"""The read size when looking for a seam; with a known last page, only this much before the footer is searched."""
+
+DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, ValueError, EOFError, MemoryError, OverflowError)
+"""What pyarrow raises on damaged files."""
+
+
+class ParquetSource:
+    """A table in a Parquet file. See `msecli.formats.base.Source`."""
+
+    format = "parquet"
+    chained = False
+    divisible = False
+
+    def __init__(self, file: InputFile, reading: Reading) -> None:
+        self.path = file.path
+        self._file = file
+        with _explained(file.path):
+            opened = _open(file)
+            self._metadata = opened.metadata
+            schema = opened.schema_arrow
+        self.columns: tuple[Column, ...] | None = tuple(
+            Column(field.name, str(field.type), numeric=is_numeric(field.type)) for field in schema
+        )
+        self.item: tuple[int, ...] | None = None
+        self.rows: int | None = self._metadata.num_rows
+        self.work = self._metadata.num_rows
+        self.warnings: Sequence[Warned] = ()
+        if not self.rows:
+            raise DataError(f"{file.path}: the table has no rows")
+        _check_groups(file.path, self._metadata)
+
+    def parts(self, selection: Selection, rows: range | None = None) -> Sequence[ParquetPart]:
+        """Return one part per row group."""
+        leaves = _leaves(self._metadata.schema, frozenset({*selection.numbers, *selection.labels}))
+        groups = range(self._metadata.num_row_groups)
+        return [ParquetPart(self._file, self._metadata, selection, leaves, group) for group in groups]
+
+    def cuts(self) -> Sequence[int]:
+        """Return the first row of each part, followed by the number of rows."""
+        groups = range(self._metadata.num_row_groups)
+        return list(accumulate((self._metadata.row_group(group).num_rows for group in groups), initial=0))
+
+    def verify(self) -> None:
+        """Raise `DataError` if the file has changed since it was opened."""
+        self._file.verify()
+
+
+def _open(file: InputFile, metadata: Any = None) -> pq.ParquetFile:
+    # Pre-buffering would hold a whole row group in memory. Checksums are verified if the writer left any.
+    return pq.ParquetFile(
+        file.named(), metadata=metadata, pre_buffer=False, buffer_size=BUFFER_BYTES, page_checksum_verification=True
+    )
+
+
+def _check_groups(path: str, metadata: Any) -> None:
+    # The footer has no checksum, but it counts rows three times: for the file, its row groups, and their columns.
+    # The reader stops at the smallest count, so a damaged count would silently lose rows.
+    rows = sum(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+    if rows != metadata.num_rows:
+        raise DataError(
+            f"{path}: the Parquet footer counts {metadata.num_rows} rows, but {rows} in its row groups; "
+            "is it damaged? Write the file again"
+        )
+
+
+def _leaves(schema: Any, names: frozenset[str]) -> tuple[int, ...]:
+    """Return the numbers of the leaf columns with these names that hold one value per row."""
+    leaves = ((number, schema.column(number)) for number in range(len(schema)))
+    return tuple(number for number, leaf in leaves if leaf.path in names and leaf.max_repetition_level == 0)
+
+
+class ParquetPart(NamedTuple):
+    """A row group of a file. See `msecli.formats.base.Part`."""
+
+    file: InputFile
+    metadata: Any
+    selection: Selection
+    leaves: Sequence[int]
+    group: int
+
+    def read(self) -> Iterator[Block]:
+        """Yield the rows in batches, then check their number against the metadata."""
+        names = list(dict.fromkeys([*self.selection.numbers, *self.selection.labels]))
+        rows, leaves, last = 0, self.leaves, self.metadata.num_columns - 1
+        with _explained(self.file.path), _open(self.file, self.metadata) as opened:
+            batches = opened.iter_batches(ROWS_PER_BLOCK, row_groups=[self.group], columns=names, use_threads=False)
+            for batch in batches:
+                rows += batch.num_rows
+                yield _block(self.file.path, batch, self.selection)
+            row_group = self.metadata.row_group(self.group)
+            _check_rows(self.file.path, row_group, leaves, self.group, rows)
+            if self.group == self.metadata.num_row_groups - 1:
+                readable = last in leaves or _is_readable(opened, self.group, last)
+                _check_end(self.file, row_group, {*leaves, last} if readable else leaves)
+
+
+def _is_readable(opened: pq.ParquetFile, group: int, leaf: int) -> bool:
+    """Tell whether a column's first page, and so its metadata, can be read; see `_check_rows`."""
+    path = opened.metadata.schema.column(leaf).path
+    try:
+        next(opened.iter_batches(1, row_groups=[group], columns=[path], use_threads=False), None)
+    except DAMAGED:
+        return False
+    return True
+
+
+def _check_rows(path: str, row_group: Any, leaves: Sequence[int], group: int, rows: int) -> None:
+    """Compare the number of rows read with every count in the metadata.
+
+    This must come after reading: on damaged column metadata the reader raises, but pyarrow's accessor aborts the
+    process.
+    """
+    for expected in (row_group.num_rows, *(row_group.column(leaf).num_values for leaf in leaves)):
+        if expected != rows:
+            raise DataError(
+                f"{path}: row group {group} holds {rows} rows, its metadata say {expected}; is it an incomplete upload?"
+            )
+
+
+def _check_end(file: InputFile, row_group: Any, leaves: Collection[int]) -> None:
+    """Refuse Parquet files joined by `cat`: the last footer would be applied to the pages of the first file.
+
+    Only indexes and the footer follow the last column's pages. In joined files, as many extra bytes follow as precede
+    the last file, so their number bounds where the seam is. If the last column is not among the readable `leaves`,
+    its pages are among these bytes, and the seam may be anywhere.
+    """
+    footer = file.size - TRAILER_BYTES - int.from_bytes(file.read(4, file.size - TRAILER_BYTES), "little")
+    behind = footer - max((_end_of(row_group.column(leaf)) for leaf in leaves), default=0)
+    end = min(behind, footer) + len(MAGIC)
+    start = max(0, end - INDEX_BYTES) if row_group.num_columns - 1 in leaves else 0
+    for position in range(start, end, INDEX_BYTES):
+        if SEAM in file.read(min(end - position, INDEX_BYTES + len(SEAM) - 1), position):
+            raise DataError(
+                f"{file.path}: several Parquet files were joined into one, which is not a valid Parquet file; "
+                "read them one by one and write one table"
+            )
+
+
+def _end_of(column: Any) -> int:
+    """Return the position of the end of a column's pages."""
+    start = min(offset for offset in (column.dictionary_page_offset, column.data_page_offset) if offset)
+    return int(start + column.total_compressed_size)
+
+
+def _block(path: str, batch: pa.RecordBatch, selection: Selection) -> Block:
+    numbers: dict[str | None, FloatArray] = {}
+    warnings: list[Warned] = []
+    for name in selection.numbers:
+        where = f"{path}, column {name!r}"
+        numbers[name], rounded = floats(batch.column(name), where)
+        if rounded:
+            warnings.append(Warned("rounded_integers", where, ROUNDED, rounded))
+    found = {name: labels(batch.column(name), f"{path}, column {name!r}") for name in selection.labels}
+    return Block(batch.num_rows, numbers, found, tuple(warnings), work=batch.num_rows)
+
+
+@contextmanager
+def _explained(path: str) -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except DAMAGED as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: the Parquet file cannot be read ({reason}); is it an incomplete upload?") from error

@@ -1,0 +1,1 @@
+"""Which columns play which part, and which rows belong together."""

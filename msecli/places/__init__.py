@@ -1,0 +1,1 @@
+"""Places to read bytes from: files, pipes and standard input."""

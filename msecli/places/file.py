@@ -1,0 +1,210 @@
+"""Input files as bytes: open them, read at an offset, notice that one has changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import BinaryIO, Self
+
+from msecli.errors import DataError, ReadWriteError, UsageError
+
+STDIN = "-"
+CHUNK_BYTES = 1 << 20
+
+
+class InputFile:
+    """A regular file, open for reads at any offset from any thread.
+
+    Standard input and pipes are first copied to an unnamed temporary file, because they cannot be read at an offset.
+    Unpickling opens the file again, which must not have changed.
+
+    Parameters
+    ----------
+    path : str
+        As the user wrote it; "-" is standard input.
+
+    Raises
+    ------
+    ReadWriteError
+        If the file does not exist or cannot be read.
+    DataError
+        If it is empty.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        with _explained(path):
+            self._adopt(_open_seekable(path))
+
+    def __reduce__(self) -> tuple[Callable[[str, str, int, int], InputFile], tuple[str, str, int, int]]:
+        # An unnamed file can only be reached through the descriptor of the process that has it open.
+        real = f"/proc/{os.getpid()}/fd/{self._file.fileno()}"
+        with contextlib.suppress(OSError):
+            real = os.path.realpath(real) if os.path.exists(os.path.realpath(real)) else real
+        return _reopened, (self.path, real, self.size, self._modified)
+
+    @classmethod
+    def of(cls, path: str, file: BinaryIO) -> Self:
+        """Return an input file that has this path in messages and reads from an open regular file."""
+        made = cls.__new__(cls)
+        made.path = path
+        made._adopt(file)  # noqa: SLF001 - of this very class
+        return made
+
+    def _adopt(self, file: BinaryIO) -> None:
+        self._file = file
+        # Parts hold this object, so the file stays open while they are read.
+        weakref.finalize(self, file.close)
+        status = os.fstat(file.fileno())
+        self.size = status.st_size
+        self._modified = status.st_mtime_ns
+        if self.size == 0:
+            raise DataError(f"{self.path}: the file is empty (0 bytes)")
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Return up to `size` bytes from `offset`; fewer only at the end of the file.
+
+        Raises
+        ------
+        DataError
+            If the file has become shorter.
+        """
+        with _explained(self.path):
+            data = os.pread(self._file.fileno(), size, offset)
+        if len(data) < min(size, self.size - offset):
+            raise self._changed()
+        return data
+
+    def fill(self, buffer: memoryview, offset: int) -> None:
+        """Fill the whole buffer from `offset`."""
+        done = 0
+        while done < len(buffer):
+            with _explained(self.path):
+                count = os.preadv(self._file.fileno(), [buffer[done:]], offset + done)
+            if count == 0:
+                raise self._changed()
+            done += count
+
+    def verify(self) -> None:
+        """Raise `DataError` if the file has changed since it was opened."""
+        with _explained(self.path):
+            status = os.fstat(self._file.fileno())
+        if (status.st_size, status.st_mtime_ns) != (self.size, self._modified):
+            raise self._changed()
+
+    def _changed(self) -> DataError:
+        return DataError(f"{self.path}: the file was changed while it was read; run again once it is complete")
+
+    def named(self) -> str:
+        """Return a path that opens this very file, even if another file has taken its name."""
+        return f"/dev/fd/{self._file.fileno()}"
+
+
+_open_files: weakref.WeakValueDictionary[tuple[str, int, int], InputFile] = weakref.WeakValueDictionary()
+"""The unpickled files still in use, so that the parts of a file share one descriptor."""
+
+
+def _reopened(path: str, real: str, size: int, modified: int) -> InputFile:
+    """Open a file again that another process has pickled; `real` is its resolved path.
+
+    Raises
+    ------
+    DataError
+        If it has changed since.
+    """
+    known = real, size, modified
+    file = _open_files.get(known)
+    if file is None:
+        with _explained(path):
+            file = InputFile.of(path, open(real, "rb", buffering=0))  # noqa: SIM115 - kept open while it is in use
+        if (file.size, file._modified) != (size, modified):  # noqa: SLF001 - of this very module
+            raise file._changed()  # noqa: SLF001
+        _open_files[known] = file
+    return file
+
+
+def check_streams(paths: Iterable[str]) -> None:
+    """Refuse to read one stream under two names: each would miss what the other reads.
+
+    Raises
+    ------
+    UsageError
+    """
+    seen: dict[tuple[int, int], str] = {}
+    for path in paths:
+        try:
+            status = os.fstat(0) if path == STDIN else os.stat(path)
+        except OSError:
+            continue
+        readable_again = stat.S_ISREG(status.st_mode) and path != STDIN
+        if readable_again or stat.S_ISDIR(status.st_mode):
+            continue
+        identity = status.st_dev, status.st_ino
+        if identity in seen:
+            raise UsageError(
+                f"{seen[identity]} and {path} are the same stream, which can be read only once; write it to a file"
+            )
+        seen[identity] = path
+
+
+def _open_seekable(path: str) -> BinaryIO:
+    if path == STDIN:
+        if sys.stdin is None:
+            raise ReadWriteError(f"{path}: cannot read: standard input is closed")
+        return _spool(iter(partial(sys.stdin.buffer.read, CHUNK_BYTES), b""))
+    file = open(path, "rb", buffering=0)  # noqa: SIM115 - kept open for as long as the source is used
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    with file:
+        return _spool(iter(partial(file.read, CHUNK_BYTES), b""))
+
+
+def spooled(path: str, chunks: Iterable[bytes]) -> InputFile:
+    """Return an input file whose bytes are these chunks, kept in an unnamed temporary file."""
+    with _explained(path):
+        return InputFile.of(path, _spool(chunks))
+
+
+def _spool(chunks: Iterable[bytes]) -> BinaryIO:
+    import tempfile
+
+    # Buffered, because an unbuffered write may silently write only some of the bytes.
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - kept open for as long as the source is used
+    try:
+        spool.writelines(chunks)
+        spool.flush()
+    except BaseException:
+        spool.close()
+        raise
+    return spool
+
+
+@contextlib.contextmanager
+def _explained(path: str) -> Iterator[None]:
+    try:
+        yield
+    except ReadWriteError:
+        raise
+    except IsADirectoryError as error:
+        raise ReadWriteError(f"{path}: this is a folder, not a file") from error
+    except FileNotFoundError as error:
+        raise ReadWriteError(f"{path or repr(path)}: no such file{_near(path)}") from error
+    except OSError as error:
+        raise ReadWriteError(f"{path}: cannot read: {error.strerror or error}") from error
+
+
+def _near(path: str) -> str:
+    import difflib
+
+    folder, name = os.path.split(path)
+    try:
+        names = os.listdir(folder or ".")
+    except OSError:
+        return f"; the folder {folder} does not exist either" if folder else ""
+    close = difflib.get_close_matches(name, names, n=3)
+    return f"; did you mean {' or '.join(os.path.join(folder, near) for near in close)}?" if close else ""

@@ -1,0 +1,1 @@
+"""Results: frozen values that share one protocol."""

@@ -1,0 +1,324 @@
+"""From a tally to the result: losses, metrics, the ledger, the signature."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from msecli._version import __version__
+from msecli.core.axes import losses_of_items
+from msecli.core.exact import ONE, FloatArray, Total, ratio
+from msecli.core.linear import gradient_norm
+from msecli.core.metrics import Metric
+from msecli.core.partition import Partition
+from msecli.core.penalty import penalties_of, penalty_gradient
+from msecli.core.reduction import Reduction
+from msecli.core.state import Summary
+from msecli.core.verdict import Where, check_usable
+from msecli.errors import visible
+from msecli.pairing.labels import shown_keys, sort_key
+from msecli.pairing.roles import PREDICTION, Place
+from msecli.results.base import status
+from msecli.results.score import Elements, Entry, Input, Result, Rows, Score
+from msecli.scoring.fold import Folded, Tally
+from msecli.scoring.plan import Plan
+from msecli.scoring.request import Request
+from msecli.scoring.rows import Ledger
+
+LARGEST_COUNT = 2**53
+"""Every integer up to here is a float64, so integers and floats can share a column."""
+
+SIGNATURE_MARKS = '|:,()~"\\'
+"""Characters with a meaning in a signature."""
+
+Scored = Callable[[Summary, Rows], Score]
+"""From the sums and the ledger of some rows to their score."""
+
+EMPTY = "empty"
+"""The status of an entry without used elements."""
+
+
+def finish(plan: Plan, folded: Folded) -> Result:
+    """Return the result of a folded plan.
+
+    Raises
+    ------
+    DataError
+        If values are missing, weights impossible, or no element is left.
+    """
+    tally, ledger = folded
+    pooled = tally.pooled
+    summary = checked_summary(plan, tally)
+    scored: Scored = partial(score_of, plan.reduction, plan.metrics)
+    groups = _groups(plan, scored, tally.groups) if plan.roles.by and tally.groups else ()
+    columns = _columns(plan, scored, pooled.state.columns()) if plan.columns_are_named else ()
+    batches = _batches(plan, scored, tally.batches) if tally.batches else ()
+    score = scored(summary, _rows(plan, ledger, summary))
+    parameters = pooled.parameters
+    gradients = None if parameters is None else _Gradients(*parameters.gradients(plan.reduction.divisor(summary)))
+    penalties = penalties_of(plan.penalized, plan.request.l1, plan.request.l2) if plan.request.penalized else None
+    return Result(
+        score=score,
+        reduction=plan.reduction.name,
+        denominator_name=denominator_name(plan.reduction, weighted=plan.request.weighted),
+        inputs=_inputs(plan),
+        settings=settings_of(plan.request),
+        signature=signature_of(plan.request, _weights(plan), summary),
+        version=__version__,
+        warnings=ledger.warnings.all(),
+        groups=groups,
+        columns=columns,
+        batches=batches,
+        macro=_macro(groups or columns or batches),
+        penalties={} if penalties is None else asdict(penalties),
+        objective=None if penalties is None or score.loss is None else penalties.added_to(score.loss),
+        gradient_norm=_gradient_norm(plan, gradients),
+        values=_losses_of_items(plan, pooled),
+        arrays=_arrays(plan, gradients),
+    )
+
+
+def checked_summary(plan: Plan, tally: Tally) -> Summary:
+    """Return the sums over all rows.
+
+    Raises
+    ------
+    DataError
+        If values are missing, weights impossible, or no element is left.
+    """
+    state = tally.pooled.state
+    summary = state.summary()
+    check_usable(state, summary, _where(plan))
+    return summary
+
+
+def divisor_of(plan: Plan, folded: Folded) -> int:
+    """Return the divisor of the loss over all rows, in units of 2**-1074."""
+    return plan.reduction.divisor(folded.tally.pooled.state.summary())
+
+
+def score_of(reduction: Reduction, metrics: Sequence[Metric], summary: Summary, rows: Rows) -> Score:
+    """Return the loss and the metrics of a summary."""
+    elements, divisor = Elements(**summary.counts), reduction.divisor(summary)
+    denominator = _number(divisor) if reduction.unit else None
+    if summary.used == 0 or divisor == 0:
+        return Score(None, EMPTY, {metric.name: math.nan for metric in metrics}, denominator, rows, elements)
+    loss = None if reduction.keeps_elements else reduction.loss(summary)
+    return Score(
+        loss, status(loss), {metric.name: metric.value(summary) for metric in metrics}, denominator, rows, elements
+    )
+
+
+def _number(units: int) -> float:
+    """Convert a number from units of 2**-1074: to int if it is whole and float64 holds it exactly, else to float."""
+    whole, rest = divmod(units, ONE)
+    return ratio(units, ONE) if rest or whole > LARGEST_COUNT else whole
+
+
+def denominator_name(reduction: Reduction, *, weighted: bool) -> str | None:
+    """Return what the denominator counts: elements, weights or rows."""
+    return "weights" if weighted and reduction.unit == "elements" else reduction.unit
+
+
+def _rows(plan: Plan, ledger: Ledger, summary: Summary) -> Rows:
+    prediction, target = ledger.rows[PREDICTION], ledger.rows[plan.roles.target.file]
+    matched = ledger.matched
+    paired = (prediction, 0, 0)
+    if matched is not None:
+        paired = (matched.rows, matched.unmatched_prediction, matched.unmatched_target)
+    return Rows(prediction, target, *paired, ledger.dropped, summary.rows_used)
+
+
+def _entry(scored: Scored, kind: str, label: Any, summary: Summary) -> Entry:
+    rows = Rows(summary.rows, summary.rows, summary.rows, 0, 0, 0, summary.rows_used)
+    return Entry(kind, label, scored(summary, rows))
+
+
+def _groups(plan: Plan, scored: Scored, partition: Partition) -> tuple[Entry, ...]:
+    names = [name for place in plan.roles.by for name in place.columns]
+    keys: list[Any] = list(partition.keys)
+    entries = [
+        (sort_key(labels), _entry(scored, "group", dict(zip(names, labels, strict=True)), summary))
+        for labels, (_, summary) in zip(shown_keys(keys), partition.items(), strict=True)
+        if summary.rows
+    ]
+    return tuple(entry for _, entry in sorted(entries, key=itemgetter(0)))
+
+
+def _columns(plan: Plan, scored: Scored, summaries: Sequence[Summary]) -> tuple[Entry, ...]:
+    names = plan.column_names or tuple(map(str, range(len(summaries))))
+    return tuple(_entry(scored, "column", name, column) for name, column in zip(names, summaries, strict=True))
+
+
+def _batches(plan: Plan, scored: Scored, partition: Partition) -> tuple[Entry, ...]:
+    entries = []
+    total, divisor = Total(0), 0
+    summaries, norms = partition.summaries(), _batch_norms(plan, partition)
+    numbers: list[Any] = [number for number, summary in summaries.items() if summary.rows]
+    for number in sorted(numbers):
+        summary = summaries[number]
+        total += summary.sums["squared_error"]
+        divisor += summary.divisor
+        running = total.over(divisor) if divisor else None
+        entry = _entry(scored, "batch", number, summary)
+        entries.append(entry._replace(running_mean=running, gradient_norm=norms.get(number)))
+    return tuple(entries)
+
+
+class _Gradients(NamedTuple):
+    """The gradients of the loss with respect to a model's parameters."""
+
+    coef: FloatArray
+    intercept: FloatArray
+
+
+def _batch_norms(plan: Plan, partition: Partition) -> Mapping[Hashable, float | None]:
+    """Return the norm of the gradient of every batch's loss, if requested."""
+    if partition.parameters is None:
+        return {}
+    divisors = [plan.reduction.divisor(summary) for summary in partition.summaries().values()]
+    gradients = partition.parameters.group_gradients(divisors)
+    return {key: _gradient_norm(plan, _Gradients(*pair)) for key, pair in zip(partition.keys, gradients, strict=True)}
+
+
+def _gradient_norm(plan: Plan, gradients: _Gradients | None) -> float | None:
+    if gradients is None or not plan.request.grad_norm:
+        return None
+    return gradient_norm(gradients, intercept=plan.request.intercept is not None)
+
+
+def _arrays(plan: Plan, gradients: _Gradients | None) -> dict[str, FloatArray]:
+    """Return the gradients of the objective (the loss plus the penalties) with respect to the parameters."""
+    l1, l2 = plan.request.l1, plan.request.l2
+    given = plan.penalized[: len(plan.request.params)]
+    arrays = {f"grad_params {number}": penalty_gradient(array, l1, l2) for number, array in enumerate(given)}
+    if gradients is None or plan.model is None:
+        return arrays
+    arrays["grad_coef"] = gradients.coef + penalty_gradient(plan.model.coef, l1, l2)
+    arrays["grad_intercept"] = gradients.intercept
+    if plan.request.regularize_intercept and plan.model.intercept is not None:
+        arrays["grad_intercept"] = gradients.intercept + penalty_gradient(plan.model.intercept.reshape(-1), l1, l2)
+    return arrays
+
+
+def _losses_of_items(plan: Plan, partition: Partition) -> FloatArray | None:
+    """Return the losses over all rows, if the kept axes are not named columns."""
+    if not plan.kept or plan.kept[0] == 0 or plan.columns_are_named:
+        return None
+    return losses_of_items(partition.state, plan.item, plan.kept, plan.reduction)
+
+
+def _macro(entries: Iterable[Entry]) -> dict[str, float]:
+    """Return the unweighted means over the entries that have a loss."""
+    scores = [entry.score for entry in entries if entry.score.loss is not None]
+    if not scores:
+        return {}
+    columns = {"loss": [score.loss for score in scores if score.loss is not None]}
+    columns |= {name: [score.metrics[name] for score in scores] for name in scores[0].metrics}
+    return {name: _mean(values) for name, values in columns.items()}
+
+
+def _mean(values: Sequence[float]) -> float:
+    # fsum refuses infinities of both signs; their sum is nan.
+    return (math.fsum if np.isfinite(values).all() else sum)(values) / len(values)
+
+
+def _inputs(plan: Plan) -> tuple[Input, ...]:
+    roles = plan.roles
+    places = [("inputs" if plan.request.linear else "prediction", roles.prediction), ("target", roles.target)]
+    if roles.weight is not None:
+        places.append(("weight", roles.weight))
+    return tuple(
+        Input(role, plan.sources[place.file].path, plan.sources[place.file].format, place.columns)
+        for role, place in places
+    )
+
+
+def _pairing(request: Request) -> str:
+    return f"key({','.join(request.on)})" if request.on else "position"
+
+
+def _weights(plan: Plan) -> str:
+    file, weight = plan.request.weight_file, plan.roles.weight
+    if file is not None:
+        return f"file({_quoted(os.path.basename(_named(file) or ''))})"
+    return "none" if weight is None else f"column({','.join(map(_quoted, weight.columns))})"
+
+
+def _quoted(name: str) -> str:
+    """Return a name for the signature, quoted as in JSON if it holds characters with a meaning there."""
+    if name and visible(name) == name and not any(mark in name for mark in SIGNATURE_MARKS):
+        return name
+    import json
+
+    return visible(json.dumps(name, ensure_ascii=False))
+
+
+def settings_of(request: Request) -> dict[str, Any]:
+    """Return the settings of a result."""
+    settings: dict[str, Any] = {
+        "reduction": request.reduction,
+        "metrics": list(dict.fromkeys(request.metrics)),
+        "weights": "file" if request.weight_file is not None else "none" if request.weight is None else request.weight,
+        "nan_policy": request.nan_target,
+        "nan_pred": request.nan_pred,
+        "ignore_index": [value if math.isfinite(value) else repr(value) for value in request.ignore_index],
+        "pairing": _pairing(request),
+        "unmatched": request.unmatched,
+        "by": list(request.by),
+        "axis": list(request.axis),
+        "batch_size": request.batch_size,
+        "shuffle": request.shuffle,
+        "drop_last": request.drop_last,
+    }
+    if request.linear:
+        settings |= {"coef": _named(request.coef), "intercept": _named(request.intercept)}
+    if request.penalized:
+        settings |= {"l1": request.l1, "l2": request.l2, "params": [_named(data) for data in request.params]}
+    return settings
+
+
+def _named(data: Any) -> str | None:
+    """Return a path, or "memory" for data in memory."""
+    return data if data is None or isinstance(data, str) else "memory"
+
+
+def signature_of(request: Request, weights: str, summary: Summary) -> str:
+    """Return the signature: one line with everything that makes two losses comparable."""
+    optional = {
+        "ignore": ",".join(map(repr, request.ignore_index)),
+        "by": ",".join(request.by),
+        "axis": ",".join(map(str, request.axis)),
+        "batch": "" if request.batch_size is None else str(request.batch_size),
+        "shuffle": "" if request.shuffle is None else str(request.shuffle),
+        "drop_last": "yes" if request.drop_last else "",
+    }
+    fields = {
+        "reduction": request.reduction,
+        "weights": weights,
+        "nan": request.nan_target,
+        "nan_pred": request.nan_pred,
+        "pairing": _pairing(request),
+        **{name: text for name, text in optional.items() if text},
+        "used": f"{summary.used}/{summary.counts['total']}",
+        "acc": "exact",
+        "msecli": __version__,
+    }
+    name = "mse(linear)" if request.linear else "mse"
+    return "|".join([name, *(f"{field}:{text}" for field, text in fields.items())])
+
+
+def _where(plan: Plan) -> Where:
+    def named(place: Place) -> str:
+        path, columns = plan.sources[place.file].path, place.columns
+        return f"{path}, column{'s' if len(columns) > 1 else ''} {', '.join(map(repr, columns))}" if columns else path
+
+    roles = plan.roles
+    return Where(named(roles.prediction), named(roles.target), "" if roles.weight is None else named(roles.weight))

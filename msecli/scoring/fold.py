@@ -1,0 +1,181 @@
+"""From a plan to a tally: score all rows, and merge their states."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple, Self
+
+from msecli.core.axes import losses_of_rows
+from msecli.core.chunk import Chunk
+from msecli.core.elementwise import element_gradient, element_losses
+from msecli.core.exact import FloatArray, IntArray
+from msecli.core.partition import Batches, Partition
+from msecli.core.wide import Wide
+from msecli.engines import Engine
+from msecli.pairing.chunks import chunk_of, groups_of
+from msecli.pairing.position import Aligned
+from msecli.pairing.roles import PREDICTION
+from msecli.results.values import Keys
+from msecli.scoring.plan import Plan
+from msecli.scoring.rows import Ledger, PairedRows, Progress
+from msecli.scoring.values import Gradient, Sink
+
+
+class Tally:
+    """The states of some rows, as a whole, by group, or by batch; they merge exactly."""
+
+    def __init__(
+        self, whole: Partition | None = None, groups: Partition | None = None, batches: Partition | None = None
+    ) -> None:
+        self.whole, self.groups, self.batches = whole, groups, batches
+
+    @property
+    def pooled(self) -> Partition:
+        """A partition that covers all rows."""
+        partition = self.whole or self.groups or self.batches
+        assert partition is not None  # noqa: S101 - every tally has one
+        return partition
+
+    def merge(self, other: Self, first_row: int = 0) -> None:
+        """Add the tally of rows that are numbered from `first_row` on."""
+        for mine, theirs in ((self.whole, other.whole), (self.groups, other.groups), (self.batches, other.batches)):
+            if mine is not None and theirs is not None:
+                mine.merge(theirs, first_row)
+
+
+class Folded(NamedTuple):
+    """The tally of all rows, and the ledger."""
+
+    tally: Tally
+    ledger: Ledger
+
+
+class Outcome(NamedTuple):
+    """The results of some rows: their tally, values of their elements by name, and their keys."""
+
+    tally: Tally
+    values: Mapping[str, FloatArray]
+    gradient: FloatArray | Wide | None
+    keys: Keys
+
+
+def fold(
+    plan: Plan, engine: Engine, sinks: Mapping[str, Sink], gradient: Gradient | None, progress: Progress
+) -> Folded:
+    """Score all rows.
+
+    Parameters
+    ----------
+    plan : Plan
+    engine : Engine
+    sinks : mapping of str to Sink
+        Receive the values of elements: "losses", "predictions".
+    gradient : Gradient, optional
+        Receives the gradient.
+    progress : callable
+
+    Raises
+    ------
+    DataError
+        If a file is damaged or changes while it is read, or the rows do not pair.
+    ReadWriteError
+        If a file cannot be read.
+    """
+    paired = PairedRows(plan, engine, progress)
+    batches = _batches(plan, paired)
+    tally = empty_tally(plan)
+    work = partial(score_rows, plan, batches)
+    for first_row, outcome in paired.each(work, numbered=batches is not None):
+        tally.merge(outcome.tally, first_row)
+        for name, block in outcome.values.items():
+            sinks[name].append(block, outcome.keys)
+        if gradient is not None and outcome.gradient is not None:
+            gradient.append(outcome.gradient, outcome.keys)
+    return Folded(tally, paired.ledger)
+
+
+def score_rows(plan: Plan, batches: Batches | None, rows: Aligned) -> Outcome:
+    """Score aligned rows, in whichever thread or process."""
+    chunk, inputs = chunk_of(rows, plan.roles, plan.model)
+    if batches is not None:
+        chunk = chunk._replace(dropped=batches.dropped(rows.first_row, rows.rows))
+    tally = tally_of(
+        plan,
+        chunk,
+        inputs,
+        groups=groups_of(rows, plan.roles) if plan.roles.by else None,
+        batches=None if batches is None else batches.of(rows.first_row, rows.rows),
+    )
+    values = {name: _values(plan, chunk, name) for name in plan.kept_values if name in {"losses", "predictions"}}
+    gradient = _gradient(plan, chunk) if plan.keeps_gradient else None
+    labels = rows.blocks[PREDICTION].labels
+    return Outcome(tally, values, gradient, {name: labels[name] for name in plan.request.on})
+
+
+def tally_of(
+    plan: Plan,
+    chunk: Chunk,
+    inputs: FloatArray | None = None,
+    *,
+    groups: tuple[IntArray, Sequence[Hashable]] | None = None,
+    batches: tuple[IntArray, Sequence[Hashable]] | None = None,
+) -> Tally:
+    """Return the tally of a chunk.
+
+    Parameters
+    ----------
+    plan : Plan
+    chunk : Chunk
+    inputs : ndarray of float64, shape (rows, inputs), optional
+        The inputs of the model's predictions.
+    groups, batches : (ndarray of int64, shape (rows,), sequence of hashable), optional
+        The number of each row's group and the keys of the groups; likewise for batches.
+    """
+    model = plan.model if plan.request.wants_parameter_gradients else None
+    part = partial(Partition.of, rules=plan.rules, model=model, inputs=inputs)
+    return Tally(
+        whole=part(chunk) if groups is None and batches is None else None,
+        groups=None if groups is None else part(chunk, *groups),
+        batches=None if batches is None else part(chunk, *batches),
+    )
+
+
+def _gradient(plan: Plan, chunk: Chunk) -> FloatArray | Wide:
+    """Return the gradient, divided if its divisor is already known."""
+    gradient, divisor = element_gradient(chunk, plan.rules), plan.known_divisor()
+    return gradient if divisor is None else gradient.over(divisor)
+
+
+def _values(plan: Plan, chunk: Chunk, name: str) -> FloatArray:
+    if name == "predictions":
+        return chunk.prediction
+    if plan.reduction.keeps_elements:
+        return element_losses(chunk, plan.rules)
+    return losses_of_rows(chunk, plan.rules._replace(columns=1), plan.kept, plan.reduction)
+
+
+def empty_tally(plan: Plan) -> Tally:
+    """Return the tally of no rows."""
+
+    def partition() -> Partition:
+        model = plan.model if plan.request.wants_parameter_gradients else None
+        return Partition(plan.rules, weighted=plan.request.weighted, model=model)
+
+    by, batched = bool(plan.roles.by), plan.request.batch_size is not None
+    return Tally(
+        whole=None if by or batched else partition(),
+        groups=partition() if by else None,
+        batches=partition() if batched else None,
+    )
+
+
+def _batches(plan: Plan, paired: PairedRows) -> Batches | None:
+    request = plan.request
+    if request.batch_size is None:
+        return None
+    rows = paired.count() if request.shuffle is not None or request.drop_last else None
+    batches = Batches(request.batch_size, rows, seed=request.shuffle, drop_last=request.drop_last)
+    if rows is not None and batches.full_rows is not None:
+        paired.ledger.dropped = rows - batches.full_rows
+    return batches

@@ -1,0 +1,236 @@
+"""From a request to a plan: open the sources, assign roles, check shapes; no rows are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from msecli.core.axes import kept_axes
+from msecli.core.exact import ONE, FloatArray
+from msecli.core.linear import LinearModel
+from msecli.core.metrics import Metric, needed_terms
+from msecli.core.reduction import Reduction, Used
+from msecli.core.state import Rules
+from msecli.errors import DataError, Problems
+from msecli.formats import open_source
+from msecli.formats.base import Selection, Source
+from msecli.pairing.chunks import values_of
+from msecli.pairing.position import check_row_counts
+from msecli.pairing.roles import PREDICTION, Place, Roles, assign_roles, check_shapes, item_shape, numeric_columns
+from msecli.places.file import check_streams
+from msecli.scoring.request import Request
+from msecli.text.reading import Reading
+
+
+class Plan(NamedTuple):
+    """Everything decided before rows are read.
+
+    Parameters
+    ----------
+    request : Request
+    sources : tuple of Source
+        The predictions, then the targets and the weights if they have files of their own.
+    roles : Roles
+    rules : Rules
+    item : tuple of int
+        The shape of a row of predictions.
+    kept : tuple of int
+        The axes that a reduction with `axis` keeps; empty for a single loss.
+    model : LinearModel, optional
+        The model that makes the predictions.
+    penalized : tuple of ndarray
+        The penalized parameters, beginning with `Request.params`.
+    """
+
+    request: Request
+    sources: tuple[Source, ...]
+    roles: Roles
+    rules: Rules
+    item: tuple[int, ...]
+    kept: tuple[int, ...]
+    model: LinearModel | None
+    penalized: tuple[FloatArray, ...]
+
+    @property
+    def reduction(self) -> Reduction:
+        """The reduction."""
+        return self.request.chosen_reduction
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics."""
+        return self.request.chosen_metrics()
+
+    @property
+    def loss_item(self) -> tuple[int, ...] | None:
+        """The shape of a row of losses; None if rows have no losses of their own."""
+        if self.reduction.keeps_elements:
+            return self.item
+        return tuple(self.item[axis - 1] for axis in self.kept[1:]) if self.kept[:1] == (0,) else None
+
+    @property
+    def kept_values(self) -> tuple[str, ...]:
+        """The values of elements or rows to keep: "losses", "grad", "grad_target", "predictions"."""
+        losses = () if self.loss_item is None else ("losses",)
+        return (*losses, *(name for name in ("grad", "grad_target", "predictions") if name in self.request.keep))
+
+    @property
+    def keeps_gradient(self) -> bool:
+        """Whether to keep the gradient with respect to the prediction or the target."""
+        return not {"grad", "grad_target"}.isdisjoint(self.request.keep)
+
+    @property
+    def columns_are_named(self) -> bool:
+        """Whether the kept axis is the columns of a table or of a 2-D array."""
+        return self.kept == (1,) and len(self.item) == 1
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The names of the scored columns; none for a nameless array."""
+        return (self.roles.target if self.request.linear else self.roles.prediction).columns
+
+    @property
+    def rows(self) -> int | None:
+        """The number of rows, if rows are paired by position and a source knows it."""
+        known = [source.rows for source in self.sources if source.rows is not None]
+        return known[0] if known and not self.request.on else None
+
+    def known_divisor(self) -> int | None:
+        """Return the divisor of the loss in units of 2**-1074, or None if it is unknown before rows are read.
+
+        It is known if no element can be left out: missing values are then either refused or used.
+        """
+        request = self.request
+        all_used = not (request.weighted or request.ignore_index or request.drop_last)
+        all_used = all_used and "omit" not in (request.nan_target, request.nan_pred)
+        if self.reduction.unit is None:
+            return ONE
+        return self.reduction.divisor(Used(self.rows * prod(self.item), self.rows)) if all_used and self.rows else None
+
+
+def make_plan(request: Request) -> Plan:
+    """Open the sources, and decide everything that does not depend on their rows.
+
+    Raises
+    ------
+    DataError
+        If a file is damaged, no rule tells which columns to score, or shapes differ.
+    ReadWriteError
+        If a file cannot be read.
+    """
+    model, penalized = _parameters(request)
+    sources = open_all(request.inputs, request.reading, request.input_names)
+    tables = sources[: len(sources) - (request.weight_file is not None)]
+    roles = assign_roles(
+        tables,
+        sources[-1] if request.weight_file is not None else None,
+        pred=request.pred,
+        target=request.target,
+        weight=request.weight,
+        on=request.on,
+        by=request.by,
+        model=model is not None,
+    )
+    item = item_shape(sources[PREDICTION], roles.prediction.columns)
+    if model is not None:
+        _check_inputs(sources[PREDICTION].path, item, model)
+        item = model.item
+    check_shapes(sources, roles, item)
+    if not request.on:
+        check_row_counts([(source.path, source.rows) for source in sources if source.rows is not None])
+    kept = kept_axes(request.axis, 1 + len(item)) if request.axis else ()
+    return Plan(
+        request, sources, roles, rules_of(request, item, kept, weighted=request.weighted), item, kept, model, penalized
+    )
+
+
+def open_all(data: Sequence[Any], reading: Reading, names: Sequence[str]) -> tuple[Source, ...]:
+    """Open several sources, and report the problems of all of them together.
+
+    Parameters
+    ----------
+    data : sequence of str or data in memory
+    reading : Reading
+    names : sequence of str
+        The names of data in memory in messages.
+    """
+    check_streams([path for path in data if isinstance(path, str)])
+    problems = Problems()
+    sources: list[Source] = []
+    for each, name in zip(data, names, strict=False):
+        with problems.collect():
+            sources.append(open_source(each, reading, name))
+    problems.raise_found()
+    return tuple(sources)
+
+
+def read_array(data: Any, reading: Reading, name: str) -> FloatArray:
+    """Return an array, or the numeric columns of a table side by side, from a file or memory.
+
+    Returns
+    -------
+    ndarray of float64
+        For a table, shape (rows,) with a single column or (rows, columns) with several, without row ids.
+
+    Raises
+    ------
+    DataError
+        If a table has no numeric column, or a number is missing.
+    """
+    if isinstance(data, float | int | np.number) or getattr(data, "ndim", 1) == 0:
+        data = np.reshape(data, 1)  # a lone intercept
+    source = open_source(data, reading, name)
+    place = Place(0, () if source.item is not None else numeric_columns(source))
+    blocks = (block for part in source.parts(Selection(place.columns)) for block in part.read())
+    array = np.concatenate([values_of((block,), place) for block in blocks])
+    if np.isnan(array).any():
+        row = int(np.argmax(np.isnan(array).reshape(len(array), -1).any(axis=1)))
+        raise DataError(f"{source.path}: a number is missing in row {row + 1}")
+    return array
+
+
+def _parameters(request: Request) -> tuple[LinearModel | None, tuple[FloatArray, ...]]:
+    """Read the model and the penalized arrays, and report the problems of all of them together."""
+    problems = Problems()
+    arrays: list[FloatArray] = []
+    wanted = [("params", data) for data in request.params]
+    wanted += [
+        (name, data) for name, data in (("coef", request.coef), ("intercept", request.intercept)) if data is not None
+    ]
+    for name, data in wanted:
+        with problems.collect():
+            arrays.append(read_array(data, request.reading, name))
+    problems.raise_found()
+    penalized = arrays[: len(request.params)]
+    if not request.linear:
+        return None, tuple(penalized)
+    linear = LinearModel(*arrays[len(request.params) :])
+    penalized.append(linear.coef)
+    if request.regularize_intercept and linear.intercept is not None:
+        penalized.append(linear.intercept)
+    return linear, tuple(penalized)
+
+
+def _check_inputs(path: str, item: tuple[int, ...], model: LinearModel) -> None:
+    if prod(item) != model.inputs or len(item) > 1:
+        raise DataError(
+            f"{path}: {prod(item)} inputs, but the coefficients have {model.inputs} for each output; "
+            "choose the inputs with `inputs=COLUMN`"
+        )
+
+
+def rules_of(request: Request, item: tuple[int, ...], kept: tuple[int, ...], *, weighted: bool) -> Rules:
+    """Return the rules for rows of this shape."""
+    metrics = request.chosen_metrics()
+    by_column = any(metric.by_column for metric in metrics) or (bool(kept) and kept[0] != 0)
+    return Rules(
+        needed_terms(metrics, weighted=weighted, loss=not request.chosen_reduction.keeps_elements),
+        largest=any(metric.largest for metric in metrics),
+        columns=prod(item) if by_column else 1,
+        nan_target=request.nan_target,
+        nan_prediction=request.nan_pred,
+        ignore=request.ignore_index,
+    )

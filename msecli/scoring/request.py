@@ -1,0 +1,291 @@
+"""Requests: what to score and how, checked before any file is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from msecli.core.metrics import Metric, metric_named
+from msecli.core.parameters import (
+    data,
+    flag,
+    names,
+    optional,
+    real_number,
+    real_numbers,
+    rows,
+    several,
+    text,
+    whole_number,
+    whole_numbers,
+)
+from msecli.core.penalty import check_factors
+from msecli.core.reduction import Reduction, reduction_named
+from msecli.core.state import Policy, check_policies
+from msecli.engines import engine_named
+from msecli.errors import UsageError
+from msecli.text.reading import AS_FILES_SAY, Reading
+
+UNMATCHED = ("error", "skip")
+KEPT = ("grad", "grad_target", "grad_params", "predictions")
+
+
+def _reading(name: str, value: Any) -> Reading:
+    if not isinstance(value, Reading | None):
+        raise UsageError(f"`{name}`: {value!r} is not a msecli.Reading")
+    return value or AS_FILES_SAY
+
+
+TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
+    **dict.fromkeys(("predictions", "targets", "weight_file"), rows),
+    **dict.fromkeys(("coef", "intercept", "vector", "subtracted"), data),
+    **dict.fromkeys(("pred", "target", "on", "by", "metrics", "columns"), names),
+    **dict.fromkeys(("batch_size", "shuffle", "jobs"), optional(whole_number)),
+    **dict.fromkeys(("drop_last", "regularize_intercept", "grad_norm"), flag),
+    **dict.fromkeys(("reduction", "unmatched", "engine", "nan_target", "nan_pred"), text),
+    **dict.fromkeys(("ignore_index", "orders"), real_numbers),
+    **dict.fromkeys(("l1", "l2"), real_number),
+    "weight": optional(text),
+    "axis": whole_numbers,
+    "params": several(data),
+    "keep": lambda name, value: frozenset(names(name, value)),
+    "reading": _reading,
+}
+"""The conversion of each parameter, given its name (for messages) and its value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to score, and how.
+
+    Parameters
+    ----------
+    predictions, targets : str or data in memory
+        Paths, DataFrames, pyarrow Tables or arrays. Without targets, `predictions` holds both columns.
+    pred, target : tuple of str
+        The columns to score, in pairs; by default chosen by name and type. With a model, `pred` names its inputs.
+    reading : Reading
+        How to read files that do not describe themselves.
+    on : tuple of str
+        The key columns to pair rows by; by default rows are paired by position.
+    unmatched : {"error", "skip"}
+        What to do about rows whose key has no match.
+    weight : str, optional
+        The column of the weights.
+    weight_file : str or data in memory, optional
+        The weights, one for each row, or in the shape of the data.
+    by : tuple of str
+        Group the rows by the labels in these columns.
+    batch_size : int, optional
+        The number of rows in a mini-batch; None for no batches.
+    shuffle : int, optional
+        Shuffle the rows with this seed before they are cut into batches.
+    drop_last : bool
+        Leave out the last batch if it is not full.
+    axis : tuple of int
+        The axes to reduce over; none for all.
+    reduction : str
+    metrics : tuple of str
+    ignore_index : tuple of float
+    nan_target, nan_pred : {"raise", "omit", "propagate"}
+    coef, intercept : str or data in memory, optional
+        The parameters of a linear model, shape (outputs, inputs) or (inputs,), and (outputs,). With `coef` the model
+        makes the predictions, and `predictions` holds its inputs.
+    l1, l2 : float
+        The factors of the penalties: of the sum of the parameters' absolute values, and of the sum of their squares.
+    params : tuple of str or data in memory
+        Parameters to penalize, besides the coefficients of a model.
+    regularize_intercept : bool
+        Also penalize the intercept.
+    grad_norm : bool
+        Compute the norm of the gradient of the model's parameters, also for each batch.
+    keep : frozenset of str
+        The values to keep besides the losses: "grad" and "grad_target", the gradients with respect to prediction and
+        target; "grad_params", the gradient with respect to the model's parameters; "predictions".
+    engine : str
+        A name in the `ENGINES` table.
+    jobs : int, optional
+        How many parts to fold at once; by default the engine decides.
+
+    Raises
+    ------
+    UsageError
+        If a value is impossible, or two contradict each other.
+    """
+
+    predictions: Any
+    targets: Any = None
+    pred: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
+    reading: Reading = AS_FILES_SAY
+    on: tuple[str, ...] = ()
+    unmatched: str = "error"
+    weight: str | None = None
+    weight_file: Any = None
+    by: tuple[str, ...] = ()
+    batch_size: int | None = None
+    shuffle: int | None = None
+    drop_last: bool = False
+    axis: tuple[int, ...] = ()
+    reduction: str = "mean"
+    metrics: tuple[str, ...] = ()
+    ignore_index: tuple[float, ...] = ()
+    nan_target: Policy = "raise"
+    nan_pred: Policy = "raise"
+    coef: Any = None
+    intercept: Any = None
+    l1: float = 0.0
+    l2: float = 0.0
+    params: tuple[Any, ...] = ()
+    regularize_intercept: bool = False
+    grad_norm: bool = False
+    keep: frozenset[str] = frozenset()
+    engine: str = "local"
+    jobs: int | None = None
+
+    @classmethod
+    def of(cls, **parameters: Any) -> Self:
+        """Return a request from parameters as Python callers write them: one name or several, numbers of any type.
+
+        Raises
+        ------
+        UsageError
+            Also if a parameter is of the wrong kind.
+        """
+        return cls(**{name: TAKEN_AS[name](name, value) for name, value in parameters.items()})
+
+    def __post_init__(self) -> None:
+        check_policies(self.nan_target, self.nan_pred)
+        check_factors(self.l1, self.l2)
+        engine_named(self.engine)
+        self.chosen_metrics()
+        unknown = sorted(self.keep.difference(KEPT))
+        _refuse(bool(unknown), f"`keep`: {', '.join(unknown)} is not one of {', '.join(KEPT)}")
+        _check_files(self)
+        _check_rows(self)
+        _check_loss(self, self.chosen_reduction)
+
+    @property
+    def chosen_reduction(self) -> Reduction:
+        """The reduction, from its table."""
+        return reduction_named(self.reduction)
+
+    def chosen_metrics(self) -> tuple[Metric, ...]:
+        """Return the metrics from their table, without duplicates."""
+        return tuple(metric_named(name) for name in dict.fromkeys(self.metrics))
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        """The sources of rows: predictions, targets, weights."""
+        return tuple(getattr(self, name) for name in self.input_names)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The parameters that the inputs come from."""
+        names = ("predictions", "targets", "weight_file")
+        return tuple(name for name in names if getattr(self, name) is not None)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths of all files to read, of rows and of parameters."""
+        data = (*self.inputs, *self.params, self.coef, self.intercept)
+        return tuple(path for path in data if isinstance(path, str))
+
+    @property
+    def linear(self) -> bool:
+        """Whether a linear model makes the predictions."""
+        return self.coef is not None
+
+    @property
+    def penalized(self) -> bool:
+        """Whether there is an objective besides the loss."""
+        return bool(self.params or self.l1 or self.l2)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether there are weights."""
+        return self.weight is not None or self.weight_file is not None
+
+    @property
+    def wants_parameter_gradients(self) -> bool:
+        """Whether the derivatives with respect to the model's parameters are needed."""
+        return self.linear and (self.grad_norm or "grad_params" in self.keep)
+
+
+def _refuse(wrong: bool, message: str) -> None:  # noqa: FBT001 - a condition, not a mode
+    if wrong:
+        raise UsageError(message)
+
+
+def _check_files(request: Request) -> None:
+    _refuse(request.predictions is None, "`predictions`: None is neither a path nor a table nor an array")
+    pred, target = len(request.pred), len(request.target)
+    _refuse(
+        not request.linear and pred > 0 < target and pred != target,
+        f"{pred} prediction columns and {target} target columns: name them in pairs, `pred` and `target`",
+    )
+    _refuse(request.jobs is not None and request.jobs < 1, f"`jobs`: {request.jobs} is not a number of at least 1")
+    _refuse(request.files.count("-") > 1, "standard input can be given only once; write the others to files")
+    _refuse(
+        bool(request.l1 or request.l2) and not request.params and not request.linear,
+        "`l1` and `l2` are factors of penalties on parameters; name these with `params=FILE`",
+    )
+    _refuse(request.intercept is not None and not request.linear, "`intercept` requires `coef`")
+
+
+def _check_rows(request: Request) -> None:
+    _refuse(
+        bool(request.on) and request.targets is None,
+        "`on` pairs the rows of two files; with one file they are paired already",
+    )
+    _refuse(
+        request.unmatched not in UNMATCHED, f"`unmatched`: {request.unmatched!r} is not one of {', '.join(UNMATCHED)}"
+    )
+    _refuse(
+        request.unmatched == "skip" and not request.on,
+        "`unmatched=skip` requires `on`; by position every row has a partner",
+    )
+    _refuse(
+        request.weight is not None and request.weight_file is not None,
+        "`weight` and `weight_file` both name the weights; choose one",
+    )
+    _refuse(
+        request.weight_file is not None and bool(request.on),
+        "a weight file has no keys, so it does not go with `on`; put the weights in a column: `weight=COLUMN`",
+    )
+    _refuse(
+        request.batch_size is not None and request.batch_size < 1,
+        f"`batch_size`: {request.batch_size} is not at least 1",
+    )
+    _refuse(
+        request.batch_size is None and (request.shuffle is not None or request.drop_last),
+        "`shuffle` and `drop_last` require `batch_size`",
+    )
+    _refuse(request.shuffle is not None and request.shuffle < 0, f"`shuffle`: the seed {request.shuffle} is negative")
+
+
+def _check_loss(request: Request, reduction: Reduction) -> None:
+    grouped = bool(request.by) or request.batch_size is not None
+    gradients = bool(request.keep & {"grad", "grad_target"}) or request.wants_parameter_gradients
+    none = reduction.keeps_elements
+    _refuse(
+        none and gradients,
+        f"reduction {reduction.name!r} gives a vector, which has no gradient; use sum, mean or batchmean",
+    )
+    _refuse(
+        none and (grouped or bool(request.axis)),
+        f"reduction {reduction.name!r} keeps every element, so there is nothing to group; use sum, mean or batchmean",
+    )
+    _refuse(
+        none and request.penalized,
+        f"an objective is a loss plus penalties; reduction {reduction.name!r} gives no single loss",
+    )
+    _refuse(
+        bool(request.axis) and (gradients or grouped),
+        "`axis` gives an array of losses; it does not go with gradients, `by` or `batch_size`",
+    )
+    _refuse(
+        bool(request.axis) and reduction.unit == "rows",
+        f"`axis` does not go with {reduction.name}, which divides by rows: an axis may have reduced them",
+    )

@@ -1,0 +1,265 @@
+"""From a plan to aligned rows: the engine reads parts, pairs their rows, and does the work on them.
+
+If it is known which parts of all sources hold the same rows, one task reads, pairs and works on them. Otherwise tasks
+read parts to blocks, the blocks are paired here as they come, and further tasks work on the paired rows.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain, pairwise
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
+
+from msecli.engines import Engine
+from msecli.errors import MsecliError, Warned, Warnings
+from msecli.formats.base import Block, ChainedPart, Part, Selection, Source
+from msecli.pairing.position import Aligned, Read, Stream, align
+from msecli.scoring.plan import Plan
+
+if TYPE_CHECKING:
+    from msecli.pairing.keys import Matched
+
+T = TypeVar("T")
+
+
+class Chained(Protocol):
+    """A result of a chained part, with where the part began and ended."""
+
+    @property
+    def begin(self) -> int | None: ...  # noqa: D102 - explained by the class
+
+    @property
+    def end(self) -> int | None: ...  # noqa: D102
+
+
+C = TypeVar("C", bound=Chained)
+
+Progress = Callable[[float], None]
+"""Called with the share of the work done, from 0 to 1."""
+
+FEWEST_SPANS = 0.5
+"""Row groups of two files are read side by side if at least this share of them begins at common rows."""
+
+
+class Ledger:
+    """The rows read from every source, how they were paired, and the warnings."""
+
+    def __init__(self, sources: Sequence[Source], warnings: Iterable[Warned]) -> None:
+        self.rows = [0] * len(sources)
+        self.dropped = 0
+        self.matched: Matched | None = None
+        self.warnings = Warnings(chain(warnings, *(source.warnings for source in sources)))
+        self._work = [0] * len(sources)
+        self._sizes = [source.work for source in sources]
+
+    def count(self, source: int, read: Read) -> None:
+        """Count what was read from a source."""
+        self.rows[source] += read.rows
+        self._work[source] += read.work
+        self.warnings.add(read.warnings)
+
+    @property
+    def share(self) -> float:
+        """The share of all sources read so far."""
+        return sum(done / size for done, size in zip(self._work, self._sizes, strict=True)) / len(self._sizes)
+
+
+class Span(NamedTuple):
+    """The parts of every source that hold the same rows; `first_row` is None if unknown."""
+
+    parts: tuple[Sequence[Part], ...]
+    first_row: int | None
+
+    def beginning_at(self, position: int) -> Self:
+        """Return the same span of one chained part, beginning at this position."""
+        chained: ChainedPart = self.parts[0][0]  # type: ignore[assignment]
+        return self._replace(parts=((chained.beginning_at(position),),))
+
+
+class Passed(NamedTuple, Generic[T]):
+    """The result of a span, what was read from every source, and where a chained part began and ended."""
+
+    found: T
+    reads: tuple[Read, ...]
+    begin: int | None
+    end: int | None
+
+
+class PairedRows:
+    """The rows of all sources side by side, to be worked on by an engine.
+
+    Parameters
+    ----------
+    plan : Plan
+    engine : Engine
+    progress : callable
+
+    Raises
+    ------
+    MsecliError
+        If rows paired by key cannot be read or do not match; for rows paired by position `each` raises instead.
+    """
+
+    def __init__(self, plan: Plan, engine: Engine, progress: Progress) -> None:
+        self._plan, self._engine, self._progress = plan, engine, progress
+        self.ledger = Ledger(plan.sources, plan.roles.warnings)
+        self._joined = _joined(plan, engine, self.ledger) if plan.request.on else None
+
+    def count(self) -> int:
+        """Count the paired rows before the work begins."""
+        plan = self._plan
+        if self.ledger.matched is not None:
+            return self.ledger.matched.rows
+        if plan.rows is not None:
+            return plan.rows
+        return sum(block.rows for block in blocks_of(plan.sources[0], plan.roles.selection(0), self._engine))
+
+    def each(self, work: Callable[[Aligned], T], *, numbered: bool) -> Iterator[tuple[int, T]]:
+        """Yield (offset, result) for the aligned rows in order.
+
+        Parameters
+        ----------
+        work : callable
+            From aligned rows to a result.
+        numbered : bool
+            Whether `work` needs the rows' numbers in the whole input; the offset is then 0. Otherwise it may see rows
+            numbered from 0, and the offset is what to add to their numbers.
+        """
+        spans = _spans(self._plan) if self._joined is None else None
+        if spans is not None and not (numbered and any(span.first_row is None for span in spans)):
+            found = _by_span(self._plan, self._engine, work, self.ledger, spans)
+        else:
+            paired = self._joined or _paired(self._plan, self._engine, self.ledger)
+            found = ((0, each) for each in self._engine.run(partial(_one_result, work), paired))
+        for each in found:
+            self._progress(self.ledger.share)
+            yield each
+        for source in self._plan.sources:
+            source.verify()
+
+
+def blocks_of(source: Source, selection: Selection, engine: Engine) -> Iterator[Block]:
+    """Yield the blocks of a source; the engine reads them."""
+    read, parts = methodcaller("read"), source.parts(selection)
+    return _settled(engine, read, parts) if source.chained else engine.run(read, parts)
+
+
+def _one_result(work: Callable[[Aligned], T], rows: Aligned) -> Iterator[T]:
+    # Engines run generators; a named function, unlike a lambda, can be pickled.
+    yield work(rows)
+
+
+def _spans(plan: Plan) -> list[Span] | None:
+    """Return spans that tasks can both read and work on, or None if rows must be paired first."""
+    sources = plan.sources
+    selections = [plan.roles.selection(number) for number in range(len(sources))]
+    if sources[0].chained:
+        return [Span(((part,),), None) for part in sources[0].parts(selections[0])] if len(sources) == 1 else None
+    cuts = [source.cuts() for source in sources]
+    known = [rows for rows in cuts if rows is not None]
+    if len(known) < len(sources):
+        return None
+    fixed = [rows for rows, source in zip(known, sources, strict=True) if not source.divisible] or known[:1]
+    common = sorted(set(fixed[0]).intersection(*fixed[1:]))
+    if len(common) - 1 < FEWEST_SPANS * max(len(rows) - 1 for rows in fixed):
+        return None
+    by_source = [
+        _divided(source, selection, rows, common)
+        for source, selection, rows in zip(sources, selections, known, strict=True)
+    ]
+    return [Span(tuple(parts), first) for first, *parts in zip(common[:-1], *by_source, strict=True)]
+
+
+def _divided(
+    source: Source, selection: Selection, cuts: Sequence[int], common: Sequence[int]
+) -> Iterator[Sequence[Part]]:
+    """Yield the parts of a source between successive common cuts."""
+    parts = () if source.divisible else source.parts(selection)
+    for start, stop in pairwise(common):
+        if source.divisible:
+            yield source.parts(selection, range(start, stop))
+        else:
+            yield parts[bisect_left(cuts, start) : bisect_left(cuts, stop)]
+
+
+def _by_span(
+    plan: Plan, engine: Engine, work: Callable[[Aligned], T], ledger: Ledger, spans: list[Span]
+) -> Iterator[tuple[int, T]]:
+    paths = [source.path for source in plan.sources]
+    task = partial(_in_span, work, paths, plan.roles.checked)
+    chained = plan.sources[0].chained
+    for passed in _settled(engine, task, spans) if chained else engine.run(task, spans):
+        offset = ledger.rows[0] if chained else 0
+        for number, read in enumerate(passed.reads):
+            ledger.count(number, read)
+        if passed.found is not None:
+            yield offset, passed.found
+
+
+def _in_span(
+    work: Callable[[Aligned], T], paths: Sequence[str], checked: Sequence[str], span: Span
+) -> Iterator[Passed[T | None]]:
+    """Read the rows of a span, pair them, and work on them."""
+    streams = [
+        Stream(path, chain.from_iterable(part.read() for part in parts))
+        for path, parts in zip(paths, span.parts, strict=True)
+    ]
+    for rows in align(streams, checked, span.first_row or 0):
+        block = rows.blocks[0]
+        found = work(rows) if rows.rows else None
+        yield Passed(found, tuple(stream.take() for stream in streams), block.begin, block.end)
+
+
+def _settled(engine: Engine, work: Callable[[Any], Iterator[C]], items: Sequence[Any]) -> Iterator[C]:
+    """Yield the one result of each chained item, with every item beginning where the previous one ended.
+
+    An item first guesses where it begins. If the guess was wrong or the work failed, the work is repeated from where
+    the previous item ended; by induction every item begins in the right place.
+    """
+    end: int | None = None
+    task = partial(_tried, work)
+    for item, found in zip(items, engine.run(task, items), strict=True):
+        if end is not None and (isinstance(found, MsecliError) or found.begin != end):
+            found = next(engine.run(task, [item.beginning_at(end)]))  # noqa: PLW2901 - replaces the wrong guess
+        if isinstance(found, MsecliError):
+            raise found
+        end = found.end
+        yield found
+
+
+def _tried(work: Callable[[Any], Iterator[C]], item: Any) -> Iterator[C | MsecliError]:
+    try:
+        yield from work(item)
+    except MsecliError as error:
+        yield error
+
+
+def _streams(plan: Plan, engine: Engine, ledger: Ledger) -> list[Stream]:
+    def counted(number: int, source: Source) -> Iterator[Block]:
+        for block in blocks_of(source, plan.roles.selection(number), engine):
+            ledger.count(number, Read(block.rows, block.work, block.warnings))
+            yield block
+
+    return [Stream(source.path, counted(number, source)) for number, source in enumerate(plan.sources)]
+
+
+def _paired(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
+    """Yield aligned rows as their blocks arrive."""
+    return (rows for rows in align(_streams(plan, engine, ledger), plan.roles.checked) if rows.rows)
+
+
+def _joined(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
+    """Read both files, match their rows by key, and return the aligned rows."""
+    from msecli.pairing.keys import Held, aligned_rows, match
+
+    on = plan.request.on
+    prediction, target = (
+        Held(stream, dict(zip(on, names, strict=True)))
+        for stream, names in zip(_streams(plan, engine, ledger), plan.roles.keys, strict=True)
+    )
+    ledger.matched = match(prediction, target, on, skip_unmatched=plan.request.unmatched == "skip")
+    ledger.warnings.add(ledger.matched.warnings)
+    return aligned_rows(prediction, target, ledger.matched, plan.roles.checked)

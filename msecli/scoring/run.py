@@ -1,0 +1,62 @@
+"""From a request to a result: plan, fold, finish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from msecli.core.processor import arithmetic
+from msecli.engines import engine_named
+from msecli.results.score import Result
+from msecli.results.values import Layout
+from msecli.scoring.finish import divisor_of, finish
+from msecli.scoring.fold import fold
+from msecli.scoring.plan import Plan, make_plan
+from msecli.scoring.request import Request
+from msecli.scoring.rows import Progress
+from msecli.scoring.values import ArraySink, Gradient, Sink
+
+
+def run(request: Request, sinks: Mapping[str, Sink] | None = None, progress: Progress = lambda _: None) -> Result:
+    """Score as requested.
+
+    Parameters
+    ----------
+    request : Request
+    sinks : mapping of str to Sink, optional
+        Receive values as they are computed: "losses" of elements or rows, "grad", "grad_target", "predictions". The
+        result holds the requested values that have no sink.
+    progress : callable, optional
+        Called with the share of the work done, from 0 to 1.
+
+    Raises
+    ------
+    DataError
+        If the files are damaged, do not pair, or hold nothing to score.
+    ReadWriteError
+        If a file cannot be read.
+    """
+    with arithmetic() as found:
+        plan = make_plan(request)
+        given, kept = dict(sinks or {}), {}
+        for name in plan.kept_values:
+            if name not in given:
+                given[name] = kept[name] = ArraySink()
+            given[name].begin(layout(plan, name))
+        gradient = Gradient(given) if plan.keeps_gradient else None
+        with engine_named(request.engine).start(request.jobs) as engine:
+            folded = fold(plan, engine, given, gradient, progress)
+        folded.ledger.warnings.add(found)
+        result = finish(plan, folded)
+        if gradient is not None:
+            gradient.finish(divisor_of(plan, folded))
+    values = kept["losses"].array() if "losses" in kept else result.values
+    arrays = {name: sink.array() for name, sink in kept.items() if name != "losses"}
+    return replace(result, values=values, arrays={**result.arrays, **arrays})
+
+
+def layout(plan: Plan, name: str) -> Layout:
+    """Return the layout of the values of this name."""
+    item = (plan.loss_item or ()) if name == "losses" else plan.item
+    single = {"losses": "loss", "predictions": "prediction"}.get(name, "grad")
+    return Layout.of(item, plan.column_names, single, plan.request.on)

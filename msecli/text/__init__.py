@@ -1,0 +1,1 @@
+"""Delimited text: its head, its records, its numbers, and what is wrong with it."""

@@ -1,0 +1,134 @@
+"""What is wrong with delimited text: the slow, exact look after fast parsing has failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from msecli.core.check import LAST_EXACT_INTEGER
+from msecli.core.exact import BoolArray, FloatArray
+from msecli.errors import SHOWN, setting, shown
+from msecli.text.grammar import BLANKS, COMMENT_MARKS, Grammar
+from msecli.text.records import Dialect, Record, data_records
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SIGNS = "+-"
+NAN = tuple(map("".join, product("nN", "aA", "nN")))
+BEYOND_UINT64 = 2.0**64
+
+HINTS = (
+    (r"#\s.*", "if this is a comment, use `comment=#`"),
+    (r"[+-]?\d*,\d+", "is it a decimal comma? use `decimal=,`"),
+    (r"[+-]?\d{1,3}([,'_ ]\d{3})+(\.\d+)?", "remove the thousands separators"),
+    (r"[+-]?\d[\d_]*(\.\d+)?", "remove the underscores"),
+    (r"[+-]?[\d.,]+\s*%", "a percentage: remove the % and divide by 100"),
+    (r"[$€£¥]\s*[\d.,]+|[\d.,]+\s*[$€£¥]", "remove the currency sign"),
+    (r"[+-]?[\d.]+[dD][+-]?\d+", "a Fortran exponent: write e instead of d"),
+    (r"0[xX][0-9a-fA-F]+", "a hexadecimal number: write it in decimal"),
+    (r"(?i:true|false|yes|no)", "a truth value: write 1 and 0"),
+    (r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\d{1,2}:\d{2}.*", "a date or time is not a number"),
+    (r"(?i:(none|null|n/?a|nil|missing|unknown|[-.?*#]+).*)", ""),
+)
+
+
+def first_problem(
+    buffer: bytes, dialect: Dialect, grammar: Grammar, numbers: Sequence[int], labels: Sequence[int]
+) -> tuple[int, str] | None:
+    """Return the line, from 0, and the description of the first unreadable record; None if all can be read.
+
+    Parameters
+    ----------
+    buffer : bytes
+        Records without the header.
+    dialect : Dialect
+    grammar : Grammar
+    numbers, labels : sequence of int
+        The columns that must hold numbers, and those that must hold text.
+    """
+    for record in data_records(buffer, dialect, single=len(grammar.names) == 1):
+        problem = _record_problem(record, grammar, numbers, labels)
+        if problem:
+            return record.line, problem
+    return None
+
+
+def _record_problem(record: Record, grammar: Grammar, numbers: Sequence[int], labels: Sequence[int]) -> str | None:
+    expected, found = len(grammar.names), len(record.fields)
+    try:
+        fields = {column: record.fields[column].decode() for column in (*numbers, *labels) if column < found}
+    except UnicodeDecodeError as error:
+        return f"byte 0x{error.object[error.start]:02X} is not UTF-8; use `encoding`, such as `encoding=latin-1`"
+    values = ((column, fields[column]) for column in numbers if column < found)
+    bad = next(
+        (column for column, field in values if not grammar.is_missing(field) and not grammar.is_number(field)), None
+    )
+    if found == expected and bad is None:
+        return None
+    texts = [field.decode(errors="replace") for field in record.fields]
+    if [text.strip() for text in texts] == [name.strip() for name in grammar.names]:
+        return "this line repeats the header; are several files joined in one?"
+    first = texts[0].lstrip()
+    # In a single column, a field such as #missing is as likely to be a word for missing as a comment.
+    likely = found != expected or (expected > 1 and bad == 0)
+    if likely and first.startswith(COMMENT_MARKS) and not grammar.is_missing(texts[0]):
+        return f"{shown(texts[0])}: if this is a comment, use `comment={first[0]}`"
+    if found != expected or bad is None:
+        trailing = found == expected + 1 and texts[-1] == ""
+        return f"{expected} columns expected, {found} found" + (
+            "; the line has an extra trailing delimiter" if trailing else f": {shown(', '.join(texts))}"
+        )
+    return f"column {grammar.names[bad]!r}: {shown(fields[bad])} is not a number{field_hint(fields[bad])}"
+
+
+def field_hint(field: str) -> str:
+    """Return advice about a field that is not a number, as the end of a sentence."""
+    text = field.strip()
+    if not text:
+        return f"; if fields of blanks mean missing, use {setting('na_values', field)}"
+    strange = next((character for character in text if ord(character) > 127 or ord(character) < 32), None)
+    if strange is not None and strange not in "€£¥":
+        return f"; it holds the character U+{ord(strange):04X}"
+    for pattern, hint in HINTS:
+        if re.fullmatch(pattern, text):
+            return f"; {hint}" if hint else f"; if it means missing, use {setting('na_values', field)}"
+    return f"; if it means missing, use {setting('na_values', field)}" if len(text) <= SHOWN else ""
+
+
+def all_nan(fields: pa.Array, rows: BoolArray) -> bool:
+    """Tell whether the fields of some rows, unless missing, are the word NaN and nothing more, such as nan(ind)."""
+    from msecli.arrow.columns import validity
+    from msecli.arrow.functions import is_in, take, trimmed
+
+    return bool(is_in(trimmed(take(fields, np.flatnonzero(rows & validity(fields))), SIGNS + BLANKS), NAN).all())
+
+
+def count_inexact(fields: pa.Array, values: FloatArray) -> tuple[int, int]:
+    """Count the finite numbers that were read as infinite, and the integers that were rounded.
+
+    Parameters
+    ----------
+    fields : pyarrow.Array of strings, shape (rows,)
+        What the values were read from.
+    values : ndarray of float64, shape (rows,)
+    """
+    from decimal import Decimal
+
+    from msecli.arrow.functions import all_characters, take, trimmed, unsigned_integers
+
+    rows = np.flatnonzero(np.abs(values) >= LAST_EXACT_INTEGER)
+    digits, sizes = trimmed(take(fields, rows), SIGNS + BLANKS), np.abs(values[rows])
+    infinite = np.isinf(sizes)
+    overflowed = infinite & ~all_characters("alpha", digits)
+    whole = ~infinite & all_characters("decimal", digits)
+    small, large = np.flatnonzero(whole & (sizes < BEYOND_UINT64)), np.flatnonzero(whole & (sizes >= BEYOND_UINT64))
+    rounded = np.count_nonzero(unsigned_integers(take(digits, small)) != sizes[small].astype(np.uint64))
+    # Decimal, because Python limits the digits of an int.
+    texts = take(digits, large).to_pylist()
+    rounded += sum(Decimal(text) != Decimal(size) for text, size in zip(texts, sizes[large].tolist(), strict=True))
+    return int(np.count_nonzero(overflowed)), int(rounded)

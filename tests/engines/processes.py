@@ -1,0 +1,80 @@
+"""An engine of processes, as short as one can be: whatever it runs has to be pickled, and is read elsewhere."""
+
+from __future__ import annotations
+
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from multiprocessing import get_context
+from multiprocessing.pool import Pool
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+PROCESSES = 2
+PATIENCE = 60
+"""Seconds after which a process is given up."""
+END = object()
+
+
+class ProcessEngine:
+    """Runs work in fresh processes that all engines share, a few items ahead. See `msecli.engines.Engine`."""
+
+    def __init__(self, jobs: int | None = None) -> None:
+        self._ahead = (jobs or PROCESSES) + 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def run(self, work: Callable[[Item], Iterator[Found]], items: Iterable[Item]) -> Iterator[Found]:
+        """Yield what `work` yields for each item, item after item."""
+        waiting, running, failure = iter(items), deque[Any](), None
+        while True:
+            try:
+                while failure is None and len(running) < self._ahead and (item := next(waiting, END)) is not END:
+                    running.append(processes().apply_async(_found, (pickle.dumps((work, item)),)))
+            except Exception as error:  # noqa: BLE001 - raised again in its turn
+                failure = error
+            if not running:
+                break
+            found, broken = running.popleft().get(PATIENCE)
+            yield from found
+            if broken is not None:
+                raise broken
+        if failure is not None:
+            raise failure
+
+
+def _found(pickled: bytes) -> tuple[list[Any], Exception | None]:
+    # Not unpickled by the pool, which would wait for ever for a process that fails to.
+    found: list[Any] = []
+    try:
+        work, item = pickle.loads(pickled)
+        found.extend(work(item))
+    except Exception as error:  # noqa: BLE001 - raised again by the consumer
+        return found, error
+    return found, None
+
+
+@cache
+def processes() -> Pool:
+    """Return the processes, which share nothing with this one but the files."""
+    return get_context("spawn").Pool(PROCESSES)
+
+
+def through_a_process(value: Item) -> Item:
+    """Return a value as it comes back from another process."""
+    returned: Item = processes().apply_async(_same, (value,)).get(PATIENCE)
+    return returned
+
+
+def _same(value: Item) -> Item:
+    return value

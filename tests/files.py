@@ -1,0 +1,167 @@
+"""Files of every format, made of columns or of an array, and what a source holds: the one place where tests do this."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from msecli.engines import engine_named
+from msecli.errors import Warned
+from msecli.formats import FORMATS, open_source
+from msecli.formats.base import ARRAY, Block, Selection, Source
+from msecli.scoring.rows import blocks_of
+from msecli.text.reading import AS_FILES_SAY, Reading
+
+Columns = Mapping[str, Any]
+"""Sequences, NumPy or Arrow arrays by the names of the columns; None and NaN are missing."""
+Data = Columns | NDArray[Any]
+
+
+def text_bytes(data: Data, *, delimiter: str = ",", line_end: str = "\n") -> bytes:
+    """Return delimited text; the columns of an array are called c0, c1, and so on."""
+    columns = {name: _values(column) for name, column in as_columns(data).items()}
+    rows = [list(columns), *zip(*columns.values(), strict=True)]
+    lines = (delimiter.join(_field(value, delimiter) for value in row) + line_end for row in rows)
+    return "".join(lines).encode()
+
+
+def _field(value: Any, delimiter: str) -> str:
+    if value is None or value != value:  # noqa: PLR0124 - NaN
+        return ""
+    text = str(int(value)) if isinstance(value, bool | np.bool_) else str(value)
+    quoted = any(mark in text for mark in (delimiter, '"', "\n", "\r"))
+    return '"' + text.replace('"', '""') + '"' if quoted else text
+
+
+def parquet_bytes(data: Data | pa.Table, **options: Any) -> bytes:
+    """Return a Parquet file with checksums; the options are those of `pyarrow.parquet.write_table`."""
+    if not isinstance(data, pa.Table):
+        data = pa.table({name: _native(values) for name, values in as_columns(data).items()})
+    stream = io.BytesIO()
+    pq.write_table(data, stream, write_page_checksum=True, **options)
+    return stream.getvalue()
+
+
+def npy_bytes(data: Data, *, version: tuple[int, int] | None = None) -> bytes:
+    """Return an NPY file: an array as it is, objects included; columns side by side."""
+    array = data if isinstance(data, np.ndarray) else np.column_stack([_plain(values) for values in data.values()])
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, array, version=version)
+    return stream.getvalue()
+
+
+def _plain(values: Any) -> NDArray[Any]:
+    found = _values(values)
+    return np.array([np.nan if value is None else value for value in found]) if None in found else np.array(values)
+
+
+def _native(values: Any) -> Any:
+    """Return values in the byte order of this machine: Arrow has no other."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
+        values = values.astype(values.dtype.newbyteorder("="))
+        return values.astype(np.float64) if values.dtype.itemsize > 8 else values
+    return values
+
+
+def _values(column: Any) -> list[Any]:
+    """Return values as Python's, which are written with all their digits."""
+    if isinstance(column, pa.Array):
+        return list(column.to_pylist())
+    if isinstance(column, np.ndarray):
+        return list((column.astype(np.float64) if column.dtype.kind == "f" else column).tolist())
+    return list(column)
+
+
+def as_columns(data: Data) -> Columns:
+    """Return the columns of an array by the names c0, c1, and so on; columns as they are."""
+    if not isinstance(data, np.ndarray):
+        return data
+    columns = data.reshape(len(data), -1)
+    return {f"c{number}": columns[:, number] for number in range(columns.shape[1])}
+
+
+class Writer(NamedTuple):
+    """How files of a format are made.
+
+    Parameters
+    ----------
+    content : callable
+        From columns or an array to the bytes of a file.
+    named : bool
+        Whether columns have names, and may hold text; otherwise they are those of an array.
+    whole : bool
+        Whether the file knows how much it holds, so that it cannot be cut off anywhere without a word.
+    """
+
+    content: Callable[[Data], bytes]
+    named: bool = True
+    whole: bool = True
+
+
+WRITERS: dict[str, Writer] = {
+    "csv": Writer(text_bytes, whole=False),
+    "tsv": Writer(lambda data: text_bytes(data, delimiter="\t"), whole=False),
+    "parquet": Writer(lambda data: parquet_bytes(data, row_group_size=7)),
+    "npy": Writer(npy_bytes, named=False),
+}
+"""How files of each format are made: a test says that none is left out."""
+
+
+def suffix(format: str) -> str:
+    """Return the first suffix of a format."""
+    return FORMATS[format].suffixes[0]
+
+
+def write(path: Path, data: Data | bytes | str) -> Path:
+    """Write a file of the format of its suffix, and return its path; bytes and text are written as they are."""
+    if isinstance(data, bytes | str):
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        return path
+    format = next(name for name, format in FORMATS.items() if path.suffix in format.suffixes)
+    path.write_bytes(WRITERS[format].content(data))
+    return path
+
+
+class Held(NamedTuple):
+    """What a source holds: numbers and labels of all rows, and what was warned of."""
+
+    numbers: dict[str | None, NDArray[np.float64]]
+    labels: dict[str, list[Any]]
+    warnings: list[Warned]
+    blocks: list[Block]
+
+    @property
+    def array(self) -> NDArray[np.float64]:
+        """The numbers of a nameless array."""
+        return self.numbers[ARRAY]
+
+
+def blocks(source: Source, numbers: Sequence[str] = (), labels: Sequence[str] = (), jobs: int = 1) -> list[Block]:
+    """Return the blocks of a source."""
+    with engine_named("local").start(jobs) as engine:
+        found = list(blocks_of(source, Selection(tuple(numbers), tuple(labels)), engine))
+    source.verify()
+    return found
+
+
+def held(source: Source, numbers: Sequence[str] = (), labels: Sequence[str] = (), jobs: int = 1) -> Held:
+    """Return what a source holds in these columns."""
+    found = blocks(source, numbers, labels, jobs)
+    return Held(
+        {name: np.concatenate([block.numbers[name] for block in found]) for name in found[0].numbers},
+        {name: [label for block in found for label in block.labels[name].to_pylist()] for name in labels},
+        [warning for block in found for warning in block.warnings],
+        found,
+    )
+
+
+def opened(path: Path | str, reading: Reading | None = None) -> Source:
+    """Return the source of a file."""
+    return open_source(str(path), reading or AS_FILES_SAY, "data")

@@ -1,0 +1,417 @@
+"""Every output format, on every kind of result and every layout of values: what is written reads back.
+
+A new line in `RENDERERS` needs a reader here, and is then tested like the others. What is expected is what the result
+says by its protocol (`tests/results` tests that), as the format can say it: tabular formats leave out what is no finite
+number, tables round.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+
+import msecli
+from msecli.outputs import RENDERERS, Style
+from msecli.results.base import Report
+from msecli.results.values import Layout
+
+NAN, INF = math.nan, math.inf
+LABELS = [
+    "north", "so,uth", 'q"uote', "a|b", "tab\there", "new\nline", "ret\rurn", "", "pooled", "macro", "=1+1", "ünï",
+    "[bold]x[/bold]", "back\\slash", '"quoted"', "nan", " blanks ", "-", "bell\x07", "line\u2028break",
+]  # fmt: skip
+WIDE = Style(width=400)
+
+
+def scored(**options: Any) -> Report:
+    frame = pd.DataFrame({"pred": [0.1, 0.7, 3.0, 1e-9], "target": [0.4, 0.4, 1.0, 0.0], "w": [1.0, 0.5, 2.0, 4.0]})
+    return msecli.score(frame, **options)
+
+
+def grouped() -> Report:
+    count = len(LABELS) + 4
+    frame = pd.DataFrame(
+        {
+            "pred": [*(row / 7 for row in range(len(LABELS))), NAN, INF, 3.0, 4.0],
+            "target": [0.0] * count,
+            "a,b|c": [*LABELS, "empty", "infinite", None, None],
+            "n": [*range(count - 2), 2**53 + 1, -7],
+        }
+    )
+    by = ["a,b|c", "n"]
+    return msecli.score(frame, pred="pred", target="target", by=by, nan_pred="omit", metrics=["mae", "lp:3"])
+
+
+def undefined() -> Report:
+    frame = pd.DataFrame({"pred": [NAN, INF, 1.0], "target": [0.0, 0.0, 3.0], "g": ["a", "b", "c"]})
+    return msecli.score(frame, by="g", nan_pred="propagate", metrics=["mae", "r2"])
+
+
+def columns() -> Report:
+    names = ["x", "y|z", "new\nline", 'q"', "a,b", "loss"]
+    prediction = pd.DataFrame(np.arange(12.0).reshape(2, 6) / 9, columns=names)
+    return msecli.score(prediction, prediction * 2, axis=0, metrics="rmse")
+
+
+def batched() -> Report:
+    return msecli.score(
+        np.arange(10.0) / 3, np.array([0.0] * 4 + [NAN] * 4 + [1.0] * 2), batch_size=4, nan_target="omit"
+    )
+
+
+def linear(**options: Any) -> Report:
+    inputs = np.arange(12.0).reshape(6, 2) / 7
+    return msecli.linear(
+        inputs, np.arange(6.0), coef=[0.1, 0.2], intercept=[0.3], l1=0.1, l2=0.2, grad_norm=True, **options
+    )
+
+
+def accumulated() -> Report:
+    total = msecli.Accumulator(metrics="rmse")
+    total.update([1.0, 2.0], [0.5, 0.1])
+    return total.result()
+
+
+KINDS: dict[str, Callable[[], Report]] = {
+    "a score": scored,
+    "a score with metrics": lambda: scored(metrics=["rmse", "mae", "r2", "lp:3"], weight="w"),
+    "a sum": lambda: scored(reduction="sum"),
+    "rows as divisor": lambda: scored(reduction="batchmean"),
+    "groups with odd labels": grouped,
+    "entries that are no numbers": undefined,
+    "columns": columns,
+    "batches": batched,
+    "nan": lambda: msecli.score([1.0, NAN], [1.0, 2.0], nan_pred="propagate", metrics="mae"),
+    "inf": lambda: msecli.score([1.0, INF], [1.0, 2.0], metrics=["mae", "bias"]),
+    "minus inf": lambda: msecli.score([1.0, -INF], [1.0, 2.0], metrics="bias"),
+    "a very small and a very large number": lambda: msecli.score([1e-170, 1e150], [0.0, 0.0], metrics=["l1", "linf"]),
+    "a linear model": linear,
+    "batches of a linear model": lambda: linear(batch_size=4),
+    "an accumulated score": accumulated,
+    "norms": lambda: msecli.norm([0.1, -0.7, 1e-300], ord=[1, 2, 2.5, INF]),
+    "one norm": lambda: msecli.norm([3.0, 4.0]),
+    "infinite norms": lambda: msecli.norm([1.0, INF], ord=[1, 3]),
+    "a gradient check": lambda: msecli.gradcheck([0.1, 2.0], [3.0, -0.5], tolerance=0.5),
+    "a gradient check that fails": lambda: msecli.gradcheck([INF, 2.0], [3.0, -0.5]),
+}  # fmt: skip
+
+
+# Readers
+
+
+def finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def visible(text: str, *, backslash: bool = True) -> str:
+    """Return a text as people are shown it: what steers a terminal is escaped as in JSON."""
+    text = text.replace("\\", "\\\\") if backslash else text
+    return re.sub("[\x00-\x1f\x7f\u2028]", lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def same_cell(cell: str, value: Any) -> bool:
+    """Tell whether a field of text holds a value, to the last bit."""
+    value = finite(value)
+    if value is None:
+        return cell == ""
+    return cell == value if isinstance(value, str) else type(value)(cell) == value and "," not in cell
+
+
+def check_delimited(delimiter: str) -> Callable[[bytes, Report], None]:
+    def check(written: bytes, report: Report) -> None:
+        lines = list(csv.reader(io.StringIO(written.decode(), newline=""), delimiter=delimiter))
+        records = report.records()
+        assert lines[0] == list(records[0])
+        for line, record in zip(lines[1:], records, strict=True):
+            assert [same_cell(cell, value) for cell, value in zip(line, record.values(), strict=True)] == [True] * len(
+                line
+            )
+
+    return check
+
+
+def markdown_rows(written: str) -> list[list[str]]:
+    return [
+        [cell[1:-1].replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in written.split("\n")
+        if line.startswith("|")
+    ]
+
+
+def check_markdown(written: bytes, report: Report) -> None:
+    rows, records = markdown_rows(written.decode()), report.records()
+    names = [name for name in records[0] if name != "signature"]
+    assert rows[:2] == [[visible(name) for name in names], ["---:"] * len(names)]
+    for row, record in zip(rows[2:], records, strict=True):
+        for cell, name in zip(row, names, strict=True):
+            value = record[name]
+            if name == "loss" and record.get("status") in {"nan", "inf"}:
+                assert cell == record["status"]
+            else:
+                assert same_cell(cell, visible(value) if isinstance(value, str) else value)
+    if report.footer:
+        assert written.decode().endswith(f"\n\n`{report.footer}`\n")
+
+
+def check_plain(written: bytes, report: Report) -> None:
+    lines, expected = written.decode().split("\n"), report.lines()
+    assert lines.pop() == ""
+    taken = [line.split("\t") for line in lines]
+    if len(expected) == 1:
+        assert [len(fields) for fields in taken] == [len(expected[0].numbers)]
+        taken = [["", *taken[0]]]
+    own = {line.label for line in expected if not line.from_data}
+    labels = []
+    for fields, line in zip(taken, expected, strict=True):
+        numbers = [repr(float(field)) for field in fields[1:]]
+        assert numbers == [repr(NAN if number is None else float(number)) for number in line.numbers]
+        labels.append(fields[0])
+        if len(expected) > 1:
+            assert fields[0] == line.label or line.from_data
+            assert not (line.from_data and fields[0] in own)
+    assert len(set(labels)) == len(labels)
+
+
+def check_json(written: bytes, report: Report) -> None:
+    def no_token(token: str) -> None:
+        raise AssertionError(token)
+
+    document = json.loads(written, parse_constant=no_token)
+    assert document == json.loads(json.dumps(report.to_dict()))
+    assert document["schema"] == "msecli/1"
+    # What JSON cannot say is said beside it.
+    for name, number in report.numbers().items():
+        spelled = document.get("not_finite", {}).get(name)
+        found = {**document, **document.get("metrics", {}), **document.get("norms", {})}.get(name)
+        if spelled is not None:
+            assert (repr(number), found) == (spelled, None)
+        elif name in found_in(document):
+            assert found == (None if number is None else finite(number))
+
+
+def found_in(document: Mapping[str, Any]) -> set[str]:
+    return {*document, *document.get("metrics", {}), *document.get("norms", {})}
+
+
+def check_npy(written: bytes, report: Report) -> None:
+    array = np.load(io.BytesIO(written), allow_pickle=False)
+    expected = [NAN if number is None else float(number) for number in report.main_numbers()]
+    assert array.dtype == np.float64
+    assert array.shape == (() if len(expected) == 1 else (len(expected),))
+    assert list(map(repr, np.atleast_1d(array).tolist())) == list(map(repr, expected))
+
+
+def check_parquet(written: bytes, report: Report) -> None:
+    table = pq.read_table(io.BytesIO(written))
+    assert table.to_pylist() == [{name: finite(value) for name, value in record.items()} for record in report.records()]
+    for name in table.column_names:
+        if any(isinstance(record[name], float) for record in report.records()):
+            assert table.schema.field(name).type in {pa.float64(), pa.null()}
+
+
+def check_table(written: bytes, report: Report) -> None:
+    lines = iter([line for line in written.decode().split("\n") if line])
+    for section in report.sections():
+        for row in [*([section.header] if section.header else []), *section.rows]:
+            line, place = next(lines), 0
+            for cell in row:
+                text = rounded(cell)
+                place = line.find(text, place)
+                assert place >= 0, (row, line)
+                place += len(text)
+    if report.footer:
+        assert next(lines) == report.footer
+    assert list(lines) == []
+
+
+def rounded(cell: Any) -> str:
+    if cell is None:
+        return "nan"
+    if isinstance(cell, str):
+        return visible(cell).strip()
+    return f"{cell:.6g}" if isinstance(cell, float) else f"{cell:,}"
+
+
+READERS: dict[str, Callable[[bytes, Report], None]] = {
+    "table": check_table,
+    "plain": check_plain,
+    "json": check_json,
+    "csv": check_delimited(","),
+    "tsv": check_delimited("\t"),
+    "markdown": check_markdown,
+    "npy": check_npy,
+    "parquet": check_parquet,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", RENDERERS)
+def test_every_format_says_all_of_every_kind_of_result(name: str, kind: str) -> None:
+    report, stream = KINDS[kind](), io.BytesIO()
+    RENDERERS[name].result(stream, report, WIDE)
+    READERS[name](stream.getvalue(), report)
+
+
+def test_odd_labels_are_there_to_be_written() -> None:
+    report = grouped()
+    records = report.records()
+    assert {record["a,b|c"] for record in records} >= {*LABELS} - {"", "nan"}
+    assert {record["status"] for record in records} == {"ok", "inf", "empty"}
+    assert {record["status"] for record in undefined().records()} == {"nan", "inf", "ok"}
+
+
+# Values
+
+BLOCKS = [[[0.1, NAN], [-INF, 5e-324]], [[-0.0, 1e300]], [[1 / 3, INF]]]
+LAYOUTS: dict[str, tuple[Layout, list[NDArray[np.float64]]]] = {
+    "one number": (Layout((), ("loss",)), [np.array(block)[:, 0] for block in BLOCKS]),
+    "one column": (Layout((1,), ("grad",)), [np.array(block)[:, :1] for block in BLOCKS]),
+    "columns": (Layout((2,), ("a", 'b,"|\n\r')), [np.array(block) for block in BLOCKS]),
+    "a matrix": (Layout((2, 1), ("0_0", "1_0")), [np.array(block)[..., np.newaxis] for block in BLOCKS]),
+    "columns with keys": (Layout((2,), ("a", "b"), ("id", "na,me")), [np.array(block) for block in BLOCKS]),
+}  # fmt: skip
+KEYS: list[dict[str, list[Any]]] = [
+    {"id": [3, -1], "na,me": ['q"', "a|b\tc"]},
+    {"id": [2**40], "na,me": ["new\nline\rreturn"]},
+    {"id": [None], "na,me": [None]},
+]
+
+
+def keys_of(layout: Layout, number: int) -> dict[str, pa.Array]:
+    types = {"id": pa.int64(), "na,me": pa.string()}
+    return {name: pa.array(KEYS[number][name], types[name]) for name in layout.keys}
+
+
+def rows_of(layout: Layout, blocks: Sequence[NDArray[np.float64]]) -> list[list[Any]]:
+    """Return what rows hold: their keys, and their values."""
+    rows = []
+    for number, block in enumerate(blocks):
+        keys = [keys_of(layout, number)[name].to_pylist() for name in layout.keys]
+        rows += [[*(column[row] for column in keys), *values.reshape(-1).tolist()] for row, values in enumerate(block)]
+    return rows
+
+
+def without_keys(layout: Layout, rows: list[list[Any]]) -> list[list[float]]:
+    return [row[len(layout.keys) :] for row in rows]
+
+
+def missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def bits(rows: Any) -> list[str]:
+    return [repr(row) for row in rows]
+
+
+def read_json(written: bytes, layout: Layout, rows: list[list[Any]]) -> None:
+    document = json.loads(written)
+    assert document["shape"] == [len(rows), *layout.item]
+    found = [np.array(row, dtype=object).reshape(-1).tolist() for row in document["values"]]
+    assert bits(found) == bits([list(map(finite, row)) for row in without_keys(layout, rows)])
+
+
+def read_npy(written: bytes, layout: Layout, rows: list[list[Any]]) -> None:
+    array = np.load(io.BytesIO(written))
+    assert (array.dtype, array.shape) == (np.dtype("<f8"), (len(rows), *layout.item))
+    assert bits(array.reshape(len(rows), -1).tolist()) == bits(without_keys(layout, rows))
+
+
+def read_parquet(written: bytes, layout: Layout, rows: list[list[Any]]) -> None:
+    table = pq.read_table(io.BytesIO(written))
+    assert table.column_names == [*layout.keys, *layout.names]
+    found = [list(row.values()) for row in table.to_pylist()]
+    assert bits(found) == bits([[None if missing(value) else value for value in row] for row in rows])
+
+
+def read_delimited(delimiter: str) -> Callable[[bytes, Layout, list[list[Any]]], None]:
+    def read(written: bytes, layout: Layout, rows: list[list[Any]]) -> None:
+        lines = list(csv.reader(io.StringIO(written.decode(), newline=""), delimiter=delimiter))
+        assert lines[0] == [*layout.keys, *layout.names]
+        for line, row in zip(lines[1:], rows, strict=True):
+            expected = ["" if missing(value) else value for value in row]
+            found = [
+                cell if isinstance(value, str) else type(value)(cell)
+                for cell, value in zip(line, expected, strict=True)
+            ]
+            assert repr(found) == repr(expected)
+
+    return read
+
+
+def read_plain(written: bytes, layout: Layout, rows: list[list[Any]]) -> None:
+    values = [value for row in without_keys(layout, rows) for value in row]
+    assert bits(map(float, written.decode().split())) == bits(values)
+
+
+def read_markdown(written: bytes, layout: Layout, rows: list[list[Any]]) -> None:
+    found = markdown_rows(written.decode())
+    assert found[0] == [visible(name) for name in (*layout.keys, *layout.names)]
+    for line, row in zip(found[2:], rows, strict=True):
+        for cell, value in zip(line, row, strict=True):
+            if isinstance(value, str):
+                assert cell == visible(value)
+            else:
+                assert repr(float(cell)) == repr(NAN if value is None else float(value))
+
+
+def read_table(written: bytes, layout: Layout, rows: list[list[Any]]) -> None:
+    lines = [line.split("│") for line in written.decode().split("\n") if "│" in line]
+    found = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    values = without_keys(layout, rows)
+    assert found == [[str(n), *map(rounded, row)] for n, row in enumerate(values, start=1)]
+
+
+VALUE_READERS: dict[str, Callable[[bytes, Layout, list[list[Any]]], None]] = {
+    "table": read_table,
+    "plain": read_plain,
+    "json": read_json,
+    "csv": read_delimited(","),
+    "tsv": read_delimited("\t"),
+    "markdown": read_markdown,
+    "npy": read_npy,
+    "parquet": read_parquet,
+}
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+@pytest.mark.parametrize("name", RENDERERS)
+def test_every_format_holds_all_values_in_their_order(name: str, kind: str) -> None:
+    layout, blocks = LAYOUTS[kind]
+    stream = io.BytesIO()
+    writer = RENDERERS[name].values(stream, layout, WIDE)
+    for number, block in enumerate(blocks):
+        writer.append(block, keys_of(layout, number))
+    writer.close(None)
+    VALUE_READERS[name](stream.getvalue(), layout, rows_of(layout, blocks))
+
+
+@pytest.mark.parametrize("name", [name for name, renderer in RENDERERS.items() if renderer.whole])
+def test_whole_formats_hold_the_metrics_below_the_values(name: str) -> None:
+    report = msecli.score([1.0, 4.0], [0.5, 1.0], reduction="none", metrics=["mae", "rmse"])
+    stream = io.BytesIO()
+    writer = RENDERERS[name].values(stream, Layout((), ("loss",)), WIDE)
+    losses = report.values  # noqa: PD011 - not pandas
+    assert losses is not None
+    writer.append(losses, {})
+    writer.close(report)
+    text = stream.getvalue().decode()
+    # The residuals are 0.5 and 3.
+    if name == "json":
+        document = json.loads(text)
+        assert (document["values"], document["metrics"]) == ([0.25, 9.0], {"mae": 1.75, "rmse": math.sqrt(4.625)})
+    else:
+        assert "1.75" in text
+        assert ("2.15058" if name == "table" else repr(math.sqrt(4.625))) in text
+        assert text.index("0.25") < text.index("1.75")
