@@ -192,7 +192,7 @@ def test_ignored_targets_have_the_gradient_of_a_masked_loss_in_pytorch(torch: An
 
 @pytest.mark.slow
 def test_very_many_groups_are_those_of_bincount(tmp_path: Path) -> None:
-    count = 200_000
+    count = 50_000
     rng = np.random.default_rng(15)
     group = rng.permutation(count)
     group[: count // 10] = rng.integers(0, count, count // 10)

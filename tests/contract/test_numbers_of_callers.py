@@ -71,7 +71,7 @@ def test_the_largest_integer_is_one(run: Run, path: str) -> None:
         {"ignore_index": {7}},
         {"ignore_index": None},
         {"pred": None, "target": None},
-        {"pred": ["pred"], "target": iter(["target"])},
+        {"pred": ["pred"], "target": {"target": None}.keys()},
         {"on": None, "by": None, "axis": None, "metrics": None},
         {"metrics": ["mae", "rmse"]},
         {"jobs": np.int64(2)},
@@ -169,7 +169,9 @@ def test_parameters_are_a_path_or_several_of_anything(path: str, tmp_path: Path)
     assert msecli.score(path, params=None).objective is None  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("predictions", [["x.csv"], np.array(5.0), object(), []], ids=str)
+@pytest.mark.parametrize(
+    "predictions", [["x.csv"], np.array(5.0), object(), []], ids=lambda predictions: type(predictions).__name__
+)
 def test_data_in_memory_that_hold_no_numbers_are_bad_data(predictions: Any) -> None:
     with pytest.raises(DataError, match="predictions"):
         msecli.score(predictions, [1.0])

@@ -43,7 +43,7 @@ def assert_array(values: Any, expected: Any) -> None:
         ([np.array([1, 2]), np.array([3, 4])], [[1, 2], [3, 4]]),
         (np.array([1, None], dtype=object), [1, NAN]),
         (np.arange(6, dtype=">i2").reshape(2, 3), [[0, 1, 2], [3, 4, 5]]),
-        (memoryview(b"\x00\x07"), [0, 7]),
+        pytest.param(memoryview(b"\x00\x07"), [0, 7], id="memoryview"),
     ],
     ids=repr,
 )

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fuzz.cases import Fuzz
 
-CASES = 300
+CASES = 150
 
 
 @pytest.fixture
