@@ -41,6 +41,8 @@ def score(
     drop_last: bool = False,
     reduction: str = "mean",
     metrics: Names = (),
+    peak: float | None = None,
+    season: int | None = None,
     ignore_index: float | Iterable[float] | None = (),
     nan_target: Policy = "raise",
     nan_pred: Policy = "raise",
@@ -84,7 +86,11 @@ def score(
         Leave out the last batch if it is not full.
     reduction : {"mean", "sum", "batchmean", "none"}
     metrics : str or several
-        Names of metrics to compute besides the loss.
+        Names of metrics to compute besides the loss, in any case; "all" for those that need nothing but their names.
+    peak : float, optional
+        The largest value that there can be, for the metric "psnr".
+    season : int, optional
+        How many rows apart the targets are whose differences scale the metric "mase"; by default 1.
     ignore_index : float or several
         Leave out elements whose target equals one of these; NaN matches NaN.
     nan_target, nan_pred : {"raise", "omit", "propagate"}
@@ -147,6 +153,8 @@ def score(
         drop_last=drop_last,
         reduction=legacy_reduction(size_average, reduce) or reduction,
         metrics=metrics,
+        peak=peak,
+        season=season,
         ignore_index=ignore_index,
         nan_target=nan_target,
         nan_pred=nan_pred,
@@ -181,6 +189,8 @@ def linear(
     drop_last: bool = False,
     reduction: str = "mean",
     metrics: Names = (),
+    peak: float | None = None,
+    season: int | None = None,
     ignore_index: float | Iterable[float] | None = (),
     nan_target: Policy = "raise",
     nan_pred: Policy = "raise",
@@ -217,8 +227,8 @@ def linear(
     keep : str or several
         Values to keep in the result's `arrays`: "grad_params" (as "grad_coef" and "grad_intercept", penalties
         included), "predictions", "grad", "grad_target".
-    on, unmatched, weight, weight_file, by, axis, batch_size, shuffle, drop_last, reduction, metrics, ignore_index, \
-nan_target, nan_pred, params, reading, engine, jobs
+    on, unmatched, weight, weight_file, by, axis, batch_size, shuffle, drop_last, reduction, metrics, peak, season, \
+ignore_index, nan_target, nan_pred, params, reading, engine, jobs
         As for `score`. A missing input makes the prediction missing.
 
     Returns
@@ -260,6 +270,8 @@ nan_target, nan_pred, params, reading, engine, jobs
         drop_last=drop_last,
         reduction=reduction,
         metrics=metrics,
+        peak=peak,
+        season=season,
         ignore_index=ignore_index,
         nan_target=nan_target,
         nan_pred=nan_pred,

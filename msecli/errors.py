@@ -61,7 +61,7 @@ READING = frozenset({"input_format", "delimiter", "header", "decimal", "na_value
 """The settings that Python callers pass in a `Reading`."""
 
 
-PLACEHOLDERS = frozenset({"COLUMN", "FILE", "CHAR"})
+PLACEHOLDERS = frozenset({"COLUMN", "FILE", "CHAR", "X"})
 """Values for which readers put their own."""
 
 

@@ -14,7 +14,7 @@ from msecli.core.exact import FloatArray
 from msecli.core.parameters import whole_number
 from msecli.core.reduction import legacy_reduction, reduction_named
 from msecli.core.state import LossState, Policy
-from msecli.core.verdict import Where, check_usable
+from msecli.core.verdict import Where, check_usable, warnings_of
 from msecli.errors import DataError, UsageError
 from msecli.formats.arrays import aligned, as_array, computing
 from msecli.functional import checked_summary, chunk_from, refuse_none, rules_from
@@ -112,7 +112,9 @@ class Accumulator:
     Parameters
     ----------
     metrics : str or several
-        Names of metrics to compute besides the loss.
+        Names of metrics to compute besides the loss; "all" for those that need nothing but their names.
+    peak : float, optional
+        The largest value that there can be, for the metric "psnr".
     reduction : {"mean", "sum", "batchmean"}
     nan_target, nan_pred : {"raise", "omit", "propagate"}
         What to do about missing targets and about missing predictions.
@@ -138,6 +140,7 @@ class Accumulator:
         metrics: str | Iterable[str] = (),
         reduction: str = "mean",
         *,
+        peak: float | None = None,
         nan_target: Policy = "raise",
         nan_pred: Policy = "raise",
         ignore_index: float | Iterable[float] = (),
@@ -145,6 +148,7 @@ class Accumulator:
         self._request = Request.of(
             predictions=(),
             metrics=metrics,
+            peak=peak,
             reduction=reduction,
             nan_target=nan_target,
             nan_pred=nan_pred,
@@ -152,6 +156,9 @@ class Accumulator:
         )
         if self._request.chosen_reduction.keeps_elements:
             raise UsageError(f"reduction {reduction!r} keeps every element, so there is nothing to accumulate")
+        for metric in self._request.chosen_metrics(weighted=False):
+            if metric.season:
+                raise UsageError(f"metric {metric.name!r} depends on the order of the rows, which batches do not keep")
         self._item: tuple[int, ...] = ()
         self._state: LossState | None = None
 
@@ -170,7 +177,7 @@ class Accumulator:
         DataError
             If shapes differ, or values are not real numbers. The batch is then not added.
         UsageError
-            If some batches have weights and others have none.
+            If some batches have weights and others have none, or a metric has no weighted form.
         """
         with computing():
             chunk = chunk_from(prediction, target, weight)
@@ -214,15 +221,17 @@ class Accumulator:
             summary = self._state.summary()
             check_usable(self._state, summary, Where())
             reduction = self._request.chosen_reduction
+            metrics = self._request.chosen_metrics(weighted=summary.weighted)
             rows = Rows(summary.rows, summary.rows, summary.rows, 0, 0, 0, summary.rows_used)
             return Result(
-                score=score_of(reduction, self._request.chosen_metrics(), summary, rows),
+                score=score_of(reduction, metrics, summary, rows),
                 reduction=reduction.name,
                 denominator_name=denominator_name(reduction, weighted=summary.weighted),
                 inputs=(),
-                settings=settings_of(self._request),
+                settings=settings_of(self._request, weighted=summary.weighted),
                 signature=signature_of(self._request, "array" if summary.weighted else "none", summary),
                 version=__version__,
+                warnings=tuple(warnings_of(self._state, Where())),
             )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from msecli.core.metrics import METRICS, PARAMETRIC
+from msecli.core.metrics import FAMILIES, METRICS
 from msecli.formats import FORMATS
 from msecli.outputs import RENDERERS
 
@@ -32,7 +32,7 @@ def _formats() -> list[tuple[str, ...]]:
 
 def _metrics() -> list[tuple[str, ...]]:
     rows = [(f"`{name}`", metric.meaning) for name, metric in METRICS.items()]
-    return [("metric", "meaning"), *rows, (f"`{PARAMETRIC}`", "residual norm of order P ≥ 1, unweighted")]
+    return [("metric", "meaning"), *rows, *((f"`{family.form}`", family.meaning) for family in FAMILIES.values())]
 
 
 def _outputs() -> list[tuple[str, ...]]:

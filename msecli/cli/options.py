@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import click
 
 from msecli.cli.grouped import GroupedOption
-from msecli.core.metrics import METRICS, PARAMETRIC
+from msecli.core.metrics import ALL, metric_names
 from msecli.core.reduction import REDUCTIONS, legacy_reduction
 from msecli.formats import FORMATS
 from msecli.outputs import RENDERERS, TEXT_FORMATS, Style
@@ -157,7 +157,19 @@ metrics = _option(
     metavar="NAMES",
     multiple=True,
     callback=_split,
-    help=f"Metrics besides the loss, separated by commas: {', '.join([*METRICS, PARAMETRIC])}.",
+    help=f"Metrics besides the loss, separated by commas: {', '.join(metric_names())}; {ALL}: those that need "
+    "neither a parameter nor an option. medae keeps 8 bytes for each element in memory.",
+)
+peak = _option(
+    "Loss", "--peak", metavar="X", type=float, help="The largest value that there can be, for the metric psnr."
+)
+
+season = _option(
+    "Loss",
+    "--season",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="How many rows apart the targets are whose differences scale the metric mase. [default: 1]",
 )
 
 grad = _option(
@@ -320,6 +332,8 @@ REQUESTED = (
     "drop_last",
     "axis",
     "metrics",
+    "peak",
+    "season",
     "ignore_index",
     "nan_target",
     "nan_pred",
@@ -337,7 +351,7 @@ REQUESTED = (
 READING = (input_format, delimiter, header, decimal, na_values, encoding, comment)
 PAIRS = (target, on, unmatched, weight, weight_file, ignore_index, nan_target, nan_pred)
 ROWS = (*PAIRS[:5], by, batch_size, shuffle, drop_last, *PAIRS[5:])
-LOSS = (reduction, axis, metrics, size_average, reduce)
+LOSS = (reduction, axis, metrics, peak, season, size_average, reduce)
 GRADIENT = (grad, grad_target)
 PENALTY = (l1, l2, params)
 OUTPUT = (output, format, precision, overwrite)

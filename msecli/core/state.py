@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
@@ -16,7 +17,8 @@ import numpy as np
 from msecli.core.chunk import Chunk
 from msecli.core.exact import ONE, BoolArray, FloatArray, IntArray, Total
 from msecli.core.reduction import Used
-from msecli.core.terms import Elements, addends, sum_of
+from msecli.core.series import SeasonalSums
+from msecli.core.terms import EXTREMES, FLAWS, Elements, addends, sum_of
 from msecli.core.workspace import scratch
 from msecli.errors import UsageError
 
@@ -34,8 +36,8 @@ class Rules(NamedTuple):
     ----------
     terms : tuple of str
         The sums to keep, by their names in `msecli.core.terms.TERMS`.
-    largest : bool
-        Also keep the largest absolute residual.
+    largest : tuple of str
+        The quantities to keep the largest of, by their names in `msecli.core.terms.EXTREMES`.
     columns : int
         The number of cells per group: 1, or the number of elements in a row.
     nan_target, nan_prediction : {"raise", "omit", "propagate"}
@@ -43,14 +45,32 @@ class Rules(NamedTuple):
         `msecli.core.verdict.check_usable`, so that the message can give their number.
     ignore : tuple of float
         Leave out elements whose target equals one of these; NaN matches NaN.
+    flaws : tuple of str
+        The flaws of used elements to count, by their names in `msecli.core.terms.FLAWS`.
+    refused : tuple of str
+        The flaws that are errors.
+    holds : bool
+        Also hold the absolute residuals.
+    season : int
+        Also sum the differences of targets that are this many rows apart; 0 for none. States must then be merged in
+        the order of their rows.
     """
 
     terms: tuple[str, ...] = ("squared_error",)
-    largest: bool = False
+    largest: tuple[str, ...] = ()
     columns: int = 1
     nan_target: Policy = "raise"
     nan_prediction: Policy = "raise"
     ignore: tuple[float, ...] = ()
+    flaws: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    holds: bool = False
+    season: int = 0
+
+    def of_loss(self) -> Rules:
+        """Return the rules for the same elements of which only the loss is wanted, with one cell for each group."""
+        terms = ("squared_error", "weight") if "weight" in self.terms else ("squared_error",)
+        return Rules(terms, nan_target=self.nan_target, nan_prediction=self.nan_prediction, ignore=self.ignore)
 
 
 class Judgement(NamedTuple):
@@ -67,9 +87,10 @@ class Summary(NamedTuple):
     counts: dict[str, int]
     rows: int
     rows_used: int
-    largest: float
+    largest: dict[str, float]
     weighted: bool
     columns: tuple[Summary, ...] = ()
+    held: tuple[FloatArray, ...] = ()
 
     @property
     def used(self) -> int:
@@ -95,8 +116,9 @@ def combined(parts: Sequence[Summary]) -> Summary:
         first.rows,
         max(part.rows_used for part in parts),
         # Python's max would lose a NaN.
-        float(np.max([part.largest for part in parts])),
+        {name: float(np.max([part.largest[name] for part in parts])) for name in first.largest},
         first.weighted,
+        held=tuple(values for part in parts for values in part.held),
     )
 
 
@@ -125,10 +147,14 @@ class LossState:
         self._counts = {name: self._zeros(groups) for name in COUNTS}
         self._rows = np.zeros(groups, dtype=np.int64)
         self._rows_used = np.zeros(groups, dtype=np.int64)
-        self._largest = np.zeros((groups, rules.columns))
+        self._largest = {name: np.full((groups, rules.columns), EXTREMES[name].start) for name in rules.largest}
         self._sums = {term: sum_of(term, groups * rules.columns) for term in rules.terms}
+        self._held: list[tuple[FloatArray, IntArray | None]] = []
+        self._series = SeasonalSums(rules.season, groups * rules.columns) if rules.season else None
         self.first_row: dict[str, int] = {}
-        """The first row of each kind of problem: nan_target, nan_prediction, weight."""
+        """The first row of each kind of problem: nan_target, nan_prediction, weight, and the flaws."""
+        self.flaws: dict[str, int] = {}
+        """The number of elements with each flaw."""
 
     @classmethod
     def of(cls, chunk: Chunk, rules: Rules) -> Self:
@@ -156,10 +182,17 @@ class LossState:
             self._counts[name][here] += counts[: other.groups]
         self._rows[here] += other._rows[: other.groups]
         self._rows_used[here] += other._rows_used[: other.groups]
-        self._largest[here] = np.maximum(self._largest[here], other._largest[: other.groups])
+        for name, largest in other._largest.items():
+            self._largest[name][here] = np.maximum(self._largest[name][here], largest[: other.groups])
         slots = (here[:, np.newaxis] * self.rules.columns + np.arange(self.rules.columns)).reshape(-1)
         for term, sums in other._sums.items():
             self._sums[term].merge(sums, slots)
+        for values, cell in other._held:
+            self._held.append((values, _moved(cell, slots, values.size)))
+        if self._series is not None and other._series is not None:
+            self._series.merge(other._series, slots)
+        for flaw, count in other.flaws.items():
+            self.flaws[flaw] = self.flaws.get(flaw, 0) + count
         for kind, row in other.first_row.items():
             self._note_row(kind, first_row + row)
 
@@ -178,23 +211,25 @@ class LossState:
 
     def each_summary(self) -> Iterator[Summary]:
         """Yield the summary of every group; those of millions of groups would take gigabytes at once."""
-        totals = self._totals()
+        totals, held = self._totals(), self._held_by_cell()
         if self.rules.columns > 1:
-            yield from (self._summary([group], totals) for group in range(self.groups))
+            yield from (self._summary([group], totals, held) for group in range(self.groups))
             return
         # Plain lists are far faster to index than arrays.
         counts = [values[: self.groups, 0].tolist() for values in self._counts.values()]
         rows, rows_used = self._rows.tolist(), self._rows_used.tolist()
-        largest = self._largest[:, 0].tolist()
+        extremes = [values[: self.groups, 0].tolist() for values in self._largest.values()]
         for group in range(self.groups):
             sums = {term: values[group] for term, values in totals.items()}
             numbers = {name: values[group] for name, values in zip(self._counts, counts, strict=True)}
-            yield Summary(sums, numbers, rows[group], rows_used[group], largest[group], self.weighted)
+            largest = {name: values[group] for name, values in zip(self._largest, extremes, strict=True)}
+            own = tuple(held[group]) if held else ()
+            yield Summary(sums, numbers, rows[group], rows_used[group], largest, self.weighted, held=own)
 
     def columns(self) -> list[Summary]:
         """Return the summary of every column, over all groups."""
-        totals = self._totals()
-        return [self._cell(range(self.groups), column, totals) for column in range(self.rules.columns)]
+        totals, held = self._totals(), self._held_by_cell()
+        return [self._cell(range(self.groups), column, totals, held) for column in range(self.rules.columns)]
 
     def losses(self, divisor: Callable[[Used], int]) -> list[float]:
         """Return the loss of every group, nan if nothing is used; fast for millions of groups."""
@@ -209,18 +244,39 @@ class LossState:
 
     def pooled(self, groups: Sequence[int]) -> Summary:
         """Return the summary of some groups together."""
-        return self._summary(groups, self._totals())
+        return self._summary(groups, self._totals(), self._held_by_cell())
 
     def _totals(self) -> dict[str, list[Total]]:
-        return {term: sums.totals() for term, sums in self._sums.items()}
+        totals = {term: sums.totals() for term, sums in self._sums.items()}
+        if self._series is not None:
+            totals |= {"seasonal_difference": self._series.totals(), "seasonal_differences": self._series.counts()}
+        return totals
 
-    def _summary(self, groups: Sequence[int], totals: dict[str, list[Total]]) -> Summary:
+    def _held_by_cell(self) -> list[list[FloatArray]]:
+        """Return the held values of every cell; no list if none are held."""
+        slots = self.groups * self.rules.columns
+        if not self.rules.holds:
+            return []
+        if slots == 1:
+            return [[values for values, _ in self._held]]
+        cells = [np.zeros(values.size, dtype=np.int64) if cell is None else cell for values, cell in self._held]
+        cell = np.concatenate([np.empty(0, dtype=np.int64), *cells])
+        order = np.argsort(cell, kind="stable")
+        # The values are held in order from now on, so that they are not in memory twice.
+        values, cell = np.concatenate([np.empty(0), *(values for values, _ in self._held)])[order], cell[order]
+        self._held = [(values, cell)]
+        borders = np.searchsorted(cell, np.arange(slots + 1)).tolist()
+        return [[values[start:stop]] for start, stop in pairwise(borders)]
+
+    def _summary(self, groups: Sequence[int], totals: dict[str, list[Total]], held: list[list[FloatArray]]) -> Summary:
         width = self.rules.columns
-        columns = [self._cell(groups, column, totals) for column in range(width)]
+        columns = [self._cell(groups, column, totals, held) for column in range(width)]
         whole = combined(columns) if width > 1 else columns[0]
         return whole._replace(rows_used=int(self._rows_used[groups].sum()), columns=tuple(columns) if width > 1 else ())
 
-    def _cell(self, groups: Sequence[int], column: int, totals: dict[str, list[Total]]) -> Summary:
+    def _cell(
+        self, groups: Sequence[int], column: int, totals: dict[str, list[Total]], held: list[list[FloatArray]]
+    ) -> Summary:
         width = self.rules.columns
         used = int(self._counts["used"][groups, column].sum())
         return Summary(
@@ -231,8 +287,12 @@ class LossState:
             {name: int(counts[groups, column].sum()) for name, counts in self._counts.items()},
             int(self._rows[groups].sum()),
             used,
-            float(self._largest[groups, column].max(initial=0.0)),
+            {
+                name: float(values[groups, column].max(initial=EXTREMES[name].start))
+                for name, values in self._largest.items()
+            },
             self.weighted,
+            held=tuple(values for group in groups for values in held[group * width + column]) if held else (),
         )
 
     def _zeros(self, groups: int) -> IntArray:
@@ -246,23 +306,35 @@ class LossState:
             self._rows, self._rows_used = (
                 np.concatenate([rows, np.zeros(more, dtype=np.int64)]) for rows in (self._rows, self._rows_used)
             )
-            self._largest = np.concatenate([self._largest, np.zeros((more, self.rules.columns))])
+            self._largest = {
+                name: np.concatenate([values, np.full((more, self.rules.columns), EXTREMES[name].start)])
+                for name, values in self._largest.items()
+            }
         for sums in self._sums.values():
             sums.grow(self.groups * self.rules.columns)
+        if self._series is not None:
+            self._series.grow(self.groups * self.rules.columns)
 
     def _take(self, chunk: Chunk) -> None:
         residual, judgement = judge(chunk, self.rules)
         self._count(chunk, judgement)
         for kind in ("nan_target", "nan_prediction"):
             self._note_first(kind, judgement.masks.get(kind), chunk)
-        elements = self._elements(chunk, residual, judgement.used)
+        elements = Elements(chunk, residual, judgement.used, self._cells(chunk))
         self._note_first("weight", _bad_weights(chunk, judgement.used), chunk)
+        self._note_flaws(chunk, judgement.used)
         with np.errstate(all="ignore"):
             for term, sums in self._sums.items():
                 for values in addends(term, elements):
                     sums.add(values, elements.cell)
-            if self.rules.largest and elements.residual.size:
-                self._keep_largest(np.abs(elements.residual), elements.cell)
+            if elements.residual.size:
+                for name, largest in self._largest.items():
+                    _keep_largest(largest, EXTREMES[name].values(elements), elements.cell)
+            if self._series is not None:
+                self._series.add(elements.target, elements.cell)
+        if self.rules.holds:
+            # The residuals are in scratch space, so these are copies in any case.
+            self._held.append((np.abs(elements.residual), elements.cell))
 
     def _count(self, chunk: Chunk, judgement: Judgement) -> None:
         rows = _rows_by_group(chunk)
@@ -299,19 +371,13 @@ class LossState:
         by_row = group[:, np.newaxis] * columns + np.arange(columns)
         return np.broadcast_to(by_row, (chunk.rows, self._item_size(chunk))).reshape(chunk.prediction.shape)
 
-    def _elements(self, chunk: Chunk, residual: FloatArray, used: BoolArray | None) -> Elements:
-        arrays = (residual, chunk.target, chunk.element_weight(), self._cells(chunk))
-        if used is None:
-            flat = [None if array is None else array.reshape(-1) for array in arrays]
-        else:
-            flat = [None if array is None else array[used] for array in arrays]
-        return Elements(*flat)  # type: ignore[arg-type]
-
-    def _keep_largest(self, size: FloatArray, cell: IntArray | None) -> None:
-        if cell is None:
-            self._largest[0] = np.maximum(self._largest[0], size.max())
-        else:
-            np.maximum.at(self._largest.reshape(-1), cell, size)
+    def _note_flaws(self, chunk: Chunk, used: BoolArray | None) -> None:
+        for name in self.rules.flaws:
+            flaw = FLAWS[name]
+            mask = flaw.found(chunk.prediction if flaw.side == "prediction" else chunk.target)
+            mask = mask if used is None else mask & used
+            self.flaws[name] = self.flaws.get(name, 0) + int(np.count_nonzero(mask))
+            self._note_first(name, mask, chunk)
 
     def _note_first(self, kind: str, mask: BoolArray | None, chunk: Chunk) -> None:
         """Note the lowest number among the marked rows."""
@@ -323,6 +389,21 @@ class LossState:
 
     def _note_row(self, kind: str, row: int) -> None:
         self.first_row[kind] = min(row, self.first_row.get(kind, row))
+
+
+def _keep_largest(largest: FloatArray, values: FloatArray, cell: IntArray | None) -> None:
+    if cell is None:
+        largest[0] = np.maximum(largest[0], values.max())
+    else:
+        np.maximum.at(largest.reshape(-1), cell, values)
+
+
+def _moved(cell: IntArray | None, slots: IntArray, size: int) -> IntArray | None:
+    """Return the slots of elements after a merge; None for slot 0."""
+    if cell is None:
+        return None if slots[0] == 0 else np.full(size, slots[0])
+    moved: IntArray = slots[cell]
+    return moved
 
 
 def judge(chunk: Chunk, rules: Rules) -> tuple[FloatArray, Judgement]:

@@ -7,24 +7,69 @@ without rounding: x * y is the sum of the two arrays of `exact_product`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from msecli.core.exact import FloatArray, IntArray
+from msecli.core.chunk import Chunk
+from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.core.loss import squared_error
 from msecli.core.norm import power_sum, powers
 from msecli.core.wide import Wide, WideSum, exact_product
 from msecli.core.workspace import scratch
 
 
-class Elements(NamedTuple):
-    """The used elements of a chunk: flat arrays of shape (n,)."""
+class Elements:
+    """The used elements of a chunk as flat arrays of shape (n,), each selected when it is first needed.
 
-    residual: FloatArray
-    target: FloatArray
-    weight: FloatArray | None
-    cell: IntArray | None
+    Parameters
+    ----------
+    chunk : Chunk
+    residual : ndarray of float64, in the shape of the prediction
+    used : ndarray of bool, in the shape of the prediction, optional
+        By default all elements are used.
+    cells : ndarray of int64, in the shape of the prediction, optional
+        The cell of every element; by default all are in cell 0.
+    """
+
+    def __init__(
+        self, chunk: Chunk, residual: FloatArray, used: BoolArray | None = None, cells: IntArray | None = None
+    ) -> None:
+        self._chunk, self._residual, self._used, self._cells = chunk, residual, used, cells
+
+    @cached_property
+    def residual(self) -> FloatArray:
+        """Prediction - target."""
+        return self._flat(self._residual)
+
+    @cached_property
+    def prediction(self) -> FloatArray:
+        """The predictions."""
+        return self._flat(self._chunk.prediction)
+
+    @cached_property
+    def target(self) -> FloatArray:
+        """The targets."""
+        return self._flat(self._chunk.target)
+
+    @cached_property
+    def weight(self) -> FloatArray | None:
+        """The weights, if there are any."""
+        weight = self._chunk.element_weight()
+        return None if weight is None else self._flat(weight)
+
+    @cached_property
+    def cell(self) -> IntArray | None:
+        """The cells, if there are several."""
+        if self._cells is None:
+            return None
+        cell: IntArray = self._cells.reshape(-1) if self._used is None else self._cells[self._used]
+        return cell
+
+    def _flat(self, array: FloatArray) -> FloatArray:
+        flat: FloatArray = array.reshape(-1) if self._used is None else array[self._used]
+        return flat
 
 
 POWER = "power:"
@@ -39,8 +84,29 @@ def _weighted(values: FloatArray, weight: FloatArray | None) -> FloatArray:
     return values if weight is None else np.multiply(values, weight, out=values)
 
 
-def _exact_squares(values: FloatArray, weight: FloatArray | None) -> list[Wide]:
-    return exact_product(values, values) if weight is None else exact_product(values, values, weight)
+def _exact(weight: FloatArray | None, *factors: FloatArray) -> list[Wide]:
+    factors = factors if weight is None else (*factors, weight)
+    return exact_product(*factors) if len(factors) > 1 else [Wide(factors[0].copy())]
+
+
+def _squared_log_error(e: Elements) -> list[Wide]:
+    return [Wide(squared_error(np.log1p(e.prediction) - np.log1p(e.target), e.weight, out=_space(e)))]
+
+
+def _relative_error(e: Elements) -> list[Wide]:
+    quotient = np.abs(e.residual) / np.abs(e.target)
+    quotient[e.target == 0] = np.nan
+    return [Wide(_weighted(quotient, e.weight))]
+
+
+def _symmetric_error(e: Elements) -> list[Wide]:
+    # Quarters of large numbers, which are exact, so that neither the difference nor the sum overflows.
+    scale = np.where((np.abs(e.prediction) > 1) | (np.abs(e.target) > 1), 0.25, 1.0)
+    prediction, target = e.prediction * scale, e.target * scale
+    size = np.abs(prediction) + np.abs(target)
+    quotient = 2.0 * (np.abs(prediction - target) / size)
+    quotient[size == 0] = 0.0
+    return [Wide(_weighted(quotient, e.weight))]
 
 
 TERMS: dict[str, Callable[[Elements], list[Wide]]] = {
@@ -49,10 +115,58 @@ TERMS: dict[str, Callable[[Elements], list[Wide]]] = {
     "error": lambda e: [Wide(_weighted(e.residual.copy(), e.weight))],
     "weight": lambda e: [Wide(np.ones_like(e.residual) if e.weight is None else e.weight.copy())],
     "plain_absolute_error": lambda e: [Wide(np.abs(e.residual, out=_space(e)))],
-    "exact_squared_error": lambda e: _exact_squares(e.residual, e.weight),
-    "plain_exact_squared_error": lambda e: exact_product(e.residual, e.residual),
-    "target": lambda e: [Wide(e.target.copy())] if e.weight is None else exact_product(e.target, e.weight),
-    "squared_target": lambda e: _exact_squares(e.target, e.weight),
+    "exact_squared_error": lambda e: _exact(e.weight, e.residual, e.residual),
+    "plain_exact_squared_error": lambda e: _exact(None, e.residual, e.residual),
+    "exact_error": lambda e: _exact(e.weight, e.residual),
+    "target": lambda e: _exact(e.weight, e.target),
+    "squared_target": lambda e: _exact(e.weight, e.target, e.target),
+    "absolute_target": lambda e: _exact(e.weight, np.abs(e.target)),
+    "prediction": lambda e: _exact(e.weight, e.prediction),
+    "squared_prediction": lambda e: _exact(e.weight, e.prediction, e.prediction),
+    "product": lambda e: _exact(e.weight, e.prediction, e.target),
+    "squared_log_error": _squared_log_error,
+    "relative_error": _relative_error,
+    "symmetric_error": _symmetric_error,
+}
+
+
+class Extreme(NamedTuple):
+    """A quantity of which a state keeps the largest, and what it keeps without elements."""
+
+    values: Callable[[Elements], FloatArray]
+    start: float
+
+
+EXTREMES: dict[str, Extreme] = {
+    "residual": Extreme(lambda e: np.abs(e.residual), 0.0),
+    "target": Extreme(lambda e: e.target, -np.inf),
+    "negative_target": Extreme(lambda e: -e.target, -np.inf),
+}
+
+
+class Flaw(NamedTuple):
+    """Values for which some metrics are undefined: the side they are on, how to find them, and a message."""
+
+    side: str
+    found: Callable[[FloatArray], BoolArray]
+    meaning: str
+
+
+def _is_zero(values: FloatArray) -> BoolArray:
+    zero: BoolArray = values == 0
+    return zero
+
+
+def _is_below_minus_one(values: FloatArray) -> BoolArray:
+    below: BoolArray = values < -1
+    return below
+
+
+BELOW_MINUS_ONE = "below -1, where the logarithms of msle and rmsle are undefined"
+FLAWS: dict[str, Flaw] = {
+    "zero_target": Flaw("target", _is_zero, "0, where mape is undefined"),
+    "log_prediction": Flaw("prediction", _is_below_minus_one, BELOW_MINUS_ONE),
+    "log_target": Flaw("target", _is_below_minus_one, BELOW_MINUS_ONE),
 }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from msecli.core.state import LossState, Summary
-from msecli.errors import DataError
+from msecli.core.terms import FLAWS, Flaw
+from msecli.errors import DataError, Warned
 
 
 class Where(NamedTuple):
@@ -14,6 +15,10 @@ class Where(NamedTuple):
     prediction: str = "prediction"
     target: str = "target"
     weight: str = "weight"
+
+    def of(self, flaw: Flaw) -> str:
+        """Return the name of the side that a flaw is on."""
+        return self.prediction if flaw.side == "prediction" else self.target
 
 
 def check_usable(state: LossState, summary: Summary, where: Where) -> None:
@@ -24,12 +29,34 @@ def check_usable(state: LossState, summary: Summary, where: Where) -> None:
     DataError
         With all problems found, and the first row of each.
     """
-    problems = [*_missing(state, summary, where), *_weights(state, summary, where)]
+    problems = [*_missing(state, summary, where), *_weights(state, summary, where), *_refused(state, where)]
     if not problems and summary.used == 0:
         counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in summary.counts.items() if count)
         problems.append(f"nothing left to score: {counts or 'there are no rows'}")
     if problems:
         raise DataError("\n".join(problems))
+
+
+def warnings_of(state: LossState, where: Where) -> list[Warned]:
+    """Return warnings about values for which some of the metrics are undefined."""
+    return [
+        Warned(
+            name,
+            where.of(FLAWS[name]),
+            f"values are {FLAWS[name].meaning}, the first in row {state.first_row[name] + 1}",
+            count,
+        )
+        for name, count in state.flaws.items()
+        if count and name not in state.rules.refused
+    ]
+
+
+def _refused(state: LossState, where: Where) -> list[str]:
+    return [
+        f"{where.of(FLAWS[name])}: the value in row {state.first_row[name] + 1} is {FLAWS[name].meaning}"
+        for name in state.rules.refused
+        if state.flaws.get(name)
+    ]
 
 
 def _missing(state: LossState, summary: Summary, where: Where) -> list[str]:

@@ -8,6 +8,7 @@ from msecli.core.check import same_item_shape
 from msecli.core.chunk import Chunk
 from msecli.core.exact import FloatArray, IntArray
 from msecli.core.linear import LinearModel
+from msecli.core.terms import FLAWS
 from msecli.formats.base import ARRAY, Block
 from msecli.pairing.labels import GroupKey, group_codes
 from msecli.pairing.position import Aligned
@@ -36,6 +37,7 @@ def _row_numbers(rows: Aligned, roles: Roles) -> dict[str, IntArray] | None:
         return None
     weight = PREDICTION if roles.weight is None else roles.weight.file
     files = {"nan_prediction": PREDICTION, "nan_target": roles.target.file, "weight": weight}
+    files |= {name: PREDICTION if flaw.side == "prediction" else roles.target.file for name, flaw in FLAWS.items()}
     return {kind: rows.row_numbers[file] for kind, file in files.items()}
 
 

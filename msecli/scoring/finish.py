@@ -21,7 +21,7 @@ from msecli.core.partition import Partition
 from msecli.core.penalty import penalties_of, penalty_gradient
 from msecli.core.reduction import Reduction
 from msecli.core.state import Summary
-from msecli.core.verdict import Where, check_usable
+from msecli.core.verdict import Where, check_usable, warnings_of
 from msecli.errors import visible
 from msecli.pairing.labels import shown_keys, sort_key
 from msecli.pairing.roles import PREDICTION, Place
@@ -69,10 +69,10 @@ def finish(plan: Plan, folded: Folded) -> Result:
         reduction=plan.reduction.name,
         denominator_name=denominator_name(plan.reduction, weighted=plan.request.weighted),
         inputs=_inputs(plan),
-        settings=settings_of(plan.request),
+        settings=settings_of(plan.request, weighted=plan.request.weighted),
         signature=signature_of(plan.request, _weights(plan), summary),
         version=__version__,
-        warnings=ledger.warnings.all(),
+        warnings=(*ledger.warnings.all(), *warnings_of(pooled.state, _where(plan))),
         groups=groups,
         columns=columns,
         batches=batches,
@@ -261,11 +261,11 @@ def _quoted(name: str) -> str:
     return visible(json.dumps(name, ensure_ascii=False))
 
 
-def settings_of(request: Request) -> dict[str, Any]:
+def settings_of(request: Request, *, weighted: bool) -> dict[str, Any]:
     """Return the settings of a result."""
     settings: dict[str, Any] = {
         "reduction": request.reduction,
-        "metrics": list(dict.fromkeys(request.metrics)),
+        "metrics": [metric.name for metric in request.chosen_metrics(weighted=weighted)],
         "weights": "file" if request.weight_file is not None else "none" if request.weight is None else request.weight,
         "nan_policy": request.nan_target,
         "nan_pred": request.nan_pred,
@@ -278,6 +278,7 @@ def settings_of(request: Request) -> dict[str, Any]:
         "shuffle": request.shuffle,
         "drop_last": request.drop_last,
     }
+    settings |= {name: value for name in ("peak", "season") if (value := getattr(request, name)) is not None}
     if request.linear:
         settings |= {"coef": _named(request.coef), "intercept": _named(request.intercept)}
     if request.penalized:

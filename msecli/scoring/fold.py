@@ -135,7 +135,7 @@ def tally_of(
     model = plan.model if plan.request.wants_parameter_gradients else None
     part = partial(Partition.of, rules=plan.rules, model=model, inputs=inputs)
     return Tally(
-        whole=part(chunk) if groups is None and batches is None else None,
+        whole=part(chunk) if _wants_whole(plan, groups is not None, batches is not None) else None,
         groups=None if groups is None else part(chunk, *groups),
         batches=None if batches is None else part(chunk, *batches),
     )
@@ -152,7 +152,12 @@ def _values(plan: Plan, chunk: Chunk, name: str) -> FloatArray:
         return chunk.prediction
     if plan.reduction.keeps_elements:
         return element_losses(chunk, plan.rules)
-    return losses_of_rows(chunk, plan.rules._replace(columns=1), plan.kept, plan.reduction)
+    return losses_of_rows(chunk, plan.rules.of_loss(), plan.kept, plan.reduction)
+
+
+def _wants_whole(plan: Plan, by: bool, batched: bool) -> bool:  # noqa: FBT001 - two facts
+    """Tell whether a tally needs the rows as a whole: batches do not have the differences of targets between them."""
+    return not by and (not batched or plan.rules.season > 0)
 
 
 def empty_tally(plan: Plan) -> Tally:
@@ -164,7 +169,7 @@ def empty_tally(plan: Plan) -> Tally:
 
     by, batched = bool(plan.roles.by), plan.request.batch_size is not None
     return Tally(
-        whole=None if by or batched else partition(),
+        whole=partition() if _wants_whole(plan, by, batched) else None,
         groups=partition() if by else None,
         batches=partition() if batched else None,
     )

@@ -129,7 +129,7 @@ def _probed(plan: Plan, samples: int, seed: int, rows: Aligned) -> tuple[Tally, 
     prediction, target = (array.reshape(-1)[chosen] for array in (chunk.prediction, chunk.target))
     weight = None if weight is None else weight.reshape(-1)[chosen]
     steps = _steps(prediction)
-    rules = plan.rules._replace(terms=("squared_error",), columns=1, largest=False)
+    rules = plan.rules.of_loss()
     below, above = (_losses(Chunk(prediction + sign * steps, target, weight=weight), rules) for sign in (-1, 1))
     gradient = element_gradient(Chunk(prediction, target, weight=weight), rules)
     return tally_of(plan, chunk), [
@@ -177,7 +177,7 @@ def _check_parameters(plan: Plan, model: LinearModel, paired: PairedRows, sample
         for coordinate, step in zip(chosen, steps, strict=True)
         for sign in (-1, 1)
     ]
-    rules = plan.rules._replace(terms=("squared_error",), columns=1, largest=False)
+    rules = plan.rules.of_loss()
     tally = empty_tally(plan)
     states = [LossState(rules, weighted=plan.request.weighted) for _ in models]
     for first_row, (part, found) in paired.each(partial(_moved_states, plan, rules, models), numbered=False):

@@ -62,7 +62,7 @@ class Plan(NamedTuple):
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics."""
-        return self.request.chosen_metrics()
+        return self.request.chosen_metrics(weighted=self.request.weighted)
 
     @property
     def loss_item(self) -> tuple[int, ...] | None:
@@ -224,13 +224,17 @@ def _check_inputs(path: str, item: tuple[int, ...], model: LinearModel) -> None:
 
 def rules_of(request: Request, item: tuple[int, ...], kept: tuple[int, ...], *, weighted: bool) -> Rules:
     """Return the rules for rows of this shape."""
-    metrics = request.chosen_metrics()
+    metrics = request.chosen_metrics(weighted=weighted)
     by_column = any(metric.by_column for metric in metrics) or (bool(kept) and kept[0] != 0)
     return Rules(
         needed_terms(metrics, weighted=weighted, loss=not request.chosen_reduction.keeps_elements),
-        largest=any(metric.largest for metric in metrics),
+        largest=tuple(dict.fromkeys(name for metric in metrics for name in metric.largest)),
         columns=prod(item) if by_column else 1,
         nan_target=request.nan_target,
         nan_prediction=request.nan_pred,
         ignore=request.ignore_index,
+        flaws=tuple(dict.fromkeys(flaw for metric in metrics for flaw in metric.flaws)),
+        refused=tuple(dict.fromkeys(flaw for metric in metrics if metric.strict for flaw in metric.flaws)),
+        holds=any(metric.holds for metric in metrics),
+        season=max((metric.season for metric in metrics), default=0),
     )

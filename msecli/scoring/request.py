@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from msecli.core.metrics import Metric, metric_named
+from msecli.core.metrics import Metric, Options, metrics_named
 from msecli.core.parameters import (
     data,
     flag,
@@ -41,12 +41,13 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("predictions", "targets", "weight_file"), rows),
     **dict.fromkeys(("coef", "intercept", "vector", "subtracted"), data),
     **dict.fromkeys(("pred", "target", "on", "by", "metrics", "columns"), names),
-    **dict.fromkeys(("batch_size", "shuffle", "jobs"), optional(whole_number)),
+    **dict.fromkeys(("batch_size", "shuffle", "jobs", "season"), optional(whole_number)),
     **dict.fromkeys(("drop_last", "regularize_intercept", "grad_norm"), flag),
     **dict.fromkeys(("reduction", "unmatched", "engine", "nan_target", "nan_pred"), text),
     **dict.fromkeys(("ignore_index", "orders"), real_numbers),
     **dict.fromkeys(("l1", "l2"), real_number),
     "weight": optional(text),
+    "peak": optional(real_number),
     "axis": whole_numbers,
     "params": several(data),
     "keep": lambda name, value: frozenset(names(name, value)),
@@ -87,6 +88,10 @@ class Request:
         The axes to reduce over; none for all.
     reduction : str
     metrics : tuple of str
+    peak : float, optional
+        The largest value that there can be, for the metric "psnr".
+    season : int, optional
+        How many rows apart the targets are whose differences scale the metric "mase"; by default 1.
     ignore_index : tuple of float
     nan_target, nan_pred : {"raise", "omit", "propagate"}
     coef, intercept : str or data in memory, optional
@@ -130,6 +135,8 @@ class Request:
     axis: tuple[int, ...] = ()
     reduction: str = "mean"
     metrics: tuple[str, ...] = ()
+    peak: float | None = None
+    season: int | None = None
     ignore_index: tuple[float, ...] = ()
     nan_target: Policy = "raise"
     nan_pred: Policy = "raise"
@@ -159,7 +166,7 @@ class Request:
         check_policies(self.nan_target, self.nan_pred)
         check_factors(self.l1, self.l2)
         engine_named(self.engine)
-        self.chosen_metrics()
+        _check_metrics(self)
         unknown = sorted(self.keep.difference(KEPT))
         _refuse(bool(unknown), f"`keep`: {', '.join(unknown)} is not one of {', '.join(KEPT)}")
         _check_files(self)
@@ -171,9 +178,15 @@ class Request:
         """The reduction, from its table."""
         return reduction_named(self.reduction)
 
-    def chosen_metrics(self) -> tuple[Metric, ...]:
-        """Return the metrics from their table, without duplicates."""
-        return tuple(metric_named(name) for name in dict.fromkeys(self.metrics))
+    def chosen_metrics(self, *, weighted: bool) -> tuple[Metric, ...]:
+        """Return the metrics from their tables, without duplicates.
+
+        Raises
+        ------
+        UsageError
+            If one has no meaning with weights, and there are weights.
+        """
+        return metrics_named(self.metrics, Options(self.peak, self.season), weighted=weighted)
 
     @property
     def inputs(self) -> tuple[Any, ...]:
@@ -232,6 +245,27 @@ def _check_files(request: Request) -> None:
         "`l1` and `l2` are factors of penalties on parameters; name these with `params=FILE`",
     )
     _refuse(request.intercept is not None and not request.linear, "`intercept` requires `coef`")
+
+
+def _check_metrics(request: Request) -> None:
+    metrics = request.chosen_metrics(weighted=request.weighted)
+    chosen = {metric.name for metric in metrics}
+    for option, name in (("peak", "psnr"), ("season", "mase")):
+        unused = getattr(request, option) is not None and name not in chosen
+        _refuse(unused, f"`{option}` is for the metric {name!r}, which is not requested")
+    broken = {
+        "`unmatched=skip`": request.unmatched == "skip",
+        "`nan_target=omit`": request.nan_target == "omit",
+        "`nan_pred=omit`": request.nan_pred == "omit",
+        "`ignore_index`": bool(request.ignore_index),
+        "`shuffle`": request.shuffle is not None,
+    }
+    for metric in metrics:
+        settings = [setting for setting, given in broken.items() if given and metric.season]
+        _refuse(
+            bool(settings),
+            f"metric {metric.name!r} needs every row, in order; it does not go with {' and '.join(settings)}",
+        )
 
 
 def _check_rows(request: Request) -> None:

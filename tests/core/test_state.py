@@ -22,16 +22,22 @@ from msecli.core.exact import BLOCK, ONE, IntArray, Total
 from msecli.core.metrics import METRICS, metric_named, needed_terms
 from msecli.core.reduction import REDUCTIONS, reduction_named
 from msecli.core.state import LossState, Policy, Rules, Summary
+from msecli.core.terms import EXTREMES
 from msecli.core.verdict import Where, check_usable
 from msecli.errors import DataError, UsageError
 
 NAN = math.nan
-EVERYTHING = [*METRICS.values(), metric_named("lp:3"), metric_named("lp:1.5")]
+# Logarithms of the chunks' negative numbers are nan, which equals nothing.
+EVERYTHING = [
+    *(metric for metric in METRICS.values() if not metric.strict),
+    metric_named("lp:3"),
+    metric_named("lp:1.5"),
+]
 POLICIES: tuple[Policy, ...] = ("raise", "omit", "propagate")
 
 
 def rules(*, weighted: bool, columns: int = 1, policy: Policy = "omit", ignore: tuple[float, ...] = ()) -> Rules:
-    return Rules(needed_terms(EVERYTHING, weighted=weighted), True, columns, policy, policy, ignore)
+    return Rules(needed_terms(EVERYTHING, weighted=weighted), tuple(EXTREMES), columns, policy, policy, ignore)
 
 
 def random_chunk(seed: int, shape: tuple[int, ...], *, weights: str = "no", holes: bool = False) -> Chunk:
@@ -210,7 +216,10 @@ def test_nan_in_the_sum_comes_only_from_propagation(policy: Policy) -> None:
 def test_the_largest_residual_is_kept_for_each_column() -> None:
     chunk = Chunk(np.array([[1.0, -7.0], [2.0, 5.0], [-4.0, NAN]]), np.zeros((3, 2)))
     summary = LossState.of(chunk, rules(weighted=False, columns=2)).summary()
-    assert (summary.largest, [column.largest for column in summary.columns]) == (7.0, [4.0, 7.0])
+    assert (summary.largest["residual"], [column.largest["residual"] for column in summary.columns]) == (
+        7.0,
+        [4.0, 7.0],
+    )
 
 
 @settings(deadline=None)
@@ -371,5 +380,7 @@ def test_groups_numbered_as_they_are_met_merge_to_those_of_the_whole(
 def test_a_propagated_nan_is_the_largest_residual_in_whichever_column_it_is() -> None:
     for prediction in ([[1.0, NAN], [2.0, 3.0]], [[NAN, 1.0], [2.0, 3.0]]):
         chunk = Chunk(np.array(prediction), np.zeros((2, 2)))
-        assert math.isnan(LossState.of(chunk, rules(weighted=False, columns=2, policy="propagate")).summary().largest)
-        assert math.isnan(LossState.of(chunk, rules(weighted=False, policy="propagate")).summary().largest)
+        assert math.isnan(
+            LossState.of(chunk, rules(weighted=False, columns=2, policy="propagate")).summary().largest["residual"]
+        )
+        assert math.isnan(LossState.of(chunk, rules(weighted=False, policy="propagate")).summary().largest["residual"])

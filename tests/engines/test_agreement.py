@@ -119,7 +119,7 @@ def all_of(report: Report) -> dict[str, Any]:
 
 
 OMIT: dict[str, Any] = {"nan_target": "omit", "nan_pred": "omit"}
-METRIC_NAMES = [*METRICS, "lp:3"]
+METRIC_NAMES = ["all", "lp:3"]
 KEPT = {"keep": ["grad", "grad_target"]}
 COMPUTE: dict[str, dict[str, Any]] = {
     "position": {"metrics": METRIC_NAMES},
