@@ -159,7 +159,11 @@ class GroupedCommand(click.Command):
 
 
 class CommandGroup(click.Group):
-    """The command that has the others."""
+    """The command that has the others, in the order in which they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, what most people need first."""
+        return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
