@@ -126,8 +126,9 @@ class GroupedCommand(click.Command):
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             known = [name for option in self.params if not getattr(option, "hidden", False) for name in option.opts]
-            near = similar(error.option_name, [name for name in known if name.startswith("--")])
-            raise click.NoSuchOption(error.option_name, possibilities=near, ctx=ctx) from error
+            raise _no_such(
+                ctx, "option", error.option_name, [name for name in known if name.startswith("--")]
+            ) from error
         except click.BadParameter as error:
             if error.param is not None:
                 _add_variables(error, ctx, [error.param])
@@ -175,9 +176,7 @@ class CommandGroup(click.Group):
             and not args[0].startswith("-")
             and not ctx.resilient_parsing
         ):
-            near = similar(args[0], self.list_commands(ctx))
-            hint = f" Did you mean {' or '.join(near)}?" if near else ""
-            ctx.fail(f"No such command {args[0]!r}.{hint}")
+            raise _no_such(ctx, "command", args[0], self.list_commands(ctx))
         return super().resolve_command(ctx, args)
 
 
@@ -196,6 +195,12 @@ def similar(name: str, known: Iterable[str]) -> list[str]:
     by_rest = {each.removeprefix(shared): each for each in known}
     near = difflib.get_close_matches(name.removeprefix(shared), by_rest, cutoff=SIMILAR)
     return [by_rest[rest] for rest in near]
+
+
+def _no_such(ctx: click.Context, kind: str, name: str, known: Iterable[str]) -> click.UsageError:
+    near = similar(name, known)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return click.UsageError(f"No such {kind} {name!r}.{hint}", ctx)
 
 
 def _show_brief(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's callback
@@ -220,4 +225,4 @@ def _add_variables(error: Exception, ctx: click.Context, parameters: Iterable[cl
     for parameter in parameters:
         if ctx.get_parameter_source(parameter.name or "") is ParameterSource.ENVIRONMENT:
             variable = _variable(ctx, parameter)
-            error.add_note(f"set in the environment: {variable}={os.environ.get(variable, '')}")
+            error.add_note(f"set in the environment: {variable}={visible(os.environ.get(variable, ''))}")

@@ -158,7 +158,7 @@ def test_what_is_not_similar_is_not_suggested_and_neither_is_a_hidden_option(run
 def test_a_misspelt_command_is_corrected(run: Run) -> None:
     ran = run("comptue", "x.csv")
     assert (ran.code, ran.out) == (2, "")
-    assert "No such command 'comptue'. Did you mean compute?" in ran.err
+    assert "No such command 'comptue'. Did you mean 'compute'?" in ran.err
     ran = run("train")
     assert ran.code == 2
     assert "mean" not in ran.err
