@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
         "errors",
         "formats",
         "outputs",
+        "places.file",
         "results",
         "scoring",
         "text.reading",

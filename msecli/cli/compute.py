@@ -22,9 +22,9 @@ Examples:
 """
 
 
-@click.command(cls=GroupedCommand, epilog=EXAMPLES, no_args_is_help=True)
-@click.argument("predictions")
-@click.argument("targets", required=False)
+@click.command(cls=GroupedCommand, epilog=EXAMPLES, short_help="Compute the loss of predictions against targets.")
+@click.argument("predictions", type=options.FileName())
+@click.argument("targets", required=False, type=options.FileName())
 @options.all_of(
     *options.READING,
     options.pred,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -15,8 +15,8 @@ from msecli.cli import process
 from msecli.cli.options import is_terminal, style_from
 from msecli.cli.progress import ProgressBar
 from msecli.errors import ReadWriteError, UsageError, Warned, visible
-from msecli.outputs import RENDERERS, Renderer, Style, renderer_for
-from msecli.outputs.values import StreamSink
+from msecli.outputs import RENDERERS, Renderer, Style, output_named, renderer_for
+from msecli.outputs.values import StreamSink, StreamSinks
 from msecli.results.values import Layout
 
 if TYPE_CHECKING:
@@ -40,15 +40,26 @@ MEMORY_BYTES = 1 << 20
 
 def outputs_from(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the output files as (option, path), after checking their suffixes."""
-    options = {"output": "-o", **VALUES}
-    outputs = [(option, values[name]) for name, option in options.items() if values.get(name)]
+    outputs = [(option, values[name]) for name, option in VALUES.items() if values.get(name)]
     outputs += [("--grad-params", path) for path in values.get("grad_params", ())]
     wanted = len(values.get("params", ()))
     if len(values.get("grad_params", ())) not in {0, wanted}:
         raise UsageError(f"--grad-params: give one for each --params, {wanted} in all")
     for option, path in outputs:
         renderer_for(path, option)
-    return outputs
+    return [*(("-o", path) for path, _ in _destinations(values) if path is not None), *outputs]
+
+
+def _destinations(values: Mapping[str, Any]) -> list[tuple[str | None, Renderer]]:
+    """Return where the result goes: the path, None for standard output, and the format.
+
+    Standard output comes first, so that it is closed last: it cannot be taken back when a file fails.
+    """
+    files = [output_named(text, "-o") for text in values["output"]]
+    if files and values["format"] is None:
+        return [*files]
+    format = values["format"] or ("table" if is_terminal(sys.stdout) else "plain")
+    return [(None, RENDERERS[format]), *files]
 
 
 def kept_by(values: Mapping[str, Any]) -> set[str]:
@@ -60,11 +71,11 @@ def kept_by(values: Mapping[str, Any]) -> set[str]:
 def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
     """Score as requested, and write the result and the values where the options say."""
     outputs = outputs_from(values)
-    renderer = _renderer(values)
-    if request.chosen_reduction.keeps_elements and request.metrics and not renderer.whole:
+    partial = [renderer.name for _, renderer in _destinations(values) if not renderer.whole]
+    if request.chosen_reduction.keeps_elements and request.metrics and partial:
         whole = ", ".join(renderer.name for renderer in RENDERERS.values() if renderer.whole)
         raise UsageError(
-            f"reduction {request.reduction!r} with metrics: the format {renderer.name} holds only the values; "
+            f"reduction {request.reduction!r} with metrics: the format {partial[0]} holds only the values; "
             f"use one of {whole}"
         )
     from msecli.outputs.files import Staging, check_outputs
@@ -76,7 +87,7 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
             target = _Target(stack, staging, style_from(values, os.environ))
             sinks = {name: target.sink(values[name], name) for name in VALUES if values.get(name)}
             many = request.chosen_reduction.keeps_elements or bool(request.axis)
-            main = target.main(values, renderer, many=many)
+            main = target.main(_destinations(values), many=many)
             with ProgressBar(wanted=values["progress"]) as progress:
                 streamed = {name: sink for name, sink in sinks.items() if name in request.keep}
                 result = run(request, {**streamed, "losses": main}, progress)
@@ -101,7 +112,7 @@ def write_report(report: Report, values: Mapping[str, Any]) -> None:
 
     with Staging(overwrite=values["overwrite"]) as staging:
         with ExitStack() as stack:
-            _Target(stack, staging, style_from(values, os.environ)).main(values, _renderer(values)).finish(report)
+            _Target(stack, staging, style_from(values, os.environ)).main(_destinations(values)).finish(report)
         process.take_no_more_signals()
 
 
@@ -122,11 +133,17 @@ class _Target:
         """Return a sink that writes values to a file."""
         return StreamSink(self._stack.enter_context(self._staging.open(path)), renderer_for(path, option), self._style)
 
-    def main(self, values: Mapping[str, Any], renderer: Renderer, *, many: bool = False) -> StreamSink:
-        """Return a sink that writes the result and its values to the output file, or else to standard output."""
-        path = values["output"]
-        stream = self._staging.open(path) if path else standard_output(many=many)
-        return StreamSink(self._stack.enter_context(stream), renderer, self._style)
+    def main(self, destinations: Sequence[tuple[str | None, Renderer]], *, many: bool = False) -> StreamSinks:
+        """Return a sink that writes the result and its values to all destinations."""
+        sinks = []
+        for path, renderer in destinations:
+            if path is None:
+                stream = self._stack.enter_context(standard_output(many=many))
+                sinks.append(StreamSink(stream, renderer, self._style))
+            else:
+                stream = self._stack.enter_context(self._staging.open(path))
+                sinks.append(StreamSink(stream, renderer, self._style._replace(color=False, terminal=False)))
+        return StreamSinks(sinks)
 
 
 @contextmanager
@@ -165,13 +182,6 @@ def _write_all(stream: BinaryIO, data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[stream.write(left) :]
-
-
-def _renderer(values: Mapping[str, Any]) -> Renderer:
-    """Return the format of the output file, or else of standard output."""
-    if values["output"]:
-        return renderer_for(values["output"], "-o")
-    return RENDERERS[values["format"] or ("table" if is_terminal(sys.stdout) else "plain")]
 
 
 def warn(warnings: Iterable[Warned]) -> None:

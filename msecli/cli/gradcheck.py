@@ -15,13 +15,13 @@ from msecli.errors import GateError, UsageError
 EXAMPLES = """\b
 Examples:
   msecli gradcheck pred.csv target.csv
-  msecli gradcheck inputs.npy target.npy --coef coef.npy --intercept intercept.npy
+  msecli gradcheck x.npy y.npy --coef w.npy --intercept b.npy
 """
 
 
-@click.command(cls=GroupedCommand, epilog=EXAMPLES, no_args_is_help=True)
-@click.argument("predictions")
-@click.argument("targets", required=False)
+@click.command(cls=GroupedCommand, epilog=EXAMPLES, short_help="Compare the gradient with central differences.")
+@click.argument("predictions", type=options.FileName())
+@click.argument("targets", required=False, type=options.FileName())
 @options.all_of(
     options.samples,
     options.seed,

@@ -1,30 +1,228 @@
-"""Options in groups, for the help."""
+"""Commands whose help comes in two lengths, with options by group, and whose settings may come from the environment."""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
+
+from msecli.errors import EXIT_DATA, EXIT_USAGE, MsecliError, visible
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+GROUPS = (
+    "Columns and rows",
+    "Model",
+    "Norm",
+    "Check",
+    "Loss",
+    "Gradient",
+    "Output",
+    "Reading",
+    "Running",
+    "Help",
+)
+"""The groups of options, in the order of the help: what most people need first."""
+
+SCREEN_COLUMNS = 80
+EXAMPLES_SHOWN = 3
+"""Of the examples, `-h` shows these first ones; it has to fit on a screen of 24 lines."""
+
+SIMILAR = 0.75
+"""The ratio of `difflib` from which on a name is suggested for another: a slip of the hand, not another word."""
+
+
+def one_of(words: Iterable[str]) -> click.Choice[str]:
+    """Return the type of one of several words, in any case."""
+    return click.Choice(list(words), case_sensitive=False)
 
 
 class GroupedOption(click.Option):
-    """An option in a group of the help."""
+    """An option in a group of the help; those with a `brief` text are also on the screen that `-h` prints."""
 
-    def __init__(self, *args: Any, group: str = "Other", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, group: str, brief: str | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.group = group
+        self.brief = brief
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Complete a value by what the option's metavar stands for."""
+        from msecli.cli.completion import completed
+
+        found = completed(self, ctx, incomplete)
+        return super().shell_complete(ctx, incomplete) if found is None else found
 
 
 class GroupedCommand(click.Command):
-    """A command whose help lists options by group, in order of first appearance."""
+    """A command with a screen of help for `-h`, and all of it by group for `--help`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.context_settings = {"help_option_names": ["--help"], **self.context_settings}
+        brief = GroupedOption(
+            ["-h", "brief"],
+            group="Help",
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            allow_from_autoenv=False,
+            callback=_show_brief,
+            help="Show the most useful options and exit.",
+        )
+        self.params.append(brief)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a section for each group."""
-        sections: dict[str, list[tuple[str, str]]] = {}
+        sections: dict[str, list[tuple[str, str]]] = {title: [] for title in GROUPS}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
             if record is not None:
-                sections.setdefault(getattr(parameter, "group", "Other"), []).append(record)
+                sections[getattr(parameter, "group", "Help")].append(record)
         for title, records in sections.items():
-            with formatter.section(f"{title} options"):
-                formatter.write_dl(records)
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, and how to set options in the environment."""
+        super().format_epilog(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write_text(
+            f"Every option can also be set in the environment: {ctx.auto_envvar_prefix}_ and its name, "
+            f"as in {ctx.auto_envvar_prefix}_FORMAT=json."
+        )
+
+    def brief_help(self, ctx: click.Context) -> str:
+        """Return help that fits on a screen: the most useful options and some examples."""
+        formatter = click.HelpFormatter(max_width=SCREEN_COLUMNS)
+        self.format_usage(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write_text(self.short_help or "")
+        formatter.write_paragraph()
+        if options := [(_spelled(option), option.brief) for option in self._options() if option.brief is not None]:
+            formatter.write_dl(options, col_max=SCREEN_COLUMNS)
+            formatter.write_paragraph()
+        title, *examples = (self.epilog or "").replace("\b\n", "").rstrip().splitlines()
+        formatter.write("\n".join([title, *examples[:EXAMPLES_SHOWN], ""]))
+        formatter.write_paragraph()
+        formatter.write(f"{ctx.command_path} --help lists all options.\n")
+        return formatter.getvalue().rstrip("\n")
+
+    def _options(self) -> Iterator[GroupedOption]:
+        rank = GROUPS.index
+        options = [option for option in self.params if isinstance(option, GroupedOption)]
+        yield from sorted(options, key=lambda option: rank(option.group))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line and the environment, and say what is wrong with either."""
+        if ctx.resilient_parsing and args and self._takes_value(args[-1]):
+            # The value is what is being completed; without one Click would not see the files before the option.
+            args = [*args, ""]
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            known = [name for option in self.params if not getattr(option, "hidden", False) for name in option.opts]
+            raise _no_such(
+                ctx, "option", error.option_name, [name for name in known if name.startswith("--")]
+            ) from error
+        except click.BadParameter as error:
+            if error.param is not None:
+                _add_variables(error, ctx, [error.param])
+            raise
+        if not ctx.resilient_parsing:
+            self._warn_of_variables(ctx)
+        return rest
+
+    def _takes_value(self, word: str) -> bool:
+        return any(word in option.opts and not option.is_flag for option in self._options())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error that an option may have caused says which ones came from the environment."""
+        try:
+            return super().invoke(ctx)
+        except MsecliError as error:
+            if error.exit_code in (EXIT_USAGE, EXIT_DATA):
+                _add_variables(error, ctx, self.params)
+            raise
+
+    def _warn_of_variables(self, ctx: click.Context) -> None:
+        """Warn of variables in the environment that look like options of this command, but are none."""
+        known = {_variable(ctx, parameter): getattr(parameter, "hidden", False) for parameter in self.params}
+        for name in sorted(os.environ):
+            if name.startswith(f"{ctx.auto_envvar_prefix}_") and name not in known:
+                near = similar(name, [variable for variable, hidden in known.items() if not hidden])
+                hint = f"; did you mean {' or '.join(near)}?" if near else ""
+                click.echo(f"Warning: {visible(name)} is set, but {ctx.info_name} has no such option{hint}", err=True)
+
+
+class CommandGroup(click.Group):
+    """The command that has the others, in the order in which they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, what most people need first."""
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first word names."""
+        if (
+            args
+            and self.get_command(ctx, args[0]) is None
+            and not args[0].startswith("-")
+            and not ctx.resilient_parsing
+        ):
+            raise _no_such(ctx, "command", args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
+
+def similar(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that a name was probably meant to be, the best one first.
+
+    Examples
+    --------
+    >>> similar("--reductoin", ["--reduction", "--grad"]), similar("--max-loss", ["--axis"])
+    (['--reduction'], [])
+    """
+    import difflib
+
+    # What all names begin with would make any two of them similar.
+    shared = os.path.commonprefix([name, *known])  # noqa: RUF071 - of characters
+    by_rest = {each.removeprefix(shared): each for each in known}
+    near = difflib.get_close_matches(name.removeprefix(shared), by_rest, cutoff=SIMILAR)
+    return [by_rest[rest] for rest in near]
+
+
+def _no_such(ctx: click.Context, kind: str, name: str, known: Iterable[str]) -> click.UsageError:
+    near = similar(name, known)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return click.UsageError(f"No such {kind} {name!r}.{hint}", ctx)
+
+
+def _show_brief(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's callback
+    if value and not ctx.resilient_parsing and isinstance(ctx.command, GroupedCommand):
+        click.echo(ctx.command.brief_help(ctx))
+        ctx.exit()
+
+
+def _spelled(option: GroupedOption) -> str:
+    """Return the names of an option, as in the help, and one word for its value."""
+    long = [name for name in option.opts if name.startswith("--")]
+    names = ", ".join([*(name for name in option.opts if name not in long), *long[:1]])
+    return names if option.is_flag else f"{names} {option.metavar or 'WORD'}"
+
+
+def _variable(ctx: click.Context, parameter: click.Parameter) -> str:
+    return f"{ctx.auto_envvar_prefix}_{(parameter.name or '').upper()}"
+
+
+def _add_variables(error: Exception, ctx: click.Context, parameters: Iterable[click.Parameter]) -> None:
+    """Add a note to an error: which of the parameters were set in the environment."""
+    for parameter in parameters:
+        if ctx.get_parameter_source(parameter.name or "") is ParameterSource.ENVIRONMENT:
+            variable = _variable(ctx, parameter)
+            error.add_note(f"set in the environment: {variable}={visible(os.environ.get(variable, ''))}")

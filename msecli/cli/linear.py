@@ -12,15 +12,15 @@ from msecli.cli.grouped import GroupedCommand
 
 EXAMPLES = """\b
 Examples:
-  msecli linear inputs.csv target.csv --coef coef.npy --intercept intercept.npy
-  msecli linear data.parquet -x age -x dose -t y --coef coef.csv --grad-coef grad.npy
-  msecli linear inputs.npy target.npy --coef coef.npy --l2 0.1 --batch-size 32 --grad-norm
+  msecli linear x.csv y.csv --coef w.npy --intercept b.npy
+  msecli linear d.parquet -x age -x dose -t y --coef w.csv --grad-coef g.npy
+  msecli linear x.npy y.npy --coef w.npy --l2 0.1 --batch-size 32 --grad-norm
 """
 
 
-@click.command(cls=GroupedCommand, epilog=EXAMPLES, no_args_is_help=True)
-@click.argument("inputs_file", metavar="INPUTS")
-@click.argument("targets", required=False)
+@click.command(cls=GroupedCommand, epilog=EXAMPLES, short_help="Compute the loss and the gradient of a linear model.")
+@click.argument("inputs_file", metavar="INPUTS", type=options.FileName())
+@click.argument("targets", required=False, type=options.FileName())
 @options.all_of(
     options.coef,
     options.intercept,

@@ -8,14 +8,17 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
 import click
 
 from msecli._version import __version__
 from msecli.cli import process
+from msecli.cli.completion import VARIABLE, complete, completion
 from msecli.cli.compute import compute
 from msecli.cli.gradcheck import gradcheck
+from msecli.cli.grouped import CommandGroup
 from msecli.cli.linear import linear
 from msecli.cli.norm import norm
 from msecli.errors import (
@@ -34,15 +37,29 @@ SHORT_OPTIONS = {"pred": "-p", "target": "-t", "inputs": "-x", "weight": "-w", "
 """The parameters whose options have better-known names, and these names."""
 
 
+EXAMPLES = """\b
+Example:
+  msecli compute pred.csv target.csv -m rmse,r2
+
+\b
+Documentation:
+  msecli COMMAND -h        a screen of help
+  msecli COMMAND --help    all options
+  man msecli               the manual; it is also in README.md of the project
+"""
+
+
 @click.group(
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MSECLI", "max_content_width": 100}
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MSECLI", "max_content_width": 100},
+    epilog=EXAMPLES,
 )
 @click.version_option(__version__, prog_name="msecli", message="%(prog)s %(version)s")
 def cli() -> None:
     """Score prediction files against target files: exact, with every row accounted for."""
 
 
-for command in (compute, linear, norm, gradcheck):
+for command in (compute, linear, norm, gradcheck, completion):
     cli.add_command(command)
 
 
@@ -54,7 +71,9 @@ def main(arguments: Sequence[str] | None = None, program: str = "msecli") -> NoR
     if arguments is None:
         process.start()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    code = guarded(lambda: _invoke(words, program), words, program)
+    instruction = os.environ.get(VARIABLE)
+    run = partial(complete, cli, instruction) if instruction else partial(_invoke, words, program)
+    code = guarded(run, words, program)
     if arguments is None:
         process.end()
     sys.exit(code)
@@ -82,10 +101,11 @@ def guarded(run: Callable[[], int], arguments: Sequence[str] = (), program: str 
         # Messages may have several lines; a line end in a file's name must not add one.
         for word in arguments:
             message = message.replace(word, visible(word)) if LINE_END in word else message
-        return _tell(message, error.exit_code)
+        return _tell("\n".join([message, *_notes(error)]), error.exit_code)
     except click.ClickException as error:
         told = io.StringIO()
         error.show(told)
+        told.writelines(f"{note}\n" for note in _notes(error))
         click.echo(visible(told.getvalue(), kept=LINE_END), nl=False, err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
@@ -118,6 +138,11 @@ def _typed(words: Sequence[str]) -> str:
     import shlex
 
     return shlex.join(words)
+
+
+def _notes(error: Exception) -> Sequence[str]:
+    """Return what was added to an error on its way."""
+    return getattr(error, "__notes__", ())
 
 
 def _tell(message: str, code: int) -> int:

@@ -9,6 +9,7 @@ import click
 from msecli.cli import options
 from msecli.cli.deliver import outputs_from, warn, write_report
 from msecli.cli.grouped import GroupedCommand
+from msecli.cli.progress import ProgressBar
 
 EXAMPLES = """\b
 Examples:
@@ -18,10 +19,10 @@ Examples:
 """
 
 
-@click.command(cls=GroupedCommand, epilog=EXAMPLES, no_args_is_help=True)
-@click.argument("file")
-@click.argument("other", required=False)
-@options.all_of(options.orders, options.column, *options.READING, *options.OUTPUT, options.jobs)
+@click.command(cls=GroupedCommand, epilog=EXAMPLES, short_help="Compute norms of a file, or of the difference of two.")
+@click.argument("file", type=options.FileName())
+@click.argument("other", required=False, type=options.FileName())
+@options.all_of(options.orders, options.column, *options.READING, *options.OUTPUT, *options.RUNNING)
 def norm(file: str, other: str | None, **values: Any) -> None:
     """Compute vector norms of the numbers in FILE, or of FILE minus OTHER.
 
@@ -41,6 +42,7 @@ def norm(file: str, other: str | None, **values: Any) -> None:
         jobs=values["jobs"],
     )
     check_outputs(outputs, request.files, overwrite=values["overwrite"])
-    result = norms(request)
+    with ProgressBar(wanted=values["progress"]) as progress:
+        result = norms(request, progress)
     warn(result.warnings)
     write_report(result, values)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
+from click.types import StringParamType
 
-from msecli.cli.grouped import GroupedOption
+from msecli.cli.grouped import GroupedOption, one_of
 from msecli.core.metrics import ALL, metric_names
 from msecli.core.reduction import REDUCTIONS, legacy_reduction
 from msecli.formats import FORMATS
@@ -18,6 +20,7 @@ from msecli.text.reading import Reading
 
 if TYPE_CHECKING:
     from click.decorators import FC
+    from click.shell_completion import CompletionItem
 
     from msecli.scoring.request import Request
 
@@ -31,15 +34,34 @@ def _option(group: str, *names: str, **settings: Any) -> Callable[[FC], FC]:
     return click.option(*names, cls=GroupedOption, group=group, **settings)
 
 
+class FileName(StringParamType):
+    """The name of a file; in the environment several are separated as the folders of PATH are."""
+
+    name = "file"
+    envvar_list_splitter = os.pathsep
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        """Leave the names of files to the shell."""
+        from msecli.cli.completion import files
+
+        return files(incomplete)
+
+
 def _split(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     """Split values at commas: `-m a,b -m c` means a, b and c."""
     return tuple(name.strip() for text in value for name in text.split(",") if name.strip())
+
+
+def _lower(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Take a word in any case."""
+    return None if value is None else value.lower()
 
 
 input_format = _option(
     "Reading",
     "--input-format",
     metavar="FORMAT",
+    callback=_lower,
     help=f"Format of the input files, if their content and suffix mislead: {', '.join(FORMATS)}.",
 )
 delimiter = _option(
@@ -66,48 +88,74 @@ encoding = _option("Reading", "--encoding", metavar="NAME", help="Encoding of te
 comment = _option("Reading", "--comment", metavar="CHAR", help="Skip lines of text files that begin with CHAR.")
 
 pred = _option(
-    "Row", "-p", "--pred", metavar="COLUMN", multiple=True, help="Prediction column; repeatable, in pairs with -t."
+    "Columns and rows",
+    "-p",
+    "--pred",
+    metavar="COLUMN",
+    multiple=True,
+    brief="prediction column; repeatable",
+    help="Prediction column; repeatable, in pairs with -t.",
 )
 target = _option(
-    "Row", "-t", "--target", metavar="COLUMN", multiple=True, help="Target column; repeatable, in pairs with -p."
+    "Columns and rows",
+    "-t",
+    "--target",
+    metavar="COLUMN",
+    multiple=True,
+    brief="target column; repeatable",
+    help="Target column; repeatable.",
 )
 on = _option(
-    "Row", "--on", metavar="COLUMN", multiple=True, help="Pair rows by this key column of both files; repeatable."
+    "Columns and rows",
+    "--on",
+    metavar="COLUMN",
+    multiple=True,
+    brief="pair rows by this key, not by position",
+    help="Pair rows by this key column of both files; repeatable.",
 )
 unmatched = _option(
-    "Row",
+    "Columns and rows",
     "--unmatched",
-    type=click.Choice(["error", "skip"]),
+    type=one_of(("error", "skip")),
     default="error",
     show_default=True,
     help="What to do about rows whose key has no match in the other file.",
 )
 weight = _option(
-    "Row",
+    "Columns and rows",
     "-w",
     "--weight",
     metavar="COLUMN",
+    brief="weights of the rows",
     help="Weights of the rows: a column of the target or prediction file.",
 )
 weight_file = _option(
-    "Row", "--weight-file", metavar="FILE", help="Weights from a file: one for each row, or in the shape of the data."
+    "Columns and rows",
+    "--weight-file",
+    metavar="FILE",
+    help="Weights from a file: one for each row, or in the shape of the data.",
 )
 by = _option(
-    "Row", "--by", metavar="COLUMN", multiple=True, help="Score each group of rows with the same label; repeatable."
+    "Columns and rows",
+    "--by",
+    metavar="COLUMN",
+    multiple=True,
+    brief="also score each group of rows",
+    help="Score each group of rows with the same label; repeatable.",
 )
 batch_size = _option(
-    "Row", "--batch-size", metavar="N", type=click.IntRange(min=1), help="Score mini-batches of N rows."
+    "Columns and rows", "--batch-size", metavar="N", type=click.IntRange(min=1), help="Score mini-batches of N rows."
 )
 shuffle = _option(
-    "Row",
+    "Columns and rows",
     "--shuffle",
     metavar="SEED",
     type=click.IntRange(min=0),
     help="Shuffle the rows before they are cut into batches.",
 )
-drop_last = _option("Row", "--drop-last", is_flag=True, help="Leave out the last batch if it is not full.")
+drop_last = _option("Columns and rows", "--drop-last", is_flag=True, help="Leave out the last batch if it is not full.")
 ignore_index = _option(
-    "Row",
+    "Columns and rows",
     "--ignore-index",
     metavar="VALUE",
     type=float,
@@ -115,19 +163,20 @@ ignore_index = _option(
     help="Leave out elements whose target is VALUE; repeatable, nan is allowed.",
 )
 nan_target = _option(
-    "Row",
+    "Columns and rows",
     "--nan-target",
     "--nan-policy",
     "nan_target",
-    type=click.Choice(POLICIES),
+    type=one_of(POLICIES),
     default="raise",
     show_default=True,
+    brief="missing targets: raise, omit or propagate",
     help="What to do about missing targets.",
 )
 nan_pred = _option(
-    "Row",
+    "Columns and rows",
     "--nan-pred",
-    type=click.Choice(POLICIES),
+    type=one_of(POLICIES),
     default="raise",
     show_default=True,
     help="What to do about missing predictions.",
@@ -137,9 +186,10 @@ reduction = _option(
     "Loss",
     "-r",
     "--reduction",
-    type=click.Choice(list(REDUCTIONS)),
+    type=one_of(REDUCTIONS),
     default="mean",
     show_default=True,
+    brief=", ".join(REDUCTIONS),
     help="How to reduce the losses of the elements to one number; batchmean divides by the number of rows.",
 )
 axis = _option(
@@ -157,11 +207,17 @@ metrics = _option(
     metavar="NAMES",
     multiple=True,
     callback=_split,
+    brief="besides the loss: rmse,mae,r2, …",
     help=f"Metrics besides the loss, separated by commas: {', '.join(metric_names())}; {ALL}: those that need "
     "neither a parameter nor an option. medae keeps 8 bytes for each element in memory.",
 )
+
 peak = _option(
-    "Loss", "--peak", metavar="X", type=float, help="The largest value that there can be, for the metric psnr."
+    "Loss",
+    "--peak",
+    metavar="X",
+    type=float,
+    help="The largest value that there can be, for the metric psnr.",
 )
 
 season = _option(
@@ -186,18 +242,24 @@ output = _option(
     "Output",
     "-o",
     "--output",
-    metavar="FILE",
-    help=f"Write the result to FILE; its suffix decides the format: {SUFFIXES}.",
+    metavar="[FORMAT=]FILE",
+    type=FileName(),
+    multiple=True,
+    brief="write the result to a file",
+    help=f"Write the result to FILE, in FORMAT or in that of its suffix ({SUFFIXES}); repeatable. Then nothing is "
+    "printed, unless --format is given.",
 )
 format = _option(
     "Output",
     "--format",
-    type=click.Choice(TEXT_FORMATS),
-    help="Format of the result. [default: table on a terminal, plain in a pipe]",
+    type=one_of(TEXT_FORMATS),
+    brief="print a table, plain, json, csv, …",
+    help="Format of standard output. [default: table on a terminal, plain in a pipe]",
 )
 precision = _option(
     "Output",
     "--precision",
+    metavar="DIGITS",
     type=click.IntRange(1, 17),
     default=6,
     show_default=True,
@@ -213,7 +275,7 @@ progress = _option(
 )
 
 l1 = _option(
-    "Penalty",
+    "Loss",
     "--l1",
     metavar="FACTOR",
     type=float,
@@ -221,19 +283,22 @@ l1 = _option(
     help="Add FACTOR times the sum of the parameters' absolute values.",
 )
 l2 = _option(
-    "Penalty",
+    "Loss",
     "--l2",
     metavar="FACTOR",
     type=float,
     default=0.0,
     help="Add FACTOR times the sum of the parameters' squares.",
 )
-params = _option("Penalty", "--params", metavar="FILE", multiple=True, help="Parameters to penalize; repeatable.")
-regularize_intercept = _option("Penalty", "--regularize-intercept", is_flag=True, help="Also penalize the intercept.")
+params = _option(
+    "Loss", "--params", metavar="FILE", type=FileName(), multiple=True, help="Parameters to penalize; repeatable."
+)
+regularize_intercept = _option("Loss", "--regularize-intercept", is_flag=True, help="Also penalize the intercept.")
 grad_params = _option(
     "Gradient",
     "--grad-params",
     metavar="FILE",
+    type=FileName(),
     multiple=True,
     help="Write the gradient of the penalties; repeatable, one for each --params.",
 )
@@ -253,6 +318,7 @@ orders = _option(
     metavar="ORDERS",
     multiple=True,
     callback=_orders,
+    brief="orders: 1,2,inf, …",
     help="Orders, separated by commas: 1, 2, inf or any number of at least 1. [default: 2]",
 )
 column = _option(
@@ -261,6 +327,7 @@ column = _option(
     "--column",
     metavar="COLUMN",
     multiple=True,
+    brief="column to take; repeatable",
     help="Column to take; repeatable. [default: all numeric ones]",
 )
 
@@ -270,10 +337,15 @@ inputs = _option(
     "--inputs",
     metavar="COLUMN",
     multiple=True,
+    brief="input column; repeatable",
     help="Input column; repeatable, in the order of the coefficients.",
 )
 model_coef = _option(
-    "Model", "--coef", metavar="FILE", help="Check the gradient of the linear model with these coefficients."
+    "Model",
+    "--coef",
+    metavar="FILE",
+    brief="check a linear model",
+    help="Check the gradient of the linear model with these coefficients.",
 )
 samples = _option(
     "Check",
@@ -282,6 +354,7 @@ samples = _option(
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
+    brief="number of coordinates to check",
     help="Number of coordinates to check.",
 )
 seed = _option(
@@ -300,12 +373,18 @@ tolerance = _option(
     type=click.FloatRange(min=0),
     default=1e-6,
     show_default=True,
+    brief="largest relative error that passes",
     help="Largest relative error that passes.",
 )
 coef = _option(
-    "Model", "--coef", metavar="FILE", required=True, help="Coefficients, shape (outputs, inputs) or (inputs,)."
+    "Model",
+    "--coef",
+    metavar="FILE",
+    required=True,
+    brief="coefficients",
+    help="Coefficients, shape (outputs, inputs) or (inputs,).",
 )
-intercept = _option("Model", "--intercept", metavar="FILE", help="Intercept, shape (outputs,).")
+intercept = _option("Model", "--intercept", metavar="FILE", brief="intercept", help="Intercept, shape (outputs,).")
 predictions = _option("Model", "--predictions", metavar="FILE", help="Write the predictions.")
 grad_coef = _option(
     "Gradient", "--grad-coef", metavar="FILE", help="Write the gradient with respect to the coefficients."
@@ -353,7 +432,7 @@ PAIRS = (target, on, unmatched, weight, weight_file, ignore_index, nan_target, n
 ROWS = (*PAIRS[:5], by, batch_size, shuffle, drop_last, *PAIRS[5:])
 LOSS = (reduction, axis, metrics, peak, season, size_average, reduce)
 GRADIENT = (grad, grad_target)
-PENALTY = (l1, l2, params)
+PENALTY = (params, l1, l2)
 OUTPUT = (output, format, precision, overwrite)
 RUNNING = (jobs, progress)
 

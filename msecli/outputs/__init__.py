@@ -33,12 +33,39 @@ def renderer_for(path: str, option: str) -> Renderer:
     UsageError
         For an unknown suffix.
     """
+    renderer = _by_suffix(path)
+    if renderer is None:
+        raise UsageError(_unknown(path, option))
+    return renderer
+
+
+def output_named(text: str, option: str) -> tuple[str, Renderer]:
+    """Return the path and the format of an output file given as `FORMAT=FILE` or as `FILE` with a known suffix.
+
+    Raises
+    ------
+    UsageError
+        For an unknown suffix, and for no file.
+    """
+    name, equals, path = text.partition("=")
+    format = RENDERERS.get(name.lower()) if equals else None
+    path = text if format is None else path
+    if path in ("", "-"):
+        raise UsageError(f"{option} {text}: {path!r} is no file; for standard output use --format")
+    format = format or _by_suffix(path)
+    if format is None:
+        raise UsageError(f"{_unknown(path, option)}, or FORMAT=FILE with one of {', '.join(RENDERERS)}")
+    return path, format
+
+
+def _by_suffix(path: str) -> Renderer | None:
     suffix = os.path.splitext(path)[1].lower()
-    for renderer in RENDERERS.values():
-        if renderer.suffix == suffix:
-            return renderer
+    return next((renderer for renderer in RENDERERS.values() if renderer.suffix == suffix), None)
+
+
+def _unknown(path: str, option: str) -> str:
     known = ", ".join(renderer.suffix for renderer in RENDERERS.values() if renderer.suffix)
-    raise UsageError(f"{option} {path}: the suffix {suffix!r} names no output format; use one of {known}")
+    return f"{option} {path}: the suffix {os.path.splitext(path)[1]!r} names no output format; use one of {known}"
 
 
-__all__ = ["RENDERERS", "TEXT_FORMATS", "Renderer", "Style", "renderer_for"]
+__all__ = ["RENDERERS", "TEXT_FORMATS", "Renderer", "Style", "output_named", "renderer_for"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from msecli.outputs.base import Renderer, Style, ValuesWriter
@@ -42,3 +43,25 @@ class StreamSink:
             self._writer.close(report)
         elif report is not None:
             self._renderer.result(self._stream, report, self._style)
+
+
+class StreamSinks:
+    """Writes the same values to several sinks. See `msecli.scoring.values.Sink`."""
+
+    def __init__(self, sinks: Sequence[StreamSink]) -> None:
+        self._sinks = sinks
+
+    def begin(self, layout: Layout) -> None:
+        """Write what precedes the values."""
+        for sink in self._sinks:
+            sink.begin(layout)
+
+    def append(self, block: NDArray[np.float64], keys: Keys) -> None:
+        """Write values, shape (rows, ...)."""
+        for sink in self._sinks:
+            sink.append(block, keys)
+
+    def finish(self, report: Report | None) -> None:
+        """Write what follows the values, or a whole result without values."""
+        for sink in self._sinks:
+            sink.finish(report)

@@ -8,10 +8,25 @@ import stat
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from functools import partial
-from typing import BinaryIO, Self
+from io import BufferedReader
+from typing import BinaryIO, Self, cast
 
 from msecli.errors import DataError, ReadWriteError, UsageError
+
+Copied = Callable[[str, int], None]
+
+
+def _nobody(path: str, size: int) -> None:
+    """Tell nobody."""
+
+
+copied: ContextVar[Copied] = ContextVar("copied", default=_nobody)
+"""Called with the name of a stream and how many of its bytes have been copied so far.
+
+A run that shows its progress sets it; otherwise every function from the command to here would have to pass it on.
+"""
 
 STDIN = "-"
 CHUNK_BYTES = 1 << 20
@@ -156,27 +171,30 @@ def _open_seekable(path: str) -> BinaryIO:
     if path == STDIN:
         if sys.stdin is None:
             raise ReadWriteError(f"{path}: cannot read: standard input is closed")
-        return _spool(iter(partial(sys.stdin.buffer.read, CHUNK_BYTES), b""))
+        return _spool(path, iter(partial(cast("BufferedReader", sys.stdin.buffer).read1, CHUNK_BYTES), b""))
     file = open(path, "rb", buffering=0)  # noqa: SIM115 - kept open for as long as the source is used
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return file
     with file:
-        return _spool(iter(partial(file.read, CHUNK_BYTES), b""))
+        return _spool(path, iter(partial(file.read, CHUNK_BYTES), b""))
 
 
 def spooled(path: str, chunks: Iterable[bytes]) -> InputFile:
     """Return an input file whose bytes are these chunks, kept in an unnamed temporary file."""
     with _explained(path):
-        return InputFile.of(path, _spool(chunks))
+        return InputFile.of(path, _spool(path, chunks))
 
 
-def _spool(chunks: Iterable[bytes]) -> BinaryIO:
+def _spool(path: str, chunks: Iterable[bytes]) -> BinaryIO:
     import tempfile
 
     # Buffered, because an unbuffered write may silently write only some of the bytes.
     spool = tempfile.TemporaryFile()  # noqa: SIM115 - kept open for as long as the source is used
     try:
-        spool.writelines(chunks)
+        tell, size = copied.get(), 0
+        for chunk in chunks:
+            size += spool.write(chunk)
+            tell(path, size)
         spool.flush()
     except BaseException:
         spool.close()

@@ -13,7 +13,7 @@ from msecli.core.exact import FloatArray
 from msecli.core.norm import NormSums
 from msecli.core.processor import arithmetic
 from msecli.engines import Engine, engine_named
-from msecli.errors import DataError, UsageError, Warned, Warnings
+from msecli.errors import DataError, UsageError, Warned
 from msecli.formats.base import Selection, Source
 from msecli.pairing.chunks import values_of
 from msecli.pairing.position import Stream, align
@@ -22,7 +22,7 @@ from msecli.results.norm import NormResult
 from msecli.results.score import Input
 from msecli.scoring.plan import open_all
 from msecli.scoring.request import TAKEN_AS
-from msecli.scoring.rows import Progress, blocks_of
+from msecli.scoring.rows import Ledger, Progress, blocks_of
 from msecli.text.reading import AS_FILES_SAY, Reading
 
 
@@ -105,14 +105,15 @@ def norms(request: NormRequest, progress: Progress = lambda _: None) -> NormResu
     orders = tuple(dict.fromkeys(request.orders))
     sources = open_all(request.inputs, request.reading, ("values", "other"))
     places, checked, warnings = _places(sources, request.columns)
-    found = Warnings([*warnings, *(warning for source in sources for warning in source.warnings)])
+    ledger = Ledger(sources, warnings)
     sums, elements = NormSums(orders), 0
     with arithmetic() as subnormals, engine_named(request.engine).start(request.jobs) as engine:
-        vectors = _vectors(sources, places, checked, engine, found)
+        vectors = _vectors(sources, places, checked, engine, ledger)
         for part, size in engine.run(partial(_sums, orders), vectors):
             sums.merge(part)
             elements += size
-    found.add(subnormals)
+            progress(ledger.share)
+    ledger.warnings.add(subnormals)
     if not elements:
         raise DataError(f"{sources[0].path}: there are no rows")
     for source in sources:
@@ -122,7 +123,7 @@ def norms(request: NormRequest, progress: Progress = lambda _: None) -> NormResu
         for role, source, place in zip(("vector", "subtracted"), sources, places, strict=False)
     )
     named = {str(int(order)) if float(order).is_integer() else repr(order): sums.norm(order) for order in orders}
-    return NormResult(named, elements, inputs, found.all())
+    return NormResult(named, elements, inputs, ledger.warnings.all())
 
 
 def _sums(orders: Sequence[float], values: FloatArray) -> Iterator[tuple[NormSums, int]]:
@@ -145,7 +146,7 @@ def _places(
 
 
 def _vectors(
-    sources: Sequence[Source], places: Sequence[Place], checked: tuple[str, ...], engine: Engine, warnings: Warnings
+    sources: Sequence[Source], places: Sequence[Place], checked: tuple[str, ...], engine: Engine, ledger: Ledger
 ) -> Iterator[FloatArray]:
     """Yield the numbers or the differences, some rows at a time; refuse missing ones."""
     streams = [
@@ -161,5 +162,5 @@ def _vectors(
             row = rows.first_row + int(np.argmax(missing.reshape(rows.rows, -1).any(axis=1)))
             raise DataError(f"{' - '.join(source.path for source in sources)}: a number is missing in row {row + 1}")
         yield values
-        for stream in streams:
-            warnings.add(stream.take().warnings)
+        for number, stream in enumerate(streams):
+            ledger.count(number, stream.take())

@@ -1,0 +1,177 @@
+"""`msecli completion`: what the Tab key completes in bash, zsh and fish."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from msecli.cli.grouped import GroupedCommand, one_of
+from msecli.core.metrics import ALL, metric_names
+from msecli.errors import MsecliError
+from msecli.formats import FORMATS, open_source
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem, ShellComplete
+
+PROGRAM = "msecli"
+VARIABLE = "_MSECLI_COMPLETE"
+"""Set by the shell's script to ask for completions, and by users to ask for the script; the name is Click's."""
+
+BASH = """\
+%(complete_func)s() {
+    local line type value IFS=$'\\n'
+    COMPREPLY=()
+    while read -r line; do
+        type=${line%%%%,*} value=${line#*,}
+        if [[ $type == file ]]; then
+            compopt -o default
+            continue
+        fi
+        if [[ $value == *[^[:alnum:]_,.:=+-]* && ${COMP_WORDS[COMP_CWORD]} != [\\"\\']* ]]; then
+            printf -v value %%q "$value"
+        fi
+        COMPREPLY+=("$value")
+    done < <(COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD %(complete_var)s=bash_complete "$1" 2> /dev/null)
+}
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+"""Unlike Click's own script it quotes: a column's name may hold blanks and asterisks."""
+
+FISH = """\
+function %(complete_func)s
+    for line in (COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -t) %(complete_var)s=fish_complete \
+%(prog_name)s 2> /dev/null)
+        set -l found (string split -m 1 , -- $line)
+        if test $found[1] = file
+            __fish_complete_path $found[2]
+        else
+            echo -- $found[2]
+        end
+    end
+end
+complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
+"""
+"""Unlike Click's own script it keeps the commas in what it completes."""
+
+TEMPLATES = {"bash": BASH, "zsh": None, "fish": FISH}
+"""The shells, and the scripts for those where Click's own would not do."""
+
+EXAMPLES = """\b
+Examples:
+  eval "$(msecli completion bash)"    # in ~/.bashrc
+  eval "$(msecli completion zsh)"     # in ~/.zshrc, after compinit
+  msecli completion fish > ~/.config/fish/completions/msecli.fish
+"""
+
+
+@click.command(cls=GroupedCommand, epilog=EXAMPLES, short_help="Print a script that completes msecli in your shell.")
+@click.argument("shell", type=one_of(TEMPLATES))
+def completion(shell: str) -> None:
+    """Print the script that makes SHELL complete the command line of msecli.
+
+    It completes commands, options, the words that options take, metrics, names of files, and the names of columns in
+    the files that the line already has.
+    """
+    from msecli.cli.main import cli
+
+    click.echo(_shell(shell)(cli, {}, PROGRAM, VARIABLE).source(), nl=False)
+
+
+def complete(command: click.Command, instruction: str) -> int:
+    """Answer the shell's script, or print it, as Click's own hook does; return the exit code."""
+    from click.shell_completion import shell_complete
+
+    for name in TEMPLATES:
+        _shell(name)
+    return shell_complete(command, {}, PROGRAM, VARIABLE, instruction)
+
+
+def _shell(name: str) -> type[ShellComplete]:
+    """Return Click's class for a shell, after putting our script and our reading of the line into it."""
+    from click.shell_completion import BashComplete, FishComplete, ZshComplete, add_completion_class
+
+    shells: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+    known = shells[name]
+    template = TEMPLATES[name] or known.source_template
+
+    class Completion(known):  # type: ignore[misc, valid-type]
+        source_template = template
+
+        def source(self) -> str:
+            # Click's asks bash for its version first, which starts another process.
+            return str(self.source_template % self.source_vars())
+
+        def get_completion_args(self) -> tuple[list[str], str]:
+            words, incomplete = super().get_completion_args()
+            # For bash, `--format=js` is three words, and completes the last of them; so is `id=Id`.
+            if incomplete == "=":
+                words, incomplete = [*words, "="], ""
+            while "=" in words:
+                place = words.index("=")
+                del words[place if words[place - 1].startswith("-") else place - 1 : place + 1]
+            return words, incomplete
+
+        def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
+            found = super().get_completions(args, incomplete)
+            name, equals, _ = incomplete.partition("=")
+            for item in found:
+                # For zsh and fish, `--format=js` is one word, which is completed as a whole.
+                if equals and name.startswith("--") and item.type == "plain":
+                    item.value = f"{name}={item.value}"
+            return list(found)
+
+    return add_completion_class(Completion, name)
+
+
+def completed(option: click.Option, context: click.Context, incomplete: str) -> list[CompletionItem[str]] | None:
+    """Return the values that an option may have, by what its metavar stands for; None if nothing is known of it."""
+    if option.metavar == "FILE":
+        return files(incomplete)
+    if option.metavar == "COLUMN":
+        return _listed(_columns(option, context), incomplete)
+    words = WORDS.get(option.metavar or "")
+    return None if words is None else _listed(words, incomplete)
+
+
+def files(incomplete: str) -> list[CompletionItem[str]]:
+    """Leave the names of files to the shell."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def _listed(names: Iterable[str], incomplete: str) -> list[CompletionItem[str]]:
+    """Return the names that complete the last one in a list with commas, or behind an equals sign."""
+    from click.shell_completion import CompletionItem
+
+    start = max(incomplete.rfind(mark) for mark in ",=") + 1
+    return [CompletionItem(incomplete[:start] + name) for name in names if name.startswith(incomplete[start:])]
+
+
+def _columns(option: click.Option, context: click.Context) -> Iterator[str]:
+    """Yield the columns of the files on the line: those of predictions, of targets, or, if it may be any, of all."""
+    from msecli.cli.options import reading_from
+
+    found: dict[str, None] = {}
+    arguments = [each.name or "" for each in context.command.params if isinstance(each, click.Argument)]
+    given = [context.params.get(name) or () for name in arguments]
+    paths = [path for value in given for path in ((value,) if isinstance(value, str) else value)]
+    for path in paths[FILES.get(option.name or "", slice(None))]:
+        # A pipe could be read only once.
+        if os.path.isfile(path):
+            try:
+                source = open_source(path, reading_from(context.params), path)
+            except (MsecliError, OSError):
+                continue
+            found.update(dict.fromkeys(column.name for column in source.columns or ()))
+    return iter(found)
+
+
+FILES = {"pred": slice(0, 1), "inputs": slice(0, 1), "target": slice(-1, None)}
+"""The files on the line that have the columns of an option; by default all."""
+
+WORDS: dict[str, Iterable[str]] = {"FORMAT": FORMATS, "NAMES": (*metric_names(), ALL)}
+"""What other metavars of options stand for."""
