@@ -84,7 +84,7 @@ def _largest(s: Summary) -> float:
 
 
 def _ratio(term: str, divisor: str, s: Summary) -> float:
-    """Return the quotient of two sums; nan for a divisor of 0."""
+    """Return the quotient of two sums; nan for a divisor that is 0 or not finite."""
     from msecli.core.exact import ratio
 
     above, below = s.sums[term], s.sums[divisor]
@@ -128,7 +128,8 @@ def _pearson(s: Summary) -> float:
     if together is None or not ours or not theirs:
         return math.nan
     square = together**2 / (ours * theirs)
-    return math.copysign(root(square.numerator, square.denominator), together)
+    size = root(square.numerator, square.denominator)
+    return size if together >= 0 else -size
 
 
 def _one_minus(part: Fraction, whole: Fraction) -> float:
@@ -161,7 +162,7 @@ def _about_means(s: Summary, products: str, first: str, second: str) -> Fraction
 
 
 def _nrmse(square: Callable[[Summary], Fraction | None], s: Summary) -> float:
-    """Return the root of the MSE divided by the square of a scale; nan for a scale of 0."""
+    """Return the root of the MSE divided by the square of a scale; nan for a scale that is 0 or not finite."""
     from msecli.core.exact import ONE, root
 
     errors, scale = s.sums["exact_squared_error"], square(s)
@@ -197,6 +198,7 @@ def _variance(s: Summary) -> Fraction | None:
 
 
 def _median(s: Summary) -> float:
+    """Return the median of the absolute residuals, for an even number the mean of the two in the middle."""
     import numpy as np
 
     from msecli.core.exact import ONE, ratio, units_of

@@ -90,16 +90,19 @@ def _exact(weight: FloatArray | None, *factors: FloatArray) -> list[Wide]:
 
 
 def _squared_log_error(e: Elements) -> list[Wide]:
+    """Return w * d**2 for d = log(1 + p) - log(1 + t): infinite at -1, nan below and where both are -1."""
     return [Wide(squared_error(np.log1p(e.prediction) - np.log1p(e.target), e.weight, out=_space(e)))]
 
 
 def _relative_error(e: Elements) -> list[Wide]:
+    """Return w * (abs(p - t) / abs(t)), nan where t is 0."""
     quotient = np.abs(e.residual) / np.abs(e.target)
     quotient[e.target == 0] = np.nan
     return [Wide(_weighted(quotient, e.weight))]
 
 
 def _symmetric_error(e: Elements) -> list[Wide]:
+    """Return w * (2 * abs(p - t) / (abs(p) + abs(t))), 0 where both are 0."""
     # Quarters of large numbers, which are exact, so that neither the difference nor the sum overflows.
     scale = np.where((np.abs(e.prediction) > 1) | (np.abs(e.target) > 1), 0.25, 1.0)
     prediction, target = e.prediction * scale, e.target * scale

@@ -455,6 +455,18 @@ def test_states_of_chunks_joined_in_order_are_those_of_all_rows_by_group(
         assert repr(metric.value(state.summary())) == repr(metric.value(summary_for(metric, prediction, target)))
 
 
+@pytest.mark.parametrize("scale", [2.0**-700, 1.0, 2.0**700], ids=["tiny", "moderate", "huge"])
+def test_what_is_relative_to_the_targets_does_not_depend_on_their_magnitude(scale: float) -> None:
+    prediction, target = np.array([4.0, 2.0, 1.0]), np.array([1.0, 3.0, 9.0])
+    names = ("r2", "skill", "explained_variance", "pearson", "nrmse:range", "nrmse:mean", "nrmse:std", "wape", "smape")
+    for name in (*names, "mape", "mase"):
+        assert score(name, scale * prediction, scale * target) == score(name, prediction, target), name
+    # By SciPy 1.17; predictions that fall as the targets rise.
+    assert score("pearson", scale * prediction, scale * target) == pytest.approx(
+        stats.pearsonr(prediction, target).statistic, rel=1e-15
+    )
+
+
 def test_mase_of_several_columns_pools_their_differences() -> None:
     # Errors 1, 1, 0, 2, so mae 1; differences 2 and 6, so 4 on average.
     assert score("mase", [[1.0, 11.0], [2.0, 18.0]], [[0.0, 10.0], [2.0, 16.0]]) == 0.25
