@@ -40,24 +40,55 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 """
 """Unlike Click's own script it quotes: a column's name may hold blanks and asterisks."""
 
+ZSH = """\
+#compdef %(prog_name)s
+%(complete_func)s() {
+    local type value meaning
+    local -a found plain described
+    found=("${(@f)$(COMP_WORDS="${words[*]}" COMP_CWORD=$((CURRENT-1)) %(complete_var)s=zsh_complete \
+%(prog_name)s 2> /dev/null)}")
+    [[ $PREFIX == --*=* ]] && compset -P 1 '--*='
+    for type value meaning in "${found[@]}"; do
+        if [[ $type == file ]]; then
+            _path_files -f
+        elif [[ $meaning == _ ]]; then
+            plain+=("$value")
+        else
+            described+=("$value:$meaning")
+        fi
+    done
+    (( $#described )) && _describe -V unsorted described -U
+    (( $#plain )) && compadd -U -i "$IPREFIX" -V unsorted -a plain
+}
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+    %(complete_func)s "$@"
+else
+    compdef %(complete_func)s %(prog_name)s
+fi
+"""
+"""Unlike Click's own script it completes `--option=value`."""
+
 FISH = """\
 function %(complete_func)s
+    set -l before (string match -r -- '^--[^=]*=' (commandline -t))
     for line in (COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -t) %(complete_var)s=fish_complete \
 %(prog_name)s 2> /dev/null)
         set -l found (string split -m 1 , -- $line)
         if test $found[1] = file
-            __fish_complete_path $found[2]
+            for path in (__fish_complete_path $found[2])
+                echo -- "$before$path"
+            end
         else
-            echo -- $found[2]
+            echo -- "$before$found[2]"
         end
     end
 end
 complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
 """
-"""Unlike Click's own script it keeps the commas in what it completes."""
+"""Unlike Click's own script it keeps commas in what it completes, and completes `--option=value`."""
 
-TEMPLATES = {"bash": BASH, "zsh": None, "fish": FISH}
-"""The shells, and the scripts for those where Click's own would not do."""
+TEMPLATES = {"bash": BASH, "zsh": ZSH, "fish": FISH}
+"""The shells and their scripts."""
 
 EXAMPLES = """\b
 Examples:
@@ -95,10 +126,9 @@ def _shell(name: str) -> type[ShellComplete]:
 
     shells: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
     known = shells[name]
-    template = TEMPLATES[name] or known.source_template
 
     class Completion(known):  # type: ignore[misc, valid-type]
-        source_template = template
+        source_template = TEMPLATES[name]
 
         def source(self) -> str:
             # Click's asks bash for its version first, which starts another process.
@@ -113,15 +143,6 @@ def _shell(name: str) -> type[ShellComplete]:
                 place = words.index("=")
                 del words[place if words[place - 1].startswith("-") else place - 1 : place + 1]
             return words, incomplete
-
-        def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
-            found = super().get_completions(args, incomplete)
-            name, equals, _ = incomplete.partition("=")
-            for item in found:
-                # For zsh and fish, `--format=js` is one word, which is completed as a whole.
-                if equals and name.startswith("--") and item.type == "plain":
-                    item.value = f"{name}={item.value}"
-            return list(found)
 
     return add_completion_class(Completion, name)
 

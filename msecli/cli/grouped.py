@@ -49,6 +49,11 @@ class GroupedOption(click.Option):
         self.group = group
         self.brief = brief
 
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the value that the environment has under one of the option's names."""
+        set_by = _variables(ctx, self) if self.allow_from_autoenv else []
+        return next((value for name in set_by if (value := os.environ.get(name))), None)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """Complete a value by what the option's metavar stands for."""
         from msecli.cli.completion import completed
@@ -151,7 +156,11 @@ class GroupedCommand(click.Command):
 
     def _warn_of_variables(self, ctx: click.Context) -> None:
         """Warn of variables in the environment that look like options of this command, but are none."""
-        known = {_variable(ctx, parameter): getattr(parameter, "hidden", False) for parameter in self.params}
+        known = {
+            name: getattr(parameter, "hidden", False)
+            for parameter in self.get_params(ctx)
+            for name in _variables(ctx, parameter)
+        }
         for name in sorted(os.environ):
             if name.startswith(f"{ctx.auto_envvar_prefix}_") and name not in known:
                 near = similar(name, [variable for variable, hidden in known.items() if not hidden])
@@ -216,13 +225,15 @@ def _spelled(option: GroupedOption) -> str:
     return names if option.is_flag else f"{names} {option.metavar or 'WORD'}"
 
 
-def _variable(ctx: click.Context, parameter: click.Parameter) -> str:
-    return f"{ctx.auto_envvar_prefix}_{(parameter.name or '').upper()}"
+def _variables(ctx: click.Context, parameter: click.Parameter) -> list[str]:
+    """Return the variables that set an option: one for each of its long names."""
+    names = [parameter.name or "", *(name.removeprefix("--") for name in parameter.opts if name.startswith("--"))]
+    return list(dict.fromkeys(f"{ctx.auto_envvar_prefix}_{name.upper().replace('-', '_')}" for name in names))
 
 
 def _add_variables(error: Exception, ctx: click.Context, parameters: Iterable[click.Parameter]) -> None:
     """Add a note to an error: which of the parameters were set in the environment."""
     for parameter in parameters:
         if ctx.get_parameter_source(parameter.name or "") is ParameterSource.ENVIRONMENT:
-            variable = _variable(ctx, parameter)
-            error.add_note(f"set in the environment: {variable}={visible(os.environ.get(variable, ''))}")
+            variable = next(name for name in _variables(ctx, parameter) if os.environ.get(name))
+            error.add_note(f"set in the environment: {variable}={visible(os.environ[variable])}")

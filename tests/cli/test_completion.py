@@ -156,6 +156,7 @@ TYPED = {
     "msecli compute scores.csv -p yh": "<msecli><compute><scores.csv><-p><yhat>",
     "msecli compute scores.csv target.csv -t yo": "<msecli><compute><scores.csv><target.csv><-t><yobs>",
     r"msecli compute scores.csv -p y\ p": "<msecli><compute><scores.csv><-p><y pred>",
+    "msecli compute scores.csv --grad=sco": "<msecli><compute><scores.csv><--grad=scores.csv>",
     "msecli compute scores.csv --grad sco": "<msecli><compute><scores.csv><--grad><scores.csv>",
 }
 """What is typed before the Tab key, and the words of the line afterwards."""

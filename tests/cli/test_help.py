@@ -215,6 +215,26 @@ def test_other_variables_are_no_warning(run: Run, monkeypatch: pytest.MonkeyPatc
     assert "has no such option" not in run("compute", "x.csv").err
 
 
+@pytest.mark.parametrize("variable", ["MSECLI_COMPUTE_NAN_TARGET", "MSECLI_COMPUTE_NAN_POLICY"])
+def test_either_name_of_an_option_may_be_in_the_environment(
+    run: Run, screen: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    (screen / "m.csv").write_text("yhat,y\n1,2\n3,\n")
+    monkeypatch.setenv(variable, "omit")
+    ran = run("compute", "m.csv")
+    assert (ran.code, ran.out, ran.err) == (0, "1.0\n", "")
+    monkeypatch.setenv(variable, "bogus")
+    assert f"\nset in the environment: {variable}=bogus\n" in run("compute", "m.csv").err
+
+
+def test_a_flag_may_be_in_the_environment(run: Run, screen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (screen / "o.txt").write_text("old")
+    monkeypatch.setenv("MSECLI_COMPUTE_OVERWRITE", "1")
+    assert run("compute", "x.csv", "-o", "o.txt").code == 0
+    monkeypatch.setenv("MSECLI_COMPUTE_OVERWRITE", "0")
+    assert run("compute", "x.csv", "-o", "o.txt").code == 2
+
+
 def test_files_in_the_environment_may_have_blanks(run: Run, screen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MSECLI_COMPUTE_OUTPUT", "my result.json:csv=other result")
     ran = run("compute", "x.csv")
