@@ -128,7 +128,7 @@ class LossState:
         self._largest = np.zeros((groups, rules.columns))
         self._sums = {term: sum_of(term, groups * rules.columns) for term in rules.terms}
         self.first_row: dict[str, int] = {}
-        """The first row of each kind of problem: nan_target, nan_prediction, weight."""
+        """The first row of each kind of problem: nan_target, nan_prediction, infinite_…, weight."""
 
     @classmethod
     def of(cls, chunk: Chunk, rules: Rules) -> Self:
@@ -255,6 +255,10 @@ class LossState:
         self._count(chunk, judgement)
         for kind in ("nan_target", "nan_prediction"):
             self._note_first(kind, judgement.masks.get(kind), chunk)
+        infinite = judgement.masks.get("infinite")
+        if infinite is not None and infinite.any():
+            self._note_first("infinite_prediction", infinite & np.isinf(chunk.prediction), chunk)
+            self._note_first("infinite_target", infinite & np.isinf(chunk.target), chunk)
         elements = self._elements(chunk, residual, judgement.used)
         self._note_first("weight", _bad_weights(chunk, judgement.used), chunk)
         with np.errstate(all="ignore"):
