@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from msecli.cli import process
-from msecli.cli.options import is_terminal, style_from
+from msecli.cli.colors import is_terminal, say
+from msecli.cli.options import style_from
 from msecli.cli.progress import ProgressBar
 from msecli.errors import ReadWriteError, UsageError, Warned, visible
 from msecli.outputs import RENDERERS, Renderer, Style, renderer_for
@@ -71,6 +72,7 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
     from msecli.scoring.run import run
 
     check_outputs(outputs, request.files, overwrite=values["overwrite"])
+    _warn_of_precision(renderer)
     with Staging(overwrite=values["overwrite"]) as staging:
         with ExitStack() as stack:
             target = _Target(stack, staging, style_from(values, os.environ))
@@ -99,9 +101,11 @@ def write_report(report: Report, values: Mapping[str, Any]) -> None:
     """Write a result without values to the output file, or to standard output."""
     from msecli.outputs.files import Staging
 
+    renderer = _renderer(values)
+    _warn_of_precision(renderer)
     with Staging(overwrite=values["overwrite"]) as staging:
         with ExitStack() as stack:
-            _Target(stack, staging, style_from(values, os.environ)).main(values, _renderer(values)).finish(report)
+            _Target(stack, staging, style_from(values, os.environ)).main(values, renderer).finish(report)
         process.take_no_more_signals()
 
 
@@ -174,8 +178,21 @@ def _renderer(values: Mapping[str, Any]) -> Renderer:
     return RENDERERS[values["format"] or ("table" if is_terminal(sys.stdout) else "plain")]
 
 
+def _warn_of_precision(renderer: Renderer) -> None:
+    """Warn of a typed --precision that the format ignores.
+
+    No error, because the same command is right at a terminal and ignores it in a pipe. What is set in the environment
+    is for all runs, so it may be for others than this.
+    """
+    context = click.get_current_context()
+    typed = context.get_parameter_source("precision") is click.core.ParameterSource.COMMANDLINE
+    if typed and not renderer.rounded:
+        rounded = " and ".join(name for name, each in RENDERERS.items() if each.rounded)
+        say("Warning", f"--precision: the format {renderer.name} holds every digit; only {rounded} are rounded")
+
+
 def warn(warnings: Iterable[Warned]) -> None:
     """Print the warnings of a result."""
     for warning in warnings:
         message = f"{warning.where}: {warning.meaning} ({warning.count})"
-        click.echo(f"Warning: {visible(message)}", err=True)
+        say("Warning", visible(message))

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from msecli.cli.options import is_terminal
+from msecli.cli.colors import is_terminal
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
