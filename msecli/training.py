@@ -19,7 +19,7 @@ from msecli.errors import DataError, UsageError
 from msecli.formats.arrays import aligned, as_array, computing
 from msecli.functional import checked_summary, chunk_from, refuse_none, rules_from
 from msecli.results.score import Result, Rows
-from msecli.scoring.finish import denominator_name, score_of, settings_of, signature_of
+from msecli.scoring.finish import denominator_name, infinite_values, score_of, settings_of, signature_of
 from msecli.scoring.plan import rules_of
 from msecli.scoring.request import Request
 
@@ -69,6 +69,22 @@ class MSELoss:
         self._weight = weight
         self._rules = rules_from(ignore_index, nan_target, nan_pred, weighted=weight is not None)
         self._gradient: FloatArray | None = None
+
+    def __repr__(self) -> str:
+        rules = self._rules
+        given = {
+            "reduction": (self.reduction, "mean"),
+            "weight": (None if self._weight is None else ..., None),
+            "ignore_index": (rules.ignore, ()),
+            "nan_target": (rules.nan_target, "raise"),
+            "nan_pred": (rules.nan_prediction, "raise"),
+        }
+        told = [
+            f"{name}={'...' if value is ... else repr(value)}"
+            for name, (value, usual) in given.items()
+            if value != usual
+        ]
+        return f"MSELoss({', '.join(told)})"
 
     @property
     def reduction(self) -> str:
@@ -231,7 +247,7 @@ class Accumulator:
                 settings=settings_of(self._request, weighted=summary.weighted),
                 signature=signature_of(self._request, "array" if summary.weighted else "none", summary),
                 version=__version__,
-                warnings=tuple(warnings_of(self._state, Where())),
+                warnings=(*infinite_values(self._state, summary, Where()), *warnings_of(self._state, Where())),
             )
 
 

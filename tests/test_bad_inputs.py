@@ -1179,7 +1179,7 @@ ACCEPTED = [
         0.25,
     ),
     Accepted("18 a word said to be missing", cell("?"), (*TWO, "--na-values", "?,-", *OMIT), 0.0),
-    Accepted("19 infinite", cell("inf"), TWO, np.inf),
+    Accepted("19 infinite", cell("inf"), TWO, np.inf, ("p.csv", "'yhat'", "infinite values, the first in row ")),
     Accepted("19 finite text that overflows", cell("1e400"), TWO, np.inf, ("p.csv", "'yhat'", "too large", "(1)")),
     Accepted("19 finite text that vanishes", cell("1e-400"), (*TWO, "-r", "sum"), 1.0),
     Accepted(

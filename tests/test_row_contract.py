@@ -300,7 +300,10 @@ def test_axis_0_gives_a_loss_for_each_column(run: Run, tmp_path: Path, suffix: s
     assert [entry["metrics"]["rmse"] for entry in document["columns"]] == RMSE_OF_COLUMNS
     assert (document["loss"], document["metrics"]["rmse"]) == (17 / 24, RMSE_FLAT)
     assert document["metrics"]["rmse"] == pytest.approx(0.8416254115301732, rel=2e-16)
-    assert document["macro"] == {"loss": float((Fraction(5 / 12) + 1) / 2), "rmse": 0.8227486121839513}
+    assert document["macro"] == {
+        "loss": float((Fraction(5 / 12) + 1) / 2), "status": "ok", "metrics": {"rmse": 0.8227486121839513},
+        "entries": 2, "left_out": 0,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -716,7 +719,7 @@ def test_everything_goes_together(run: Run, tmp_path: Path, suffix: str, target_
     assert groups == [("a", 4.0, 1.5), ("b", 1.0, 2)]
     batches = [(entry["loss"], entry["running_mean"], entry["status"]) for entry in document["batches"]]
     assert batches == [(4 / 2.5, 4 / 2.5, "ok"), (4.0, 8 / 3.5, "ok"), (None, 8 / 3.5, "empty")]
-    assert document["macro"] == {"loss": 2.5}
+    assert (document["macro"]["loss"], document["macro"]["entries"]) == (2.5, 2)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

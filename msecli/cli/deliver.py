@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from msecli.cli import process
-from msecli.cli.options import is_terminal, style_from
+from msecli.cli.colors import is_terminal, say
+from msecli.cli.options import style_from
 from msecli.cli.progress import ProgressBar
 from msecli.errors import ReadWriteError, UsageError, Warned, visible
 from msecli.outputs import RENDERERS, Renderer, Style, output_named, renderer_for
@@ -70,8 +71,8 @@ def kept_by(values: Mapping[str, Any]) -> set[str]:
 
 def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
     """Score as requested, and write the result and the values where the options say."""
-    outputs = outputs_from(values)
-    partial = [renderer.name for _, renderer in _destinations(values) if not renderer.whole]
+    outputs, destinations = outputs_from(values), _destinations(values)
+    partial = [renderer.name for _, renderer in destinations if not renderer.whole]
     if request.chosen_reduction.keeps_elements and request.metrics and partial:
         whole = ", ".join(renderer.name for renderer in RENDERERS.values() if renderer.whole)
         raise UsageError(
@@ -82,12 +83,13 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
     from msecli.scoring.run import run
 
     check_outputs(outputs, request.files, overwrite=values["overwrite"])
+    _warn_of_precision(destinations)
     with Staging(overwrite=values["overwrite"]) as staging:
         with ExitStack() as stack:
             target = _Target(stack, staging, style_from(values, os.environ))
             sinks = {name: target.sink(values[name], name) for name in VALUES if values.get(name)}
             many = request.chosen_reduction.keeps_elements or bool(request.axis)
-            main = target.main(_destinations(values), many=many)
+            main = target.main(destinations, many=many)
             with ProgressBar(wanted=values["progress"]) as progress:
                 streamed = {name: sink for name, sink in sinks.items() if name in request.keep}
                 result = run(request, {**streamed, "losses": main}, progress)
@@ -110,9 +112,11 @@ def write_report(report: Report, values: Mapping[str, Any]) -> None:
     """Write a result without values to the output file, or to standard output."""
     from msecli.outputs.files import Staging
 
+    destinations = _destinations(values)
+    _warn_of_precision(destinations)
     with Staging(overwrite=values["overwrite"]) as staging:
         with ExitStack() as stack:
-            _Target(stack, staging, style_from(values, os.environ)).main(_destinations(values)).finish(report)
+            _Target(stack, staging, style_from(values, os.environ)).main(destinations).finish(report)
         process.take_no_more_signals()
 
 
@@ -184,8 +188,23 @@ def _write_all(stream: BinaryIO, data: bytes) -> None:
         left = left[stream.write(left) :]
 
 
+def _warn_of_precision(destinations: Sequence[tuple[str | None, Renderer]]) -> None:
+    """Warn of a typed --precision that no format heeds.
+
+    No error, because the same command is right at a terminal and ignores it in a pipe. What is set in the environment
+    is for all runs, so it may be for others than this.
+    """
+    context = click.get_current_context()
+    typed = context.get_parameter_source("precision") is click.core.ParameterSource.COMMANDLINE
+    if typed and not any(renderer.rounded for _, renderer in destinations):
+        rounded = " and ".join(name for name, each in RENDERERS.items() if each.rounded)
+        exact = " and ".join(dict.fromkeys(renderer.name for _, renderer in destinations))
+        holds = "holds" if len(destinations) == 1 else "hold"
+        say("Warning", f"--precision: {exact} {holds} every digit; only {rounded} are rounded")
+
+
 def warn(warnings: Iterable[Warned]) -> None:
     """Print the warnings of a result."""
     for warning in warnings:
         message = f"{warning.where}: {warning.meaning} ({warning.count})"
-        click.echo(f"Warning: {visible(message)}", err=True)
+        say("Warning", visible(message))

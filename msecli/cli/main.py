@@ -15,6 +15,7 @@ import click
 
 from msecli._version import __version__
 from msecli.cli import process
+from msecli.cli.colors import say
 from msecli.cli.completion import VARIABLE, complete, completion
 from msecli.cli.compute import compute
 from msecli.cli.gradcheck import gradcheck
@@ -106,7 +107,9 @@ def guarded(run: Callable[[], int], arguments: Sequence[str] = (), program: str 
         told = io.StringIO()
         error.show(told)
         told.writelines(f"{note}\n" for note in _notes(error))
-        click.echo(visible(told.getvalue(), kept=LINE_END), nl=False, err=True)
+        usage, _, message = visible(told.getvalue(), kept=LINE_END).removesuffix(LINE_END).partition("Error: ")
+        click.echo(usage, nl=False, err=True)
+        say("Error", message)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return _tell("interrupted", EXIT_INTERRUPTED)
@@ -148,7 +151,7 @@ def _notes(error: Exception) -> Sequence[str]:
 def _tell(message: str, code: int) -> int:
     # If standard error is closed, the exit code has to suffice.
     with contextlib.suppress(OSError):
-        click.echo(f"Error: {visible(message, kept=LINE_END)}", err=True)
+        say("Error", visible(message, kept=LINE_END))
     return code
 
 

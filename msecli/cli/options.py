@@ -6,11 +6,12 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.types import StringParamType
 
+from msecli.cli.colors import colored, is_terminal, say
 from msecli.cli.grouped import GroupedOption, one_of
 from msecli.core.metrics import ALL, metric_names
 from msecli.core.reduction import REDUCTIONS, legacy_reduction
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 POLICIES = ("raise", "omit", "propagate")
+ROUNDED = tuple(name for name, renderer in RENDERERS.items() if renderer.rounded)
 SUFFIXES = " ".join(renderer.suffix for renderer in RENDERERS.values() if renderer.suffix)
 
 
@@ -263,7 +265,7 @@ precision = _option(
     type=click.IntRange(1, 17),
     default=6,
     show_default=True,
-    help="Significant digits in tables; other formats print all digits.",
+    help=f"Significant digits in the formats for people: {' and '.join(ROUNDED)}; the others print all digits.",
 )
 overwrite = _option("Output", "--overwrite", is_flag=True, help="Replace existing output files.")
 
@@ -480,15 +482,8 @@ def request_from(values: Mapping[str, Any], predictions: str, targets: str | Non
 
 
 def style_from(values: Mapping[str, Any], environment: Mapping[str, str]) -> Style:
-    """Return the style of tables on this terminal; NO_COLOR, FORCE_COLOR and TERM=dumb are honoured."""
-    forced = bool(environment.get("FORCE_COLOR"))
-    color = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
-    return Style(values["precision"], None, color, forced or is_terminal(sys.stdout))
-
-
-def is_terminal(stream: TextIO | None) -> bool:
-    """Tell whether a standard stream is a terminal; the stream may be missing."""
-    return stream is not None and stream.isatty()
+    """Return the style of tables on this terminal."""
+    return Style(values["precision"], None, colored(sys.stdout, environment), is_terminal(sys.stdout))
 
 
 def reduction_from(values: Mapping[str, Any]) -> str:
@@ -497,5 +492,5 @@ def reduction_from(values: Mapping[str, Any]) -> str:
         warnings.simplefilter("always")
         legacy = legacy_reduction(values.get("size_average"), values.get("reduce"))
     for warning in caught:
-        click.echo(f"Warning: {warning.message}", err=True)
+        say("Warning", str(warning.message))
     return legacy or str(values["reduction"])

@@ -8,7 +8,7 @@ from contextvars import Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from msecli.cli.options import is_terminal
+from msecli.cli.colors import is_terminal
 from msecli.errors import visible
 from msecli.places.file import Copied, copied
 

@@ -152,7 +152,7 @@ class LossState:
         self._held: list[tuple[FloatArray, IntArray | None]] = []
         self._series = SeasonalSums(rules.season, groups * rules.columns) if rules.season else None
         self.first_row: dict[str, int] = {}
-        """The first row of each kind of problem: nan_target, nan_prediction, weight, and the flaws."""
+        """The first row of each kind of problem: nan_target, nan_prediction, infinite_…, weight, and the flaws."""
         self.flaws: dict[str, int] = {}
         """The number of elements with each flaw."""
 
@@ -320,6 +320,10 @@ class LossState:
         self._count(chunk, judgement)
         for kind in ("nan_target", "nan_prediction"):
             self._note_first(kind, judgement.masks.get(kind), chunk)
+        infinite = judgement.masks.get("infinite")
+        if infinite is not None and infinite.any():
+            self._note_first("infinite_prediction", infinite & np.isinf(chunk.prediction), chunk)
+            self._note_first("infinite_target", infinite & np.isinf(chunk.target), chunk)
         elements = Elements(chunk, residual, judgement.used, self._cells(chunk))
         self._note_first("weight", _bad_weights(chunk, judgement.used), chunk)
         self._note_flaws(chunk, judgement.used)

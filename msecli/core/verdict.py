@@ -59,6 +59,12 @@ def _refused(state: LossState, where: Where) -> list[str]:
     ]
 
 
+def first_infinite(state: LossState, where: Where) -> list[tuple[str, int]]:
+    """Return the sides that hold infinite values, each with the number of the first such row, counted from 1."""
+    sides = (("infinite_prediction", where.prediction), ("infinite_target", where.target))
+    return [(name, state.first_row[kind] + 1) for kind, name in sides if kind in state.first_row]
+
+
 def _missing(state: LossState, summary: Summary, where: Where) -> list[str]:
     sides = (
         ("nan_prediction", where.prediction, state.rules.nan_prediction, "nan_pred"),

@@ -11,12 +11,20 @@ from msecli.outputs.base import Renderer, Style
 RENDERERS: dict[str, Renderer] = {
     renderer.name: renderer
     for renderer in (
-        Renderer("table", "a table for people", None, table.write_result, table.TableWriter, whole=True),
+        Renderer("table", "a table for people", None, table.write_result, table.TableWriter, whole=True, rounded=True),
         Renderer("plain", "bare numbers", ".txt", plain.write_result, plain.PlainWriter),
         Renderer("json", "one versioned document", ".json", json.write_result, json.JsonWriter, whole=True),
         Renderer("csv", "comma-separated text", ".csv", delimited.result_writer(","), delimited.values_writer(",")),
         Renderer("tsv", "tab-separated text", ".tsv", delimited.result_writer("\t"), delimited.values_writer("\t")),
-        Renderer("markdown", "a Markdown table", ".md", markdown.write_result, markdown.MarkdownWriter, whole=True),
+        Renderer(
+            "markdown",
+            "a Markdown table",
+            ".md",
+            markdown.write_result,
+            markdown.MarkdownWriter,
+            whole=True,
+            rounded=True,
+        ),
         Renderer("npy", "a NumPy array", ".npy", npy.write_result, npy.NpyWriter, binary=True),
         Renderer("parquet", "a Parquet file", ".parquet", parquet.write_result, parquet.ParquetWriter, binary=True),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
+
+from msecli.errors import escaped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,12 +16,31 @@ if TYPE_CHECKING:
 
 
 class Style(NamedTuple):
-    """The look of tables: significant digits, width in characters (None: the terminal's), and colours."""
+    """The look of tables.
+
+    Parameters
+    ----------
+    precision : int
+        Significant digits.
+    width : int, optional
+        Width in characters; None for the terminal's.
+    color : bool
+    terminal : bool
+        Whether somebody reads it at a terminal, where the signature is short.
+    """
 
     precision: int = 6
     width: int | None = 80
     color: bool = False
     terminal: bool = False
+
+
+def data_label(label: str, reserved: Container[str]) -> str:
+    """Escape a label, so that it adds no fields or lines and cannot be mistaken for one of msecli's own."""
+    text = escaped(label)
+    if text in reserved:
+        return f'"{text}"'
+    return f"\\{text}" if text.startswith('"') else text
 
 
 class ValuesWriter(Protocol):
@@ -37,7 +58,8 @@ class ValuesWriter(Protocol):
 class Renderer(NamedTuple):
     """A line of the `RENDERERS` table: functions that write a result, and values of elements, to a stream.
 
-    `binary` formats are for files only. `whole` formats hold the metrics beside the values of elements.
+    `binary` formats are for files only. `whole` formats hold the metrics beside the values of elements. Numbers are
+    rounded to `Style.precision` only in `rounded` formats.
     """
 
     name: str
@@ -47,3 +69,4 @@ class Renderer(NamedTuple):
     values: Callable[[BinaryIO, Layout, Style], ValuesWriter]
     binary: bool = False
     whole: bool = False
+    rounded: bool = False

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from msecli.errors import escaped
 from msecli.outputs.base import Style
-from msecli.results.base import Report, finite, number_text
+from msecli.results.base import Report, number_text, rounded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,9 +21,9 @@ def write_result(stream: BinaryIO, report: Report, style: Style) -> None:
     """Write a table with a row per record, and the signature below it."""
     records = report.records()
     names = [name for name in records[0] if name != "signature"]
-    _write_header(stream, names)
+    _write_header(stream, names, [any(isinstance(record[name], str) for record in records) for name in names])
     for record in records:
-        _write_row(stream, (_cell(name, record) for name in names))
+        _write_row(stream, ("" if record[name] is None else _text(record[name], style) for name in names))
     if report.footer:
         stream.write(f"\n`{report.footer}`\n".encode())
 
@@ -33,40 +33,44 @@ class MarkdownWriter:
 
     def __init__(self, stream: BinaryIO, layout: Layout, style: Style) -> None:
         self._stream = stream
-        _write_header(stream, (*layout.keys, *layout.names))
+        self._style = style
+        self._names = (*layout.keys, *layout.names)
+        self._headed = False
 
     def append(self, block: NDArray[np.float64], keys: Keys) -> None:
         """Write values, shape (rows, ...), beside their keys."""
+        self._head(keys)
         labels = zip(*(column.to_pylist() for column in keys.values()), strict=True) if keys else repeat(())
         for label, row in zip(labels, block.reshape(len(block), -1).tolist(), strict=False):
-            _write_row(self._stream, map(_text, (*label, *row)))
+            _write_row(self._stream, (_text(value, self._style) for value in (*label, *row)))
 
     def close(self, report: Report | None) -> None:
         """Write the metrics below the losses."""
+        self._head({})
         metrics = {} if report is None else {name: n for name, n in report.numbers().items() if name != "loss"}
         if metrics:
             self._stream.write(b"\n")
-            _write_header(self._stream, ("metric", "value"))
+            _write_header(self._stream, ("metric", "value"), (True, False))
             for name, number in metrics.items():
-                _write_row(self._stream, (name, number_text(number)))
+                _write_row(self._stream, (name, _text(number, self._style)))
+
+    def _head(self, keys: Keys) -> None:
+        """Write the names above the first rows, whose keys tell which columns are texts."""
+        if not self._headed:
+            texts = [any(isinstance(label, str) for label in column.to_pylist()) for column in keys.values()]
+            _write_header(self._stream, self._names, [*texts, *[False] * (len(self._names) - len(texts))])
+        self._headed = True
 
 
-def _cell(name: str, record: Mapping[str, Any]) -> str:
-    """Format a cell: blank without a finite number, except that a loss shows "nan" or "inf"."""
-    value, status = finite(record[name]), record.get("status")
-    if value is None:
-        return str(status) if name == "loss" and status in {"nan", "inf"} else ""
-    return _text(value)
+def _text(value: Any, style: Style) -> str:
+    if isinstance(value, str):
+        return escaped(value)
+    return rounded(value, style.precision) if isinstance(value, float) else number_text(value)
 
 
-def _text(value: Any) -> str:
-    return escaped(value) if isinstance(value, str) else number_text(value)
-
-
-def _write_header(stream: BinaryIO, names: Iterable[str]) -> None:
-    names = list(names)
+def _write_header(stream: BinaryIO, names: Sequence[str], texts: Sequence[bool]) -> None:
     _write_row(stream, map(escaped, names))
-    _write_row(stream, ["---:"] * len(names))
+    _write_row(stream, ["---" if text else "---:" for text in texts])
 
 
 def _write_row(stream: BinaryIO, cells: Iterable[str]) -> None:

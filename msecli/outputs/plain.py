@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
-from msecli.errors import escaped
-from msecli.outputs.base import Style
+from msecli.outputs.base import Style, data_label
 from msecli.outputs.delimited import DelimitedWriter
 from msecli.results.base import Report, number_text
 
@@ -17,20 +16,14 @@ if TYPE_CHECKING:
 
 
 def write_result(stream: BinaryIO, report: Report, style: Style) -> None:
-    """Write a single number alone, or several as `label<TAB>number…` lines."""
+    """Write a single number alone, or several as `label<TAB>number…` lines, all with the same fields."""
     lines = report.lines()
     reserved = {line.label for line in lines if not line.from_data}
+    names = list(dict.fromkeys(name for line in lines for name in line.numbers))
     for label, numbers, from_data in lines:
-        fields = [] if len(lines) == 1 else [_data_label(label, reserved) if from_data else label]
-        stream.write(("\t".join([*fields, *map(number_text, numbers)]) + "\n").encode())
-
-
-def _data_label(label: str, reserved: set[str]) -> str:
-    """Escape a label, so that it adds no fields or lines and cannot be mistaken for one of msecli's own."""
-    text = escaped(label)
-    if text in reserved:
-        return f'"{text}"'
-    return f"\\{text}" if text.startswith('"') else text
+        fields = [] if len(lines) == 1 else [data_label(label, reserved) if from_data else label]
+        fields += [number_text(numbers[name]) if name in numbers else "" for name in names]
+        stream.write(("\t".join(fields) + "\n").encode())
 
 
 class PlainWriter(DelimitedWriter):

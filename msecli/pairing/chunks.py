@@ -36,7 +36,9 @@ def _row_numbers(rows: Aligned, roles: Roles) -> dict[str, IntArray] | None:
     if rows.row_numbers is None:
         return None
     weight = PREDICTION if roles.weight is None else roles.weight.file
-    files = {"nan_prediction": PREDICTION, "nan_target": roles.target.file, "weight": weight}
+    files = {"weight": weight}
+    for problem in ("nan", "infinite"):
+        files |= {f"{problem}_prediction": PREDICTION, f"{problem}_target": roles.target.file}
     files |= {name: PREDICTION if flaw.side == "prediction" else roles.target.file for name, flaw in FLAWS.items()}
     return {kind: rows.row_numbers[file] for kind, file in files.items()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,22 +18,41 @@ Number = float | int | None
 
 
 class Line(NamedTuple):
-    """A line of plain text: its label, its numbers, and whether the label comes from the data."""
+    """A line of plain text: its label, its numbers by name, and whether the label comes from the data."""
 
     label: str
-    numbers: tuple[Number, ...]
+    numbers: Mapping[str, Number]
     from_data: bool = False
 
 
-class Section(NamedTuple):
-    """A table for people: optional column names, and rows of texts, counts and numbers.
+Row = tuple[str | Number, ...]
+"""Texts, counts and numbers: a row of a table, or the pieces of a sentence."""
 
-    `headline` marks the section whose first number is the most important one.
+
+class Section(NamedTuple):
+    """A table for people, or with no rows only the sentence below it.
+
+    Parameters
+    ----------
+    header : tuple of str, optional
+    rows : sequence of Row
+        Their leading texts are labels. "" is a number that a row does not have.
+    totals : sequence of Row
+        The last rows, over all others.
+    note : Row
+        A sentence below the table.
+    headline : bool
+        Whether the first number of the rows is the most important one of the result.
+    kind : str
+        What one of the rows is about.
     """
 
     header: tuple[str, ...] | None
-    rows: Sequence[tuple[str | Number, ...]]
+    rows: Sequence[Row] = ()
+    totals: Sequence[Row] = ()
+    note: Row = ()
     headline: bool = False
+    kind: str = "row"
 
 
 class Report(ABC):
@@ -58,9 +77,24 @@ class Report(ABC):
         """Return the result in the shape of the JSON output; nan and infinities are None."""
 
     @property
+    def title(self) -> tuple[tuple[str, ...], ...]:
+        """The names of what the result is of, in groups: columns, files."""
+        return ()
+
+    @property
+    def what(self) -> Row:
+        """What the numbers are, and of how much."""
+        return ()
+
+    @property
     def footer(self) -> str | None:
         """A last line below the tables, such as the signature."""
         return None
+
+    @property
+    def short_footer(self) -> str | None:
+        """The footer for terminals."""
+        return self.footer
 
     def main_numbers(self) -> list[Number]:
         """Return the numbers that a bare array holds: all of them."""
@@ -68,7 +102,7 @@ class Report(ABC):
 
     def lines(self) -> list[Line]:
         """Return the lines of plain text; a single one is printed without its label."""
-        return [Line(name, (number,)) for name, number in self.numbers().items()]
+        return [Line(name, {"value": number}) for name, number in self.numbers().items()]
 
     def to_frame(self) -> pd.DataFrame:
         """Return `records` as a DataFrame."""
@@ -86,21 +120,51 @@ class Report(ABC):
         return f"<{type(self).__name__}: {self}>"
 
     def _repr_html_(self) -> str:
-        return "".join(_html_table(section) for section in self.sections()) + (
-            f"<p><code>{html.escape(self.footer)}</code></p>" if self.footer else ""
+        title = " · ".join(filter(None, (*map(" ".join, self.title), _sentence(self.what))))
+        return "".join(
+            [
+                f"<p>{html.escape(title)}</p>" if title else "",
+                *map(_html_section, self.sections()),
+                f"<p><code>{html.escape(self.footer)}</code></p>" if self.footer else "",
+            ]
         )
 
 
-def _html_table(section: Section) -> str:
-    def row(tag: str, cells: Iterable[str | Number]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(_rounded(cell))}</{tag}>" for cell in cells) + "</tr>"
-
-    head = row("th", section.header) if section.header else ""
-    return f"<table>{head}{''.join(row('td', cells) for cells in section.rows)}</table>"
+HTML_ROWS = 60
+"""The rows of a table that a notebook shows, as many as pandas does."""
 
 
-def _rounded(cell: str | Number) -> str:
-    return f"{cell:.6g}" if isinstance(cell, float) else number_text(cell, "")
+def _html_section(section: Section) -> str:
+    def row(cells: Row, head: str, tag: str) -> str:
+        first, *others = (html.escape(rounded(cell)) for cell in cells)
+        return f"<tr><{head}>{first}</{head}>{''.join(f'<{tag}>{text}</{tag}>' for text in others)}</tr>"
+
+    rows = [
+        *([row(section.header, "th", "th")] if section.header else []),
+        *(row(cells, "td", "td") for cells in section.rows[:HTML_ROWS]),
+        *(row(cells, "th", "td") for cells in section.totals),
+    ]
+    more = len(section.rows) - HTML_ROWS
+    notes = [_sentence(section.note), f"{more:,} more {plural(section.kind, more)}; see to_frame()" if more > 0 else ""]
+    return (f"<table>{''.join(rows)}</table>" if rows else "") + "".join(
+        f"<p>{html.escape(note)}</p>" for note in notes if note
+    )
+
+
+def _sentence(pieces: Row) -> str:
+    return "".join(map(rounded, pieces))
+
+
+def rounded(cell: str | Number, precision: int = 6) -> str:
+    """Return a text, a count with its thousands marked, or a number rounded to significant digits."""
+    if isinstance(cell, float):
+        return f"{cell + 0.0:.{precision}g}"  # + 0.0: there is no -0 for people
+    return f"{cell:,}" if isinstance(cell, int) else number_text(cell)
+
+
+def plural(kind: str, count: int) -> str:
+    """Return a noun for this many of it."""
+    return kind if count == 1 else {"batch": "batches"}.get(kind, f"{kind}s")
 
 
 def number(value: Number) -> float:

@@ -61,10 +61,14 @@ class GradCheck(Report):
         """Return the coordinates, and the verdict."""
         verdict = "passed" if self.passed else "failed"
         return [
-            Section(("coordinate", "analytic", "numeric", "relative error"), list(self.checks)),
+            Section(("coordinate", "analytic", "numeric", "relative error"), list(self.checks), kind="coordinate"),
             Section(
                 None,
-                [("max relative error", self.max_relative_error, f"{verdict}, tolerance {self.tolerance:g}")],
+                [
+                    ("max relative error", self.max_relative_error),
+                    ("tolerance", float(self.tolerance)),
+                    ("verdict", verdict),
+                ],
                 headline=True,
             ),
         ]

@@ -9,8 +9,8 @@ from typing import Any
 
 from msecli._version import __version__
 from msecli.errors import Warned
-from msecli.results.base import SCHEMA, Number, Report, Section, jsonable, not_finite, status
-from msecli.results.score import Input
+from msecli.results.base import SCHEMA, Number, Report, Row, Section, jsonable, not_finite, plural, status
+from msecli.results.score import Input, title_of
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -41,6 +41,16 @@ class NormResult(Report):
     def records(self) -> list[dict[str, Any]]:
         """Return a row for each order."""
         return [{"order": order, "norm": value} for order, value in self.norms.items()]
+
+    @property
+    def title(self) -> tuple[tuple[str, ...], ...]:
+        """The columns and the files."""
+        return title_of([item.columns for item in self.inputs], [item.path for item in self.inputs], "minus")
+
+    @property
+    def what(self) -> Row:
+        """The length of the vector."""
+        return self.elements, f" {plural('element', self.elements)}"
 
     def sections(self) -> list[Section]:
         """Return one table."""

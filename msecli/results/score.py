@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msecli.errors import Warned
-from msecli.results.base import SCHEMA, Line, Number, Report, Section, jsonable, not_finite
+from msecli.results.base import SCHEMA, Line, Number, Report, Row, Section, jsonable, not_finite, plural
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ROW_WORDS = {
-    "prediction": "in the prediction file",
-    "target": "in the target file",
-    "matched": "paired",
-    "unmatched_prediction": "predictions without a target",
-    "unmatched_target": "targets without a prediction",
-    "dropped": "dropped",
-    "used": "used",
-}
-ELEMENT_WORDS = {
-    "total": "paired",
-    "ignored": "ignored",
-    "nan_target": "target missing",
-    "nan_prediction": "prediction missing",
-    "infinite": "infinite",
-    "used": "used",
-}
-"""The labels of the ledger's counts in tables."""
+LEDGER = (
+    ("in the prediction file", "prediction", None),
+    ("in the target file", "target", None),
+    ("predictions without a target", "unmatched_prediction", None),
+    ("targets without a prediction", "unmatched_target", None),
+    ("dropped", "dropped", None),
+    ("paired", "matched", "total"),
+    ("ignored", None, "ignored"),
+    ("target missing", None, "nan_target"),
+    ("prediction missing", None, "nan_prediction"),
+    ("infinite", None, "infinite"),
+    ("used", "used", "used"),
+)
+"""The lines of the ledger in tables: a label, the count of rows, and the count of elements."""
 
 ALWAYS = frozenset({"prediction", "target", "matched", "total", "used"})
 """The counts that tables show even if they are 0."""
+
+NAMES_SHOWN = 4
+"""The columns that the head of a table names."""
+
+SIGNATURE_FIELD = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^|"])+')
+
+DEFAULTS = frozenset({"reduction:mean", "weights:none", "nan:raise", "nan_pred:raise", "pairing:position", "acc:exact"})
+"""The fields that the short form of a signature leaves out."""
 
 
 class Rows(NamedTuple):
@@ -149,6 +154,36 @@ class Entry(NamedTuple):
         return {self.kind: self.label, **self.score.to_dict(), **more, **not_finite(numbers)}
 
 
+class Macro(NamedTuple):
+    """The plain means of the losses and metrics of groups, columns or batches, whatever their sizes.
+
+    Attributes
+    ----------
+    loss : float
+    status : str
+        "ok", "nan" or "inf".
+    metrics : mapping of str to float
+    entries : int
+        How many losses were averaged.
+    left_out : int
+        How many groups, columns or batches have no loss, because no element of theirs is used.
+    """
+
+    loss: float
+    status: str
+    metrics: Mapping[str, float]
+    entries: int
+    left_out: int
+
+    def numbers(self) -> dict[str, Number]:
+        """Return the loss and the metrics."""
+        return {"loss": self.loss, **self.metrics}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the means in the shape of the JSON output."""
+        return {**self._asdict(), "metrics": dict(self.metrics), **not_finite(self.numbers())}
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Result(Report):
     """A loss, and how it came about.
@@ -169,8 +204,8 @@ class Result(Report):
     warnings : tuple of Warned
     groups, columns, batches : tuple of Entry
         The scores of groups, columns or batches, if requested.
-    macro : mapping of str to float
-        The unweighted means of the entries' losses and metrics; empty without entries.
+    macro : Macro or None
+        The plain means of the entries' losses and metrics.
     penalties : mapping of str to float
         "l1" and "l2"; empty without penalties.
     objective : float or None
@@ -197,7 +232,7 @@ class Result(Report):
     groups: tuple[Entry, ...] = ()
     columns: tuple[Entry, ...] = ()
     batches: tuple[Entry, ...] = ()
-    macro: Mapping[str, float] = field(default_factory=dict)
+    macro: Macro | None = None
     penalties: Mapping[str, float] = field(default_factory=dict)
     objective: float | None = None
     gradient_norm: float | None = None
@@ -240,9 +275,30 @@ class Result(Report):
         return (*self.groups, *self.columns, *self.batches)
 
     @property
+    def title(self) -> tuple[tuple[str, ...], ...]:
+        """The columns and the files."""
+        sides = [item for item in self.inputs if item.role != "weight"]
+        return title_of([item.columns for item in sides], [item.path for item in sides], "vs")
+
+    @property
+    def what(self) -> Row:
+        """The reduction, and what it divides by."""
+        if self.loss is None and self.status == "ok":
+            return ("mse of every element",)
+        if self.denominator is None:
+            return (f"mse, {self.reduction}",)
+        counted = "(sum of weights)" if self.denominator_name == "weights" else self.denominator_name
+        return f"mse, {self.reduction} ÷ ", self.denominator, f" {counted}"
+
+    @property
     def footer(self) -> str:
         """The signature."""
         return self.signature
+
+    @property
+    def short_footer(self) -> str:
+        """The signature without the fields that say what is usual."""
+        return "|".join(part for part in SIGNATURE_FIELD.findall(self.signature) if part not in DEFAULTS)
 
     def numbers(self) -> dict[str, Number]:
         """Return the loss, the metrics, the penalties with the objective, and the gradient's norm."""
@@ -262,10 +318,12 @@ class Result(Report):
         if not self.entries:
             return Report.lines(self)
         return [
-            *(Line(_joined(entry), tuple(entry.numbers().values()), from_data=True) for entry in self.entries),
-            Line("pooled", tuple(self.numbers().values())),
-            Line("macro", tuple(self.macro.values())),
+            *(Line(_joined(entry), entry.numbers(), from_data=True) for entry in self.entries),
+            *(Line(name, numbers) for name, numbers in self._totals()),
         ]
+
+    def _totals(self) -> list[tuple[str, dict[str, Number]]]:
+        return [("pooled", self.numbers()), *([("macro", self.macro.numbers())] if self.macro else [])]
 
     def records(self) -> list[dict[str, Any]]:
         """Return one row; with entries, one row each and the rows "pooled" and "macro", told apart by `scope`."""
@@ -273,7 +331,7 @@ class Result(Report):
             return [self._record(self.score, self.numbers())]
         flat = [self._record(entry.score, entry.numbers()) for entry in self.entries]
         pooled: dict[str, Any] = self._record(self.score, self.numbers())
-        macro: dict[str, Any] = {"status": "ok", **self.macro}
+        macro: dict[str, Any] = {"status": self.macro.status, **self.macro.numbers()} if self.macro else {}
         taken = {"scope", *(name for record in (*flat, pooled, macro) for name in record)}
         labels = [
             {f"{name} (label)" if name in taken else name: label for name, label in entry.labels.items()}
@@ -283,16 +341,23 @@ class Result(Report):
             {"scope": entry.kind, **label, **record}
             for entry, label, record in zip(self.entries, labels, flat, strict=True)
         ]
-        records += [{"scope": "pooled", **pooled}, {"scope": "macro", **macro}]
+        records += [{"scope": "pooled", **pooled}, *([{"scope": "macro", **macro}] if macro else [])]
         columns = dict.fromkeys(["scope", *(name for label in labels for name in label)])
         columns |= dict.fromkeys(name for record in records for name in record)
         return [columns | record for record in records]
 
     def sections(self) -> list[Section]:
-        """Return the entries, the losses and the ledger."""
-        entries = [_entry_section(kind) for kind in (self.groups, self.columns, self.batches) if kind]
-        losses = list(self._loss_rows())
-        return [*entries, *([Section(None, losses, headline=True)] if losses else []), self._ledger_section()]
+        """Return the entries with what is over all of them, the other numbers, and the ledger."""
+        kinds = [kind for kind in (self.groups, self.columns, self.batches) if kind]
+        entries = [self._entry_section(kind, pooled=kind is kinds[0]) for kind in kinds]
+        shown = set(self.entries[0].numbers()) if self.entries else set()
+        # Without a loss of its own every element keeps one.
+        others = [
+            (name.replace("_", " "), value)
+            for name, value in self.numbers().items()
+            if name not in shown and not (value is None and self.status == "ok")
+        ]
+        return [*entries, *([Section(None, others, headline=not entries)] if others else []), self._ledger_section()]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output; nan and infinities are None."""
@@ -312,7 +377,7 @@ class Result(Report):
         lists = (("groups", self.groups), ("columns", self.columns), ("batches", self.batches))
         document |= {name: [entry.to_dict() for entry in entries] for name, entries in lists if entries}
         if self.macro:
-            document["macro"] = dict(self.macro)
+            document["macro"] = self.macro.to_dict()
         if self.penalties:
             document |= {"penalties": dict(self.penalties), "objective": self.objective}
         if self.gradient_norm is not None:
@@ -331,7 +396,8 @@ class Result(Report):
     def __str__(self) -> str:
         divided = "" if self.denominator is None else f" of {self.denominator:,} {self.denominator_name}"
         what = f"{self.reduction}{divided}"
-        more = f"; {len(self.entries):,} {self.entries[0].kind} scores" if self.entries else ""
+        entries = len(self.entries)
+        more = f"; {entries:,} {self.entries[0].kind} {plural('score', entries)}" if entries else ""
         if self.loss is None and self.status == "ok":
             return f"the losses of {self.elements.used:,} elements"
         return f"{Report.__str__(self)} ({what}{more})"
@@ -353,44 +419,58 @@ class Result(Report):
             "signature": self.signature,
         }
 
-    def _loss_rows(self) -> Iterator[tuple[str | Number, ...]]:
-        counted = "(sum of weights)" if self.denominator_name == "weights" else self.denominator_name
-        divided = "" if self.denominator is None else f" ÷ {self.denominator:,} {counted}"
-        pooled = "pooled " if self.macro else ""
-        for name, value in self.numbers().items():
-            if value is None and self.status == "ok":
-                continue  # every element keeps its loss
-            note = f"mse, {self.reduction}{divided}" if name == "loss" else ""
-            yield f"{pooled}{name.replace('_', ' ')}", value, note
-        for name, value in self.macro.items():
-            yield f"macro {name}", value, "plain mean of the entries" if name == "loss" else ""
+    def _entry_section(self, entries: Sequence[Entry], *, pooled: bool) -> Section:
+        """Return the table of the groups, the columns or the batches, with the numbers over all of them."""
+        names, labels, kind = list(entries[0].numbers()), entries[0].labels, entries[0].kind
+
+        def row(labels: Sequence[str], numbers: Mapping[str, Number], used: int | str) -> Row:
+            return (*labels, *(numbers.get(name, "") for name in names), used)
+
+        rows = [row(_label_texts(entry), entry.numbers(), entry.score.elements.used) for entry in entries]
+        header = (*labels, *(name.replace("_", " ") for name in names), "used")
+        if not pooled:
+            return Section(header, rows, kind=kind)
+        blanks, used = [""] * (len(labels) - 1), {"pooled": self.elements.used}
+        totals = [row([name, *blanks], numbers, used.get(name, "")) for name, numbers in self._totals()]
+        return Section(header, rows, totals, self._macro_note(), kind=kind)
+
+    def _macro_note(self) -> Row:
+        if self.macro is None:
+            return ()
+        kind, averaged, all_entries = self.entries[0].kind, self.macro.entries, self.macro.entries + self.macro.left_out
+        some = (averaged, " of ") if self.macro.left_out else ()
+        return ("macro: plain mean of ", *some, all_entries, f" {plural(kind, all_entries)}")
 
     def _ledger_section(self) -> Section:
-        rows, elements = _present(self.rows._asdict(), ROW_WORDS), _present(self.elements._asdict(), ELEMENT_WORDS)
-        lines = max(len(rows), len(elements))
-        rows += [("", "")] * (lines - len(rows))
-        elements += [("", "")] * (lines - len(elements))
-        return Section(
-            ("rows", "", "elements", ""), [(*left, *right) for left, right in zip(rows, elements, strict=True)]
-        )
+        """Return one line if every row was used, or else what became of all of them."""
+        rows, elements = self.rows._asdict(), self.elements._asdict()
+        if {rows["prediction"], rows["target"], rows["matched"]} == {rows["used"]} and not any(
+            count for name, count in elements.items() if name not in ALWAYS
+        ):
+            more = () if elements["total"] == rows["matched"] else (", ", elements["total"], " elements")
+            return Section(None, note=(rows["used"], " of ", rows["prediction"], " rows used", *more))
+        counts = [(label, rows.get(row or "", ""), elements.get(element or "", "")) for label, row, element in LEDGER]
+        shown = [
+            line
+            for line, (_, *names) in zip(counts, LEDGER, strict=True)
+            if any(line[1:]) or not ALWAYS.isdisjoint(names)
+        ]
+        return Section(("", "rows", "elements"), shown)
 
 
-def _entry_section(entries: Sequence[Entry]) -> Section:
-    names = [name.replace("_", " ") for name in (*entries[0].numbers(), "used")]
-    rows = [
-        (
-            *("" if label is None else str(label) for label in entry.labels.values()),
-            *entry.numbers().values(),
-            entry.score.elements.used,
-        )
-        for entry in entries
-    ]
-    return Section((*entries[0].labels, *names), rows)
+def title_of(columns: Sequence[Sequence[str]], paths: Sequence[str], word: str) -> tuple[tuple[str, ...], ...]:
+    """Return the columns and the paths of one side or two, with a word between those that differ."""
+    lists = []
+    for names in columns:
+        more = f", … ({len(names):,} columns)" if len(names) > NAMES_SHOWN else ""
+        lists.append(", ".join(names[:NAMES_SHOWN]) + more)
+    groups = [[text for text in dict.fromkeys(texts) if text] for texts in (lists, paths)]
+    return tuple((first, *(f"{word} {text}" for text in others)) for first, *others in filter(None, groups))
 
 
-def _present(counts: Mapping[str, int], words: Mapping[str, str]) -> list[tuple[str, str | int]]:
-    return [(word, counts[name]) for name, word in words.items() if counts[name] or name in ALWAYS]
+def _label_texts(entry: Entry) -> list[str]:
+    return ["" if label is None else str(label) for label in entry.labels.values()]
 
 
 def _joined(entry: Entry) -> str:
-    return ",".join("" if label is None else str(label) for label in entry.labels.values())
+    return ",".join(_label_texts(entry))

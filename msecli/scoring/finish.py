@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from msecli._version import __version__
 from msecli.core.axes import losses_of_items
@@ -20,13 +18,13 @@ from msecli.core.metrics import Metric
 from msecli.core.partition import Partition
 from msecli.core.penalty import penalties_of, penalty_gradient
 from msecli.core.reduction import Reduction
-from msecli.core.state import Summary
-from msecli.core.verdict import Where, check_usable, warnings_of
-from msecli.errors import visible
+from msecli.core.state import LossState, Summary
+from msecli.core.verdict import Where, check_usable, first_infinite, warnings_of
+from msecli.errors import Warned, visible
 from msecli.pairing.labels import shown_keys, sort_key
 from msecli.pairing.roles import PREDICTION, Place
-from msecli.results.base import status
-from msecli.results.score import Elements, Entry, Input, Result, Rows, Score
+from msecli.results.base import plural, status
+from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
 from msecli.scoring.fold import Folded, Tally
 from msecli.scoring.plan import Plan
 from msecli.scoring.request import Request
@@ -60,6 +58,10 @@ def finish(plan: Plan, folded: Folded) -> Result:
     groups = _groups(plan, scored, tally.groups) if plan.roles.by and tally.groups else ()
     columns = _columns(plan, scored, pooled.state.columns()) if plan.columns_are_named else ()
     batches = _batches(plan, scored, tally.batches) if tally.batches else ()
+    entries = groups or columns or batches
+    ledger.warnings.add(infinite_values(pooled.state, summary, _where(plan)))
+    ledger.warnings.add(warnings_of(pooled.state, _where(plan)))
+    ledger.warnings.add(_without_loss(entries))
     score = scored(summary, _rows(plan, ledger, summary))
     parameters = pooled.parameters
     gradients = None if parameters is None else _Gradients(*parameters.gradients(plan.reduction.divisor(summary)))
@@ -72,11 +74,11 @@ def finish(plan: Plan, folded: Folded) -> Result:
         settings=settings_of(plan.request, weighted=plan.request.weighted),
         signature=signature_of(plan.request, _weights(plan), summary),
         version=__version__,
-        warnings=(*ledger.warnings.all(), *warnings_of(pooled.state, _where(plan))),
+        warnings=ledger.warnings.all(),
         groups=groups,
         columns=columns,
         batches=batches,
-        macro=_macro(groups or columns or batches),
+        macro=_macro(entries),
         penalties={} if penalties is None else asdict(penalties),
         objective=None if penalties is None or score.loss is None else penalties.added_to(score.loss),
         gradient_norm=_gradient_norm(plan, gradients),
@@ -215,19 +217,47 @@ def _losses_of_items(plan: Plan, partition: Partition) -> FloatArray | None:
     return losses_of_items(partition.state, plan.item, plan.kept, plan.reduction)
 
 
-def _macro(entries: Iterable[Entry]) -> dict[str, float]:
-    """Return the unweighted means over the entries that have a loss."""
+def _macro(entries: Sequence[Entry]) -> Macro | None:
+    """Return the plain means over the entries that have a loss."""
     scores = [entry.score for entry in entries if entry.score.loss is not None]
     if not scores:
-        return {}
-    columns = {"loss": [score.loss for score in scores if score.loss is not None]}
-    columns |= {name: [score.metrics[name] for score in scores] for name in scores[0].metrics}
-    return {name: _mean(values) for name, values in columns.items()}
+        return None
+    loss = _mean([score.loss for score in scores if score.loss is not None])
+    metrics = {name: _mean([score.metrics[name] for score in scores]) for name in scores[0].metrics}
+    return Macro(loss, status(loss), metrics, len(scores), len(entries) - len(scores))
+
+
+def _without_loss(entries: Sequence[Entry]) -> list[Warned]:
+    """Return a warning of the entries that the plain mean leaves out."""
+    empty = [entry for entry in entries if entry.score.status == EMPTY]
+    if not empty:
+        return []
+    kind, first = plural(empty[0].kind, 2), ", ".join(repr(label) for label in empty[0].labels.values())
+    meaning = f"{kind} with nothing to score are left out of the plain mean, the first is {first}"
+    return [Warned("left_out_of_macro", "macro", meaning, len(empty))]
+
+
+SCALE = 64
+"""The power of two that keeps a sum of numbers near the largest float64 in range."""
 
 
 def _mean(values: Sequence[float]) -> float:
-    # fsum refuses infinities of both signs; their sum is nan.
-    return (math.fsum if np.isfinite(values).all() else sum)(values) / len(values)
+    special = [value for value in values if not math.isfinite(value)]
+    if special:
+        return sum(special)  # as in IEEE arithmetic: of infinities with both signs it is nan
+    try:
+        return math.fsum(values) / len(values)
+    except OverflowError:
+        return math.ldexp(math.fsum(math.ldexp(value, -SCALE) for value in values) / len(values), SCALE)
+
+
+def infinite_values(state: LossState, summary: Summary, where: Where) -> list[Warned]:
+    """Return a warning of infinite values: where they are, and which row is the first."""
+    found = first_infinite(state, where)
+    if not found:
+        return []
+    meaning = f"infinite values, the first in {' and '.join(f'row {row}' for _, row in found)}"
+    return [Warned("infinite_values", " and ".join(name for name, _ in found), meaning, summary.counts["infinite"])]
 
 
 def _inputs(plan: Plan) -> tuple[Input, ...]:

@@ -94,7 +94,7 @@ def test_tables_have_a_line_for_every_order(run: Run, tmp_path: Path) -> None:
     path = _write(tmp_path / "v.npy", [3.0, 4.0])
     assert run("norm", path, "--ord", "1,3", "--format", "csv").out == "order,norm\n1,7.0\n3,4.497941445275415\n"
     table = run("norm", path, "--ord", "1,3", "--format", "table").out
-    assert [line.split() for line in table.splitlines()] == [["order", "norm"], ["1", "7"], ["3", "4.49794"]]
+    assert [line.split() for line in table.splitlines()[-3:]] == [["order", "norm"], ["1", "7"], ["3", "4.49794"]]
 
 
 def test_the_result_can_go_to_a_file(run: Run, tmp_path: Path) -> None:

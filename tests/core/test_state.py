@@ -184,7 +184,7 @@ def test_every_element_is_counted_for_its_reason() -> None:
     assert [column.counts["used"] for column in summary.columns] == [1, 0, 2]
     assert [column.counts["ignored"] for column in summary.columns] == [1, 3, 0]
     assert summary.rows_used == 3
-    assert state.first_row == {"nan_prediction": 10, "nan_target": 10}
+    assert state.first_row == {"nan_prediction": 10, "nan_target": 10, "infinite_prediction": 11}
 
 
 def test_an_infinity_counts_only_where_its_element_is_used() -> None:

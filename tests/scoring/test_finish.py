@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import msecli
+from msecli.results.score import Macro
 
 Run = Callable[..., Any]
 
@@ -42,10 +43,22 @@ def _path(tmp_path: Path) -> Path:
     return path
 
 
+EMPTY_GROUP = "groups with nothing to score are left out of the plain mean, the first is 'c'"
+"""The warning of the table above, in which group c has no prediction."""
+
+
 def document_of(run: Run, *arguments: object) -> Any:
     ran = run("compute", *arguments, "--format", "json")
-    assert (ran.code, ran.err) == (0, "")
-    return json.loads(ran.out)
+    document = json.loads(ran.out)
+    assert ran.code == 0
+    assert ran.err.count("Warning: ") == ran.err.count("\n") == len(document["warnings"])
+    assert {warning["code"] for warning in document["warnings"]} <= {"left_out_of_macro", "infinite_values"}
+    return document
+
+
+def plain_mean(loss: float | None, *, entries: int, left_out: int = 0, **metrics: float | None) -> dict[str, Any]:
+    """Return the macro object of a document."""
+    return {"loss": loss, "status": "ok", "metrics": metrics, "entries": entries, "left_out": left_out}
 
 
 def entry(
@@ -97,7 +110,8 @@ def test_the_top_level_is_pooled_and_macro_is_the_mean_of_the_entries(run: Run, 
     assert document["loss"] == 17 / 3.5
     assert document["metrics"] == {"rmse": pytest.approx(math.sqrt(17 / 3.5), rel=2e-16), "mae": 7 / 3.5}
     # The groups' losses are 4, 1 and 16; the one without used elements has none.
-    assert document["macro"] == {"loss": 7.0, "rmse": 7 / 3, "mae": 7 / 3}
+    assert document["macro"] == plain_mean(7.0, entries=3, left_out=1, rmse=7 / 3, mae=7 / 3)
+    assert [(warning["meaning"], warning["count"]) for warning in document["warnings"]] == [(EMPTY_GROUP, 1)]
     assert (document["denominator"], document["denominator_name"]) == (3.5, "weights")
     assert [group["denominator"] for group in document["groups"]] == [2, 1, 0, 0.5]
 
@@ -111,7 +125,8 @@ def test_columns_are_listed_in_the_order_in_which_they_are_scored(run: Run, tmp_
         entry({"column": "b"}, 5.0, denominator=2, rows=2),
         entry({"column": "a"}, 4.0, denominator=1, rows=2, used=1, nan_prediction=1),
     ]
-    assert (document["loss"], document["macro"], document["rows"]["used"]) == (14 / 3, {"loss": 4.5}, 2)
+    assert (document["loss"], document["rows"]["used"]) == (14 / 3, 2)
+    assert document["macro"] == plain_mean(4.5, entries=2)
 
 
 def test_batches_are_numbered_and_carry_the_running_mean(run: Run, path: Path) -> None:
@@ -121,7 +136,7 @@ def test_batches_are_numbered_and_carry_the_running_mean(run: Run, path: Path) -
         entry({"batch": 1}, 16.0, denominator=1, rows=2, used=1, nan_target=1) | {"running_mean": 7.0},
         entry({"batch": 2}, None, denominator=0, rows=1, used=0, nan_prediction=1) | {"running_mean": 7.0},
     ]
-    assert (document["loss"], document["macro"]) == (7.0, {"loss": 9.25})
+    assert (document["loss"], document["macro"]) == (7.0, plain_mean(9.25, entries=2, left_out=1))
 
 
 def test_the_running_mean_is_weighted_as_the_mean_is(run: Run, path: Path) -> None:
@@ -155,7 +170,10 @@ def test_groups_that_are_nan_or_infinite_say_so(run: Run, tmp_path: Path) -> Non
     document = document_of(run, tmp_path / "x.csv", "--by", "g", "--nan-pred", "propagate", "-m", "mae")
     found = [(group["loss"], group["status"], group["metrics"]["mae"]) for group in document["groups"]]
     assert found == [(None, "nan", None), (None, "inf", None), (4.0, "ok", 2.0)]
-    assert (document["status"], document["macro"]) == ("nan", {"loss": None, "mae": None})
+    assert document["status"] == "nan"
+    assert document["macro"] == plain_mean(None, entries=3, mae=None) | {
+        "status": "nan", "not_finite": {"loss": "nan", "mae": "nan"},
+    }  # fmt: skip
     assert [group["elements"]["infinite"] for group in document["groups"]] == [0, 1, 0]
 
 
@@ -167,7 +185,7 @@ def test_python_has_what_the_document_says(run: Run, path: Path) -> None:
         ("group", 4.0), ("group", 1.0), ("group", None), ("group", 16.0),
     ]  # fmt: skip
     assert [(batch.label, batch.running_mean) for batch in result.batches] == [(0, 2.5), (1, 7.0), (2, 7.0)]
-    assert result.macro == {"loss": 7.0}
+    assert result.macro == Macro(7.0, "ok", {}, entries=3, left_out=1)
 
 
 # The ledger
@@ -284,7 +302,7 @@ def test_plain_labels_of_several_columns_are_joined_by_commas(run: Run, path: Pa
 
 def test_plain_batches_end_in_the_running_mean(run: Run, path: Path) -> None:
     ran = run("compute", path, "--batch-size", "2", *OMIT)
-    assert ran.out == "0\t2.5\t2.5\n1\t16.0\t7.0\n2\tnan\t7.0\npooled\t7.0\nmacro\t9.25\n"
+    assert ran.out == "0\t2.5\t2.5\n1\t16.0\t7.0\n2\tnan\t7.0\npooled\t7.0\t\nmacro\t9.25\t\n"
 
 
 def test_plain_columns_are_labelled_by_their_names(run: Run, tmp_path: Path) -> None:
@@ -300,7 +318,8 @@ def test_plain_columns_are_labelled_by_their_names(run: Run, tmp_path: Path) -> 
 
 def records_of(run: Run, *arguments: object, delimiter: str = ",") -> list[dict[str, str]]:
     ran = run("compute", *arguments, "--format", "csv" if delimiter == "," else "tsv")
-    assert (ran.code, ran.err) == (0, "")
+    assert ran.code == 0
+    assert ran.err.count("\n") == ran.err.count("Warning: macro: ")
     return list(csv.DictReader(io.StringIO(ran.out), delimiter=delimiter))
 
 
@@ -358,12 +377,12 @@ def test_markdown_groups_are_rows_with_blanks_where_nothing_is(run: Run, path: P
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[:-2]]
     assert cells[0] == ["scope", "g", "loss", "status", "reduction", "denominator", "rows_used", "elements_used"]
     assert cells[2:] == [
-        ["group", "a", "4.0", "ok", "mean", "1", "1", "1"],
-        ["group", "b", "1.0", "ok", "mean", "1", "1", "1"],
+        ["group", "a", "4", "ok", "mean", "1", "1", "1"],
+        ["group", "b", "1", "ok", "mean", "1", "1", "1"],
         ["group", "c", cells[4][2], "empty", "mean", "0", "0", "0"],
-        ["group", "", "16.0", "ok", "mean", "1", "1", "1"],
-        ["pooled", "", "7.0", "ok", "mean", "3", "3", "3"],
-        ["macro", "", "7.0", "ok", "", "", "", ""],
+        ["group", "", "16", "ok", "mean", "1", "1", "1"],
+        ["pooled", "", "7", "ok", "mean", "3", "3", "3"],
+        ["macro", "", "7", "ok", "", "", "", ""],
     ]
     assert cells[4][2] in ("", "nan")
     assert lines[-1] == f"`{SIGNATURE}{msecli.__version__}`"
@@ -416,18 +435,20 @@ def test_an_array_file_of_groups_holds_the_pooled_loss(run: Run, path: Path, tmp
 def test_the_table_shows_groups_above_the_pooled_loss(run: Run, path: Path) -> None:
     out = run("compute", path, "--by", "h", "-w", "w", "-m", "rmse", "--format", "table", *OMIT).out
     lines = [line.split() for line in out.splitlines() if line.strip()]
-    assert lines[:3] == [["h", "loss", "rmse", "used"], ["9", "6.4", "2.52982", "2"], ["10", "1", "1", "1"]]
-    assert lines[3] == ["pooled", "loss", "4.85714", "mse,", "mean", "÷", "3.5", "(sum", "of", "weights)"]
-    assert lines[4] == ["pooled", "rmse", "2.20389"]
-    assert lines[5] == ["macro", "loss", "3.7", "plain", "mean", "of", "the", "entries"]
-    assert lines[6] == ["macro", "rmse", "1.76491"]
+    start = lines.index(["h", "loss", "rmse", "used"])
+    assert "mse, mean ÷ 3.5 (sum of weights)" in out
+    assert lines[start + 1 : start + 6] == [
+        ["9", "6.4", "2.52982", "2"], ["10", "1", "1", "1"], ["pooled", "4.85714", "2.20389", "3"],
+        ["macro", "3.7", "1.76491"], ["macro:", "plain", "mean", "of", "2", "groups"],
+    ]  # fmt: skip
 
 
 def test_the_table_shows_batches_with_their_running_mean(run: Run, path: Path) -> None:
     out = run("compute", path, "--batch-size", "2", "--drop-last", "--format", "table", *OMIT).out
     lines = [line.split() for line in out.splitlines() if line.strip()]
-    assert lines[:3] == [
-        ["batch", "loss", "running", "mean", "used"], ["0", "2.5", "2.5", "2"], ["1", "16", "7", "1"],
+    start = lines.index(["batch", "loss", "running", "mean", "used"])
+    assert lines[start + 1 : start + 5] == [
+        ["0", "2.5", "2.5", "2"], ["1", "16", "7", "1"], ["pooled", "7", "3"], ["macro", "9.25"],
     ]  # fmt: skip
     assert ["dropped", "1"] in lines
 
@@ -493,4 +514,4 @@ def test_losses_of_rows_along_axis_1_carry_their_keys(run: Run, tmp_path: Path) 
     files[1].write_text("id,a,b\nk1,0,0\nk2,0,0\n")
     ran = run("compute", *files, "--on", "id", "--axis", "1", "--format", "markdown")
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in ran.out.splitlines()]
-    assert [lines[0], *lines[2:]] == [["id", "loss"], ["k2", "5.0"], ["k1", "10.0"]]
+    assert [lines[0], *lines[2:]] == [["id", "loss"], ["k2", "5"], ["k1", "10"]]
