@@ -198,9 +198,9 @@ def _warn_of_precision(destinations: Sequence[tuple[str | None, Renderer]]) -> N
     typed = context.get_parameter_source("precision") is click.core.ParameterSource.COMMANDLINE
     if typed and not any(renderer.rounded for _, renderer in destinations):
         rounded = " and ".join(name for name, each in RENDERERS.items() if each.rounded)
-        exact = " and ".join(dict.fromkeys(renderer.name for _, renderer in destinations))
-        holds = "holds" if len(destinations) == 1 else "hold"
-        say("Warning", f"--precision: {exact} {holds} every digit; only {rounded} are rounded")
+        names = list(dict.fromkeys(renderer.name for _, renderer in destinations))
+        exact = f"the format {names[0]} holds" if len(names) == 1 else f"the formats {' and '.join(names)} hold"
+        say("Warning", f"--precision: {exact} every digit; only {rounded} are rounded")
 
 
 def warn(warnings: Iterable[Warned]) -> None:

@@ -106,7 +106,7 @@ def test_groups_have_metrics_of_their_own(run: Run, table: Path) -> None:
         assert metrics["pearson"] == pytest.approx(own["pred"].corr(target), rel=1e-14)
     a, b = (entry["metrics"] for entry in report["groups"])
     assert (a["mape"], b["mape"]) == (pytest.approx((0.5 + 0.5 + 0.25) / 3), None)
-    assert report["macro"]["medae"] == (a["medae"] + b["medae"]) / 2
+    assert report["macro"]["metrics"]["medae"] == (a["medae"] + b["medae"]) / 2
     # The differences stay in their groups: 3 and 4 in a, 2 in b; the errors are 0.5, 2, 2 and 3, 1.
     assert report["metrics"]["mase"] == pytest.approx((8.5 / 5) / (9 / 3))
 
