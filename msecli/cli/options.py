@@ -66,13 +66,27 @@ encoding = _option("Reading", "--encoding", metavar="NAME", help="Encoding of te
 comment = _option("Reading", "--comment", metavar="CHAR", help="Skip lines of text files that begin with CHAR.")
 
 pred = _option(
-    "Row", "-p", "--pred", metavar="COLUMN", multiple=True, help="Prediction column; repeatable, in pairs with -t."
+    "Row",
+    "-p",
+    "--pred",
+    metavar="COLUMN",
+    multiple=True,
+    help="Prediction columns, separated by commas, in pairs with -t; repeatable.",
 )
 target = _option(
-    "Row", "-t", "--target", metavar="COLUMN", multiple=True, help="Target column; repeatable, in pairs with -p."
+    "Row",
+    "-t",
+    "--target",
+    metavar="COLUMN",
+    multiple=True,
+    help="Target columns, separated by commas, in pairs with -p; repeatable.",
 )
 on = _option(
-    "Row", "--on", metavar="COLUMN", multiple=True, help="Pair rows by this key column of both files; repeatable."
+    "Row",
+    "--on",
+    metavar="COLUMN",
+    multiple=True,
+    help="Pair rows by these key columns, separated by commas; a=b where their names differ; repeatable.",
 )
 unmatched = _option(
     "Row",
@@ -81,6 +95,12 @@ unmatched = _option(
     default="error",
     show_default=True,
     help="What to do about rows whose key has no match in the other file.",
+)
+row_check = _option(
+    "Row",
+    "--row-check/--no-row-check",
+    default=True,
+    help="Whether rows paired by position must agree in the other columns that both files have. [default: row-check]",
 )
 weight = _option(
     "Row",
@@ -312,6 +332,7 @@ REQUESTED = (
     "target",
     "on",
     "unmatched",
+    "row_check",
     "weight",
     "weight_file",
     "by",
@@ -335,8 +356,8 @@ REQUESTED = (
 """The options that set the request parameter of the same name."""
 
 READING = (input_format, delimiter, header, decimal, na_values, encoding, comment)
-PAIRS = (target, on, unmatched, weight, weight_file, ignore_index, nan_target, nan_pred)
-ROWS = (*PAIRS[:5], by, batch_size, shuffle, drop_last, *PAIRS[5:])
+PAIRS = (target, on, unmatched, row_check, weight, weight_file, ignore_index, nan_target, nan_pred)
+ROWS = (*PAIRS[:6], by, batch_size, shuffle, drop_last, *PAIRS[6:])
 LOSS = (reduction, axis, metrics, size_average, reduce)
 GRADIENT = (grad, grad_target)
 PENALTY = (l1, l2, params)

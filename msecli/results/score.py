@@ -37,7 +37,11 @@ ALWAYS = frozenset({"prediction", "target", "matched", "total", "used"})
 
 
 class Rows(NamedTuple):
-    """The ledger in rows; a row is used when one of its elements is."""
+    """The ledger in rows; a row is used when one of its elements is.
+
+    `checked_by` names the columns, as the prediction file has them, that showed that rows paired by position belong
+    together.
+    """
 
     prediction: int
     target: int
@@ -46,6 +50,7 @@ class Rows(NamedTuple):
     unmatched_target: int
     dropped: int
     used: int
+    checked_by: tuple[str, ...] = ()
 
 
 class Elements(NamedTuple):
@@ -146,7 +151,9 @@ class Entry(NamedTuple):
         """Return the entry in the shape of the JSON output."""
         numbers = self.numbers()
         more: dict[str, Any] = {name: numbers[name] for name in ("running_mean", "gradient_norm") if name in numbers}
-        return {self.kind: self.label, **self.score.to_dict(), **more, **not_finite(numbers)}
+        score = self.score.to_dict()
+        del score["rows"]["checked_by"]  # said once, for all rows
+        return {self.kind: self.label, **score, **more, **not_finite(numbers)}
 
 
 @dataclass(frozen=True, slots=True, repr=False)

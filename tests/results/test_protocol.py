@@ -144,7 +144,7 @@ def test_texts_say_what_the_numbers_are_of() -> None:
     assert str(norms()) == "2 5.0, 1 7.0, inf 4.0"
     assert repr(norms()) == "<NormResult: 2 5.0, 1 7.0, inf 4.0>"
     assert repr(gradcheck()) == "<GradCheck: max_relative_error 0.0>"
-    signature = f"mse|reduction:mean|weights:none|nan:raise|nan_pred:raise|pairing:position|used:3/3|acc:exact|msecli:{msecli.__version__}"  # noqa: E501
+    signature = f"mse|columns:pred~target|reduction:mean|weights:none|nan:raise|nan_pred:raise|pairing:position|used:3/3|acc:exact|msecli:{msecli.__version__}"  # noqa: E501
     assert repr(score()) == f"<Result: {score()}\n {signature}>"
 
 
@@ -156,7 +156,7 @@ def test_html_is_tables_with_escaped_labels() -> None:
     assert "<td>&amp;</td><td>9</td>" in html
     assert "<b>" not in html
     assert html.count("<table>") == html.count("</table>") == 3
-    assert "<code>mse|reduction:mean|" in html
+    assert "<code>mse|columns:pred~target|reduction:mean|" in html
     assert norms()._repr_html_() == (
         "<table><tr><th>order</th><th>norm</th></tr><tr><td>2</td><td>5</td></tr><tr><td>1</td><td>7</td></tr>"
         "<tr><td>inf</td><td>4</td></tr></table>"
