@@ -30,7 +30,7 @@ from msecli.errors import (
 
 LINE_END = "\n"
 
-SHORT_OPTIONS = {"pred": "-p", "target": "-t", "inputs": "-x", "weight": "-w", "ord": "--ord"}
+SHORT_OPTIONS = {"pred": "-p", "target": "-t", "inputs": "-x", "weight": "-w", "columns": "-c", "ord": "--ord"}
 """The parameters whose options have better-known names, and these names."""
 
 

@@ -36,6 +36,10 @@ SHOWN_COLUMNS = 20
 Names = tuple[str, ...]
 
 
+class UndecidedError(DataError):
+    """No rule tells which columns to score."""
+
+
 class Place(NamedTuple):
     """Columns of a file: the file's number and the column names; no names mean the whole array."""
 
@@ -523,7 +527,7 @@ def _unique_columns(source: Source) -> dict[str, tuple[int, Column]]:
     return {_folded(column.name): (number, column) for number, column in columns if count[_folded(column.name)] == 1}
 
 
-def _undecided(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_files: bool) -> DataError:
+def _undecided(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_files: bool) -> UndecidedError:
     """Return an error that lists the columns, with a command that runs if there is one to show."""
     for side in sides:
         find_all(side.source, side.known, [])
@@ -536,7 +540,7 @@ def _undecided(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_fi
         advice = "none of them holds numbers"
     if not two_files and sides[0].source.columns is None:
         advice = "an array without columns needs a second file: msecli compute PREDICTIONS TARGETS"
-    return DataError(f"cannot tell which columns to score; {advice}{described(sources)}")
+    return UndecidedError(f"cannot tell which columns to score; {advice}{described(sources)}")
 
 
 def _example(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_files: bool) -> str:

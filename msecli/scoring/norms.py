@@ -17,7 +17,17 @@ from msecli.errors import DataError, UsageError, Warned, Warnings
 from msecli.formats.base import Selection, Source
 from msecli.pairing.chunks import values_of
 from msecli.pairing.position import RowCheck, Stream, align, compared
-from msecli.pairing.roles import Place, Shared, assign_roles, check_shapes, find_all, item_shape, numeric_columns
+from msecli.pairing.roles import (
+    Place,
+    Shared,
+    UndecidedError,
+    assign_roles,
+    check_shapes,
+    described,
+    find_all,
+    item_shape,
+    numeric_columns,
+)
 from msecli.results.norm import NormResult
 from msecli.results.score import Input
 from msecli.scoring.plan import open_all
@@ -134,7 +144,10 @@ def _places(
 ) -> tuple[tuple[Place, ...], tuple[Shared, ...], Sequence[Warned]]:
     """Return the columns to take from each source, the columns that must agree row by row, and warnings."""
     if len(sources) > 1:
-        roles = assign_roles(sources, pred=columns, target=columns)
+        try:
+            roles = assign_roles(sources, pred=columns, target=columns)
+        except UndecidedError as error:
+            raise DataError(f"cannot tell which columns to take; use `columns=COLUMN`{described(sources)}") from error
         check_shapes(sources, roles, item_shape(sources[0], roles.prediction.columns))
         return (roles.prediction, roles.target), roles.checked, roles.warnings
     warnings: list[Warned] = []
