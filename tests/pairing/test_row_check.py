@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -213,3 +214,16 @@ def test_a_prediction_that_equals_its_target_is_warned_of(files: tuple[Path, Pat
     )
     save(files, {"a": [1.5]}, {"a": [1.5]})
     assert score(*files).warnings == ()
+
+
+def test_lists_in_a_frame_are_not_compared() -> None:
+    ours = pd.DataFrame({"tags": [[1], [2]], "id": ["a", "b"], "yhat": [1.0, 2.0]})
+    theirs = pd.DataFrame({"tags": [[1], [3]], "id": ["a", "b"], "y": [2.0, 3.0]})
+    result = score(ours, theirs)
+    assert (result.loss, result.rows.checked_by) == (1.0, ("id",))
+
+
+def test_a_row_check_of_frames_advises_keys() -> None:
+    ours = pd.DataFrame({"id": [1, 2], "yhat": [1.0, 2.0]})
+    with pytest.raises(DataError, match=r"to pair rows by it, use on='id'$"):
+        score(ours, pd.DataFrame({"id": [2, 1], "y": [2.0, 1.0]}))
