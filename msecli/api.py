@@ -32,6 +32,7 @@ def score(
     target: Names = (),
     on: Names = (),
     unmatched: str = "error",
+    row_check: bool = True,
     weight: str | None = None,
     weight_file: Data = None,
     by: Names = (),
@@ -65,11 +66,14 @@ def score(
     targets : path, pandas.DataFrame, pyarrow.Table or array_like, optional
         Without it, `predictions` holds both columns.
     pred, target : str or several
-        The columns to score, in pairs; by default chosen by name and type.
+        The columns to score, in pairs, one by one or separated by commas; by default chosen by name and type. With two
+        files `pred` alone names columns of both, if the targets have them all.
     on : str or several
-        The key columns to pair rows by, present on both sides; by default rows are paired by position.
+        The key columns to pair rows by, "a=b" where their names differ; by default rows are paired by position.
     unmatched : {"error", "skip"}
         What to do about rows whose key has no match.
+    row_check : bool
+        Whether rows paired by position must agree in the other columns that both files have.
     weight : str, optional
         The column of the weights, in the targets or the predictions.
     weight_file : path or data in memory, optional
@@ -144,6 +148,7 @@ def score(
         target=target,
         on=on,
         unmatched=unmatched,
+        row_check=row_check,
         weight=weight,
         weight_file=weight_file,
         by=by,
@@ -180,6 +185,7 @@ def linear(
     target: Names = (),
     on: Names = (),
     unmatched: str = "error",
+    row_check: bool = True,
     weight: str | None = None,
     weight_file: Data = None,
     by: Names = (),
@@ -227,7 +233,8 @@ def linear(
     keep : str or several
         Values to keep in the result's `arrays`: "grad_params" (as "grad_coef" and "grad_intercept", penalties
         included), "predictions", "grad", "grad_target".
-    on, unmatched, weight, weight_file, by, axis, batch_size, shuffle, drop_last, reduction, metrics, peak, season, \
+    on, unmatched, row_check, weight, weight_file, by, axis, batch_size, shuffle, drop_last, reduction, metrics, \
+peak, season, \
 ignore_index, nan_target, nan_pred, params, reading, engine, jobs
         As for `score`. A missing input makes the prediction missing.
 
@@ -261,6 +268,7 @@ ignore_index, nan_target, nan_pred, params, reading, engine, jobs
         target=target,
         on=on,
         unmatched=unmatched,
+        row_check=row_check,
         weight=weight,
         weight_file=weight_file,
         by=by,
@@ -362,6 +370,7 @@ def gradcheck(
     reduction: str = "mean",
     on: Names = (),
     unmatched: str = "error",
+    row_check: bool = True,
     weight: str | None = None,
     weight_file: Data = None,
     ignore_index: float | Iterable[float] | None = (),
@@ -388,7 +397,7 @@ def gradcheck(
         The seed for the choice of coordinates.
     tolerance : float
         The largest relative error that passes.
-    reduction, on, unmatched, weight, weight_file, ignore_index, nan_target, nan_pred, reading, engine, jobs
+    reduction, on, unmatched, row_check, weight, weight_file, ignore_index, nan_target, nan_pred, reading, engine, jobs
         As for `score`.
 
     Returns
@@ -421,6 +430,7 @@ def gradcheck(
         reduction=reduction,
         on=on,
         unmatched=unmatched,
+        row_check=row_check,
         weight=weight,
         weight_file=weight_file,
         ignore_index=ignore_index,

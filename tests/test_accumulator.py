@@ -108,7 +108,7 @@ def test_the_result_says_how_it_came_about() -> None:
     }  # fmt: skip
     assert (result.rows.prediction, result.rows.matched, result.rows.used) == (3, 3, 2)
     assert result.signature == (
-        "mse|reduction:batchmean|weights:array|nan:omit|nan_pred:raise|pairing:position|ignore:-1.0,7.0|used:2/6|"
+        "mse|columns:none|reduction:batchmean|weights:array|nan:omit|nan_pred:raise|pairing:position|ignore:-1.0,7.0|used:2/6|"
         f"acc:exact|msecli:{msecli.__version__}"
     )
     assert (result.inputs, result.settings["metrics"], result.to_dict()["loss"]) == ((), ["mae"], 3.0)

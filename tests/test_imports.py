@@ -50,7 +50,8 @@ def test_a_run_loads_only_what_its_formats_need(
     sample_data: Path, prediction: str, target: str, expected: set[str]
 ) -> None:
     files = [str(sample_data / prediction), str(sample_data / target)]
-    assert _loaded("compute", *files) == {"click", "numpy"} | expected
+    named = ["-p", "weight,waist,pulse"] if "linnerud" in prediction else []
+    assert _loaded("compute", *files, *named) == {"click", "numpy"} | expected
 
 
 PARQUET = ("compute", "diabetes_scores.parquet", "-p", "ridge", "-t", "target")

@@ -82,10 +82,15 @@ def arguments(options: Mapping[str, Any]) -> Iterator[str]:
             yield from (OPTIONS[name], str(item))
 
 
+SAID = "every prediction equals its target; is this the same column? (1)"
+
+
 def scored(run: Run, *files: Path, **options: Any) -> Any:
     """Return the document of the command line, having seen that Python gives the same."""
     ran = run("compute", *files, *arguments(options), "--format", "json")
-    assert (ran.code, ran.err) == (0, "")
+    # Which columns were scored is said where a rule chose several; that they are equal may be meant here.
+    told = [line for line in ran.err.splitlines() if not line.endswith(SAID) and "and were scored: " not in line]
+    assert (ran.code, told) == (0, [])
     document = json.loads(ran.out)
     assert msecli.score(*map(str, files), **options).to_dict() == document
     return document
@@ -451,7 +456,7 @@ def test_unmatched_keys_are_refused_or_skipped(run: Run, tmp_path: Path, suffix:
     assert (document["loss"], document["denominator"]) == (0.0, 1)
     assert document["rows"] == {
         "prediction": 2, "target": 2, "matched": 1, "unmatched_prediction": 1, "unmatched_target": 1, "dropped": 0,
-        "used": 1,
+        "used": 1, "checked_by": [],
     }  # fmt: skip
 
 
@@ -709,7 +714,7 @@ def test_everything_goes_together(run: Run, tmp_path: Path, suffix: str, target_
     assert (document["loss"], document["denominator"]) == (8 / 3.5, 3.5)
     assert document["rows"] == {
         "prediction": 7, "target": 7, "matched": 6, "unmatched_prediction": 1, "unmatched_target": 1, "dropped": 0,
-        "used": 3,
+        "used": 3, "checked_by": [],
     }  # fmt: skip
     assert document["elements"] == {
         "total": 6, "used": 3, "ignored": 1, "nan_target": 1, "nan_prediction": 1, "infinite": 0,

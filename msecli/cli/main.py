@@ -34,7 +34,7 @@ from msecli.errors import (
 
 LINE_END = "\n"
 
-SHORT_OPTIONS = {"pred": "-p", "target": "-t", "inputs": "-x", "weight": "-w", "ord": "--ord"}
+SHORT_OPTIONS = {"pred": "-p", "target": "-t", "inputs": "-x", "weight": "-w", "columns": "-c", "ord": "--ord"}
 """The parameters whose options have better-known names, and these names."""
 
 
@@ -130,8 +130,8 @@ def option(name: str, value: str | None) -> str:
     >>> option("nan_pred", "omit"), option("on", "COLUMN"), option("comment", "#"), option("header", "False")
     ('--nan-pred omit', '--on COLUMN', "--comment '#'", '--no-header')
     """
-    if name == "header" and value is not None:
-        return "--header" if value == "True" else "--no-header"
+    if value in {"True", "False"}:
+        return f"--{'' if value == 'True' else 'no-'}{name.replace('_', '-')}"
     typed = SHORT_OPTIONS.get(name, f"--{name.replace('_', '-')}")
     return typed if value is None else f"{typed} {value if value in PLACEHOLDERS else _typed([value])}"
 

@@ -95,8 +95,8 @@ pred = _option(
     "--pred",
     metavar="COLUMN",
     multiple=True,
-    brief="prediction column; repeatable",
-    help="Prediction column; repeatable, in pairs with -t.",
+    brief="prediction columns; repeatable",
+    help="Prediction columns, separated by commas, in pairs with -t; repeatable.",
 )
 target = _option(
     "Columns and rows",
@@ -104,16 +104,16 @@ target = _option(
     "--target",
     metavar="COLUMN",
     multiple=True,
-    brief="target column; repeatable",
-    help="Target column; repeatable.",
+    brief="target columns; repeatable",
+    help="Target columns, separated by commas, in pairs with -p; repeatable.",
 )
 on = _option(
     "Columns and rows",
     "--on",
     metavar="COLUMN",
     multiple=True,
-    brief="pair rows by this key, not by position",
-    help="Pair rows by this key column of both files; repeatable.",
+    brief="pair rows by these keys, not by position",
+    help="Pair rows by these key columns, separated by commas; a=b where their names differ; repeatable.",
 )
 unmatched = _option(
     "Columns and rows",
@@ -122,6 +122,12 @@ unmatched = _option(
     default="error",
     show_default=True,
     help="What to do about rows whose key has no match in the other file.",
+)
+row_check = _option(
+    "Columns and rows",
+    "--row-check/--no-row-check",
+    default=True,
+    help="Whether rows paired by position must agree in the other columns that both files have. [default: row-check]",
 )
 weight = _option(
     "Columns and rows",
@@ -405,6 +411,7 @@ REQUESTED = (
     "target",
     "on",
     "unmatched",
+    "row_check",
     "weight",
     "weight_file",
     "by",
@@ -430,8 +437,8 @@ REQUESTED = (
 """The options that set the request parameter of the same name."""
 
 READING = (input_format, delimiter, header, decimal, na_values, encoding, comment)
-PAIRS = (target, on, unmatched, weight, weight_file, ignore_index, nan_target, nan_pred)
-ROWS = (*PAIRS[:5], by, batch_size, shuffle, drop_last, *PAIRS[5:])
+PAIRS = (target, on, unmatched, row_check, weight, weight_file, ignore_index, nan_target, nan_pred)
+ROWS = (*PAIRS[:6], by, batch_size, shuffle, drop_last, *PAIRS[6:])
 LOSS = (reduction, axis, metrics, peak, season, size_average, reduce)
 GRADIENT = (grad, grad_target)
 PENALTY = (params, l1, l2)

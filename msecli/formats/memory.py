@@ -97,6 +97,8 @@ def _kind(column: Any) -> tuple[str, bool]:
 
         return str(column.type), is_numeric(column.type)
     dtype = column.dtype
+    if dtype.kind == "O" and isinstance(next(iter(column.dropna()), None), list | tuple | dict | set):
+        return "list", False
     return str(dtype), dtype.kind in "biuf" or bool(getattr(dtype, "_is_numeric", False) and dtype.kind != "c")
 
 

@@ -6,7 +6,7 @@ file: one look-up per row, whatever the keys are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +16,13 @@ from msecli.arrow.functions import cast, integers, take
 from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError, Problems, Warned
 from msecli.formats.base import ROWS_PER_BLOCK, Block
-from msecli.pairing.labels import codes_of, missing
+from msecli.pairing.labels import codes_of, common_codes, decimal, instant, missing
 from msecli.pairing.position import Aligned, Stream, check_labels
+from msecli.pairing.roles import Shared
 
 SHOWN_KEYS = 3
+COMPARED_KEYS = 10_000
+"""Unmatched keys of each file among which a spelling that differs is looked for."""
 DENSE = 4
 """Integer keys are their own codes, up to an offset, if their range is below this multiple of their number."""
 
@@ -110,20 +113,20 @@ def match(prediction: Held, target: Held, on: Sequence[str], *, skip_unmatched: 
     return result
 
 
-def aligned_rows(prediction: Held, target: Held, matched: Matched, index: Sequence[str] = ()) -> Iterator[Aligned]:
+def aligned_rows(prediction: Held, target: Held, matched: Matched, checked: Sequence[Shared] = ()) -> Iterator[Aligned]:
     """Yield the matched rows side by side, in the order of the prediction file.
 
     Raises
     ------
     DataError
-        If the labels of the `index` columns differ.
+        If the labels of a checked column differ.
     """
     rows = np.flatnonzero(matched.position >= 0)
     for start in range(0, len(rows), ROWS_PER_BLOCK):
         chosen = rows[start : start + ROWS_PER_BLOCK]
         numbers = chosen, matched.position[chosen]
         aligned = Aligned(start, (prediction.take(numbers[0]), target.take(numbers[1])), numbers)
-        check_labels(aligned, (prediction.path, target.path), index)
+        check_labels(aligned, (prediction.path, target.path), checked)
         yield aligned
 
 
@@ -133,7 +136,7 @@ def _common_codes(
     """Return the code of every key, for both files; equal keys have equal codes."""
     codes: IntArray | None = None
     for name in on:
-        column = _coded(*_comparable(prediction, target, name, warnings))
+        column = _column_codes(prediction, target, name, warnings)
         if codes is None:
             codes = column
         else:
@@ -143,25 +146,20 @@ def _common_codes(
     return codes[: prediction.rows], codes[prediction.rows :]
 
 
-def _comparable(prediction: Held, target: Held, name: str, warnings: list[Warned]) -> tuple[pa.Array, pa.Array]:
+def _column_codes(prediction: Held, target: Held, name: str, warnings: list[Warned]) -> IntArray:
     left, right = prediction.labels[name], target.labels[name]
-    if left.type == right.type:
-        return left, right
-    if pa.types.is_integer(left.type) != pa.types.is_integer(right.type):
-        meaning = f"key {name!r} is text in one file and numbers in the other; compared as text"
-        warnings.append(Warned("mixed_key_types", prediction.path, meaning, 1))
-    return cast(left, pa.string()), cast(right, pa.string())
-
-
-def _coded(left: pa.Array, right: pa.Array) -> IntArray:
-    if left.type == pa.int64() and left.null_count == right.null_count == 0:
+    if left.type == right.type == pa.int64() and left.null_count == right.null_count == 0:
         keys = np.concatenate([np.from_dlpack(left), np.from_dlpack(right)])
         low, high = int(keys.min()), int(keys.max())
         if high - low < DENSE * len(keys):
             keys -= low
             return keys
         return _ranks(keys)
-    return codes_of(pa.concat_arrays([left, right]))[0]
+    codes, by_value = common_codes(left, right)
+    if not by_value and pa.types.is_integer(left.type) != pa.types.is_integer(right.type):
+        meaning = f"key {name!r} is text in one file and numbers in the other; compared as text"
+        warnings.append(Warned("mixed_key_types", prediction.path, meaning, 1))
+    return codes
 
 
 def _ranks(keys: IntArray) -> IntArray:
@@ -223,11 +221,45 @@ def _unmatched(prediction: Held, target: Held, on: Sequence[str], matched: Match
     lines = []
     if matched.unmatched_prediction:
         lines.append(_without_match(prediction, on, np.flatnonzero(matched.position < 0), target.path))
+    found = np.zeros(target.rows, dtype=bool)
+    found[matched.position[matched.position >= 0]] = True
     if matched.unmatched_target:
-        found = np.zeros(target.rows, dtype=bool)
-        found[matched.position[matched.position >= 0]] = True
         lines.append(_without_match(target, on, np.flatnonzero(~found), prediction.path))
+    rows = np.flatnonzero(matched.position < 0), np.flatnonzero(~found)
+    lines[-1] += _spelled_otherwise(prediction, target, on, rows)
     return DataError("\n".join(lines) + "; to leave them out, use `unmatched=skip`")
+
+
+def _without_zone(text: str) -> str | None:
+    found = instant(text)
+    return None if found is None else (instant(text[:19]) or found).removesuffix("Z")
+
+
+SPELLINGS: tuple[tuple[str, Callable[[str], str | None]], ...] = (
+    ("in blanks around them", str.strip),
+    ("in upper and lower case", str.casefold),
+    ("in how numbers are written", decimal),
+    ("in leading zeros", lambda text: text.lstrip("0") if text.isdecimal() else None),
+    ("in how times are written", instant),
+    ("in the time zone: UTC or an offset against no time zone", _without_zone),
+)
+"""Ways to write the same key that make two keys of it: what differs, and the key without the difference."""
+
+
+def _spelled_otherwise(prediction: Held, target: Held, on: Sequence[str], rows: tuple[IntArray, IntArray]) -> str:
+    """Return how unmatched keys of one file differ from those of the other, if only in their spelling."""
+    for name in on:
+        ours, theirs = (
+            [str(label) for label in take(held.labels[name], chosen[:COMPARED_KEYS]).to_pylist() if label is not None]
+            for held, chosen in zip((prediction, target), rows, strict=True)
+        )
+        for difference, spelled in SPELLINGS:
+            known = {spelled(label): label for label in theirs}
+            known.pop(None, None)
+            pair = next(((label, known[spelled(label)]) for label in ours if spelled(label) in known), None)
+            if pair is not None and pair[0] != pair[1]:
+                return f"; keys differ {difference}: {pair[0]!r} against {pair[1]!r}"
+    return ""
 
 
 def _without_match(held: Held, on: Sequence[str], rows: IntArray, other: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,22 +16,92 @@ if TYPE_CHECKING:
 INT64_CHARACTERS = 20
 """The length of -2**63; Python refuses to parse labels of thousands of digits."""
 
+DECIMAL = re.compile(r"(-?(?:0|[1-9]\d*))(?:\.(\d+))?", re.ASCII)
+"""A plain decimal: without exponent, leading zeros or a plus sign."""
+
+ISO_8601 = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s?(Z|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII
+)
+"""A date, or a date with a time: hours and minutes, seconds, their fraction, and the offset from UTC."""
+
 GroupKey = tuple[str | None, ...]
 """The labels of a group as text, one per column; None is a missing label."""
 
 
 def first_difference(left: pa.Array, right: pa.Array) -> tuple[int, Any, Any] | None:
     """Return the first row in which two columns differ, with both labels; None if they agree."""
+    if left.type == right.type and left.equals(right):
+        return None
+    codes, _ = common_codes(left, right)
+    rows = np.flatnonzero(codes[: len(left)] != codes[len(left) :])
+    if not rows.size:
+        return None
+    row = int(rows[0])
+    ours, theirs = left[row].as_py(), right[row].as_py()
     if left.type != right.type:
-        import pyarrow as pa
+        ours, theirs = (label if label is None else str(label) for label in (ours, theirs))
+    return row, ours, theirs
 
+
+def common_codes(left: pa.Array, right: pa.Array) -> tuple[IntArray, bool]:
+    """Return a code for every label of both columns, and whether labels were told apart by their values.
+
+    Labels with equal codes are equal. Texts that are not the same in both columns are compared by value if all of them
+    are plain decimals, or all are dates and times.
+    """
+    import pyarrow as pa
+
+    if left.type != right.type:
         from msecli.arrow.functions import cast
 
         left, right = cast(left, pa.string()), cast(right, pa.string())
-    if left.equals(right):
+    codes, dictionary = codes_of(pa.concat_arrays([left, right]))
+    if pa.types.is_integer(left.type):
+        return codes, True
+    found = [np.bincount(side, minlength=len(dictionary)) > 0 for side in (codes[: len(left)], codes[len(left) :])]
+    values = None if np.array_equal(found[0], found[1]) else _codes_by_value(dictionary.to_pylist())
+    return (codes, False) if values is None else (values[codes], True)
+
+
+def _codes_by_value(texts: Sequence[str | None]) -> IntArray | None:
+    """Return a code for every text, equal where the values are; None if these are not all numbers or all times."""
+    first = next((text for text in texts if text is not None), None)
+    for value in (decimal, instant):
+        if first is None or value(first) is None:
+            continue
+        values = [None if text is None else value(text) for text in texts]
+        if all(value is not None or text is None for value, text in zip(values, texts, strict=True)):
+            numbers: dict[str | None, int] = {}
+            return np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)
+    return None
+
+
+def decimal(text: str) -> str | None:
+    """Return a plain decimal without the zeros that end its fraction; None for any other text."""
+    found = DECIMAL.fullmatch(text)
+    if found is None:
         return None
-    pairs = enumerate(zip(left.to_pylist(), right.to_pylist(), strict=True))
-    return next((row, ours, theirs) for row, (ours, theirs) in pairs if ours != theirs)
+    fraction = (found[2] or "").rstrip("0")
+    value = f"{found[1]}.{fraction}" if fraction else found[1]
+    return "0" if value == "-0" else value
+
+
+def instant(text: str) -> str | None:
+    """Return a date or time in one spelling, in UTC if it has an offset; None for any other text."""
+    found = ISO_8601.fullmatch(text)
+    if found is None:
+        return None
+    date, minutes, seconds, fraction, offset = found.groups()
+    spelled, rest = f"{date} {minutes or '00:00'}:{seconds or '00'}", (fraction or "").rstrip("0")
+    if offset:
+        from datetime import UTC, datetime
+
+        try:
+            moment = datetime.fromisoformat(f"{spelled}{offset}").astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+        spelled = f"{moment:%Y-%m-%d %H:%M:%S}"
+    return f"{spelled}.{rest}{'Z' if offset else ''}"
 
 
 def codes_of(column: pa.Array) -> tuple[IntArray, pa.Array]:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from msecli.core.exact import IntArray
-from msecli.errors import DataError, Warned, setting
+import numpy as np
+
+from msecli.core.exact import BoolArray, FloatArray, IntArray
+from msecli.errors import DataError, Warned
 from msecli.formats.base import Block
-from msecli.pairing.labels import first_difference
+from msecli.pairing.labels import codes_of, first_difference
+from msecli.pairing.roles import PREDICTION, Shared
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROUNDED_ALIKE = 1e-6
+"""The relative difference up to which fractions are alike: one file may hold fewer digits than the other."""
 
 
 class Aligned(NamedTuple):
@@ -79,24 +88,21 @@ class Stream:
         return Read(sum(rows), sum(work), tuple(chain.from_iterable(warnings)))
 
 
-def align(streams: Sequence[Stream], checked: Sequence[str] = (), first_row: int = 0) -> Iterator[Aligned]:
+def align(streams: Sequence[Stream], first_row: int = 0) -> Iterator[Aligned]:
     """Yield the rows of all streams side by side.
 
     Parameters
     ----------
     streams : sequence of Stream
-    checked : sequence of str
-        Labels of the first two streams that must agree row by row.
     first_row : int
         The number of the first of these rows in the whole input.
 
     Raises
     ------
     DataError
-        If the streams have different numbers of rows, or labels differ.
+        If the streams have different numbers of rows.
     """
     held: list[Block | None] = [None] * len(streams)
-    paths = [stream.path for stream in streams]
     while True:
         held = [block or stream.next() for block, stream in zip(held, streams, strict=True)]
         blocks = tuple(block for block in held if block is not None)
@@ -104,9 +110,7 @@ def align(streams: Sequence[Stream], checked: Sequence[str] = (), first_row: int
             break
         rows = min(block.rows for block in blocks)
         alike = all(block.rows == rows for block in blocks)
-        aligned = Aligned(first_row, blocks if alike else tuple(block.slice(0, rows) for block in blocks))
-        check_labels(aligned, paths, checked, by_position=True)
-        yield aligned
+        yield Aligned(first_row, blocks if alike else tuple(block.slice(0, rows) for block in blocks))
         held = [block.slice(rows, block.rows) if block.rows > rows else None for block in blocks]
         first_row += rows
     for stream in streams:
@@ -123,14 +127,125 @@ def check_row_counts(counts: Sequence[tuple[str, int]]) -> None:
         )
 
 
-def check_labels(aligned: Aligned, paths: Sequence[str], names: Sequence[str], *, by_position: bool = False) -> None:
-    """Refuse rows, paired by position or by a key, whose labels in these columns differ between the first two files."""
-    for name in names:
-        difference = first_difference(aligned.blocks[0].labels[name], aligned.blocks[1].labels[name])
-        if difference is not None:
-            row, ours, theirs = difference
-            hint = f"; to pair rows by it, {setting('on', name, added=True)}" if by_position else ""
-            raise DataError(
-                f"column {name!r} differs between the files at {aligned.place(row)}: "
-                f"{ours!r} in {paths[0]}, {theirs!r} in {paths[1]}{hint}"
-            )
+class Labels(NamedTuple):
+    """What a column holds in some rows: its first label as text, and whether there are others."""
+
+    first: str
+    varies: bool
+
+    def joined(self, later: Labels) -> Labels:
+        """Return what the column holds in these rows and in later ones."""
+        return Labels(self.first, self.varies or later.varies or self.first != later.first)
+
+
+class Compared(NamedTuple):
+    """How a shared column agrees in some rows: the first difference as (where, ours, theirs), and both sides."""
+
+    difference: tuple[str, Any, Any] | None
+    ours: Labels
+    theirs: Labels
+
+    def joined(self, later: Compared) -> Compared:
+        """Return how the column agrees in these rows and in later ones."""
+        return Compared(
+            self.difference or later.difference, self.ours.joined(later.ours), self.theirs.joined(later.theirs)
+        )
+
+    @property
+    def evidence(self) -> bool:
+        """Whether the column tells rows apart; a constant one says nothing about them."""
+        return self.ours.varies and self.theirs.varies
+
+
+def compared(rows: Aligned, checked: Sequence[Shared]) -> tuple[Compared, ...]:
+    """Compare shared columns of labels in some rows."""
+    return tuple(
+        _compared(rows, first_difference(ours, theirs), _labels(ours), _labels(theirs))
+        for ours, theirs in (
+            [rows.blocks[file].labels[name] for file, name in enumerate(shared.columns)] for shared in checked
+        )
+        if rows.rows
+    )
+
+
+def compared_numbers(blocks: tuple[Block, ...], looked_at: Sequence[Shared]) -> tuple[Compared, ...]:
+    """Compare shared columns of numbers in the first rows."""
+    count = min(block.rows for block in blocks)
+    rows = Aligned(0, tuple(block.slice(0, count) for block in blocks))
+    found = []
+    for shared in looked_at:
+        ours, theirs = (block.numbers[name] for block, name in zip(rows.blocks, shared.columns, strict=True))
+        other = np.flatnonzero(~_alike(ours, theirs))
+        difference = (int(other[0]), float(ours[other[0]]), float(theirs[other[0]])) if other.size else None
+        sides = [Labels(repr(float(side[0])), _varies(side[~np.isnan(side)])) for side in (ours, theirs)]
+        found.append(_compared(rows, difference, *sides))
+    return tuple(found)
+
+
+def _varies(values: FloatArray) -> bool:
+    return bool((values != values[:1]).any())
+
+
+def _alike(ours: FloatArray, theirs: FloatArray) -> BoolArray:
+    with np.errstate(all="ignore"):
+        whole = bool((np.floor(ours) == ours).all() and (np.floor(theirs) == theirs).all())
+        return np.isclose(ours, theirs, rtol=0 if whole else ROUNDED_ALIKE, atol=0, equal_nan=True)
+
+
+def _compared(rows: Aligned, difference: tuple[int, Any, Any] | None, ours: Labels, theirs: Labels) -> Compared:
+    return Compared(None if difference is None else (rows.place(difference[0]), *difference[1:]), ours, theirs)
+
+
+def _labels(column: pa.Array) -> Labels:
+    first, last = str(column[0].as_py()), str(column[len(column) - 1].as_py())
+    return Labels(first, first != last or len(codes_of(column)[1]) > 1)
+
+
+class RowCheck:
+    """Sees by the columns that two files share whether the rows at the same position belong together.
+
+    Parameters
+    ----------
+    paths : sequence of str
+    advice : callable
+        Returns what to do, for an error.
+    """
+
+    def __init__(self, paths: Sequence[str] = (), advice: Callable[[], str] = str) -> None:
+        self._paths, self._advice = paths, advice
+        self._found: dict[Shared, Compared] = {}
+
+    def add(self, columns: Sequence[Shared], found: Sequence[Compared]) -> None:
+        """Take in how columns agree in further rows.
+
+        Raises
+        ------
+        DataError
+            If a column differs and is constant in neither file.
+        """
+        for shared, more in zip(columns, found, strict=False):
+            seen = self._found[shared].joined(more) if shared in self._found else more
+            self._found[shared] = seen
+            if seen.difference is not None and (seen.evidence or shared.group):
+                raise DataError(differs(self._paths, shared, seen.difference) + self._advice())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns by which the rows were checked, as the prediction file calls them."""
+        return tuple(shared.columns[PREDICTION] for shared, found in self._found.items() if found.evidence)
+
+
+def differs(paths: Sequence[str], shared: Shared, difference: tuple[str, Any, Any]) -> str:
+    """Return that a shared column differs between two files, for an error."""
+    place, ours, theirs = difference
+    return (
+        f"column {shared.columns[PREDICTION]!r} differs between the files at {place}: "
+        f"{ours!r} in {paths[0]}, {theirs!r} in {paths[1]}"
+    )
+
+
+def check_labels(aligned: Aligned, paths: Sequence[str], checked: Sequence[Shared]) -> None:
+    """Refuse rows, paired by a key, whose labels in these columns differ between the first two files."""
+    for shared, found in zip(checked, compared(aligned, checked), strict=False):
+        if found.difference is not None:
+            raise DataError(differs(paths, shared, found.difference))

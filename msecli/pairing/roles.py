@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from msecli.core.check import same_item_shape
-from msecli.errors import SHOWN, DataError, Warned, setting, shown
+from msecli.errors import SHOWN, DataError, Warned, setting, shown, visible
 from msecli.formats.base import Column, Selection, Source
 
 PREDICTION, TARGET = 0, 1
 
-INDEX_NAMES = frozenset({"id", "index", "row_id", "Unnamed: 0", "__index_level_0__", ""})
-"""Names of columns that identify rows; they are scored only if the user names them."""
+IDENTIFYING_NAMES = frozenset((
+    "id", "index", "idx", "key", "row", "rowid", "row_id", "no", "nr", "uuid", "guid", "unnamed: 0",
+    "__index_level_0__", "date", "time", "datetime", "timestamp", "ds", "period",
+))  # fmt: skip
+IDENTIFYING_ENDS = ("_id", "_key", "_idx", "_no")
+IDENTIFYING_CAMEL_CASE = re.compile(r".*[a-z0-9]I[dD]")
+"""Names of columns that identify rows, in any case, and how such names end; they are scored only if named."""
 
-PREDICTION_NAMES = frozenset(
-    ("pred", "preds", "prediction", "predictions", "predicted", "y_pred", "ypred", "yhat", "y_hat", "forecast")
-)
-TARGET_NAMES = frozenset(
-    ("target", "targets", "true", "truth", "actual", "y_true", "ytrue", "y", "label", "labels", "observed")
-)
+PREDICTION_NAMES = frozenset((
+    "pred", "preds", "prediction", "predictions", "predicted", "y_pred", "ypred", "yhat", "y_hat", ".pred", "forecast",
+    "fitted", "estimate", "estimated", "output", "outputs", "simulated", "sim",
+))  # fmt: skip
+TARGET_NAMES = frozenset((
+    "target", "targets", "true", "truth", "ground_truth", "gt", "actual", "actuals", "y_true", "ytrue", "y_test", "y",
+    "label", "labels", "observed", "obs", "reference", "ref",
+))  # fmt: skip
 """Names, in any case, that tell a column's role."""
 
 SHOWN_COLUMNS = 20
@@ -28,11 +36,22 @@ SHOWN_COLUMNS = 20
 Names = tuple[str, ...]
 
 
+class UndecidedError(DataError):
+    """No rule tells which columns to score."""
+
+
 class Place(NamedTuple):
     """Columns of a file: the file's number and the column names; no names mean the whole array."""
 
     file: int
     columns: Names
+
+
+class Shared(NamedTuple):
+    """A column that both files have: its names there, and whether `by` groups by it."""
+
+    columns: tuple[str, str]
+    group: bool = False
 
 
 class Roles(NamedTuple):
@@ -48,8 +67,12 @@ class Roles(NamedTuple):
         The group columns, one in each place.
     keys : tuple of tuple of str
         The key columns of the prediction file and of the target file.
-    checked : tuple of str
-        Columns whose labels must agree row by row in both files.
+    checked : tuple of Shared
+        Columns whose labels must agree in every row.
+    looked_at : tuple of Shared
+        Columns of numbers that must agree in the first rows.
+    rule : str
+        The rule that chose the columns to score: "names", "single", "same" or "matrix"; "" if the user named them.
     warnings : tuple of Warned
     """
 
@@ -58,8 +81,15 @@ class Roles(NamedTuple):
     weight: Place | None = None
     by: tuple[Place, ...] = ()
     keys: tuple[Names, ...] = ()
-    checked: Names = ()
+    checked: tuple[Shared, ...] = ()
+    looked_at: tuple[Shared, ...] = ()
+    rule: str = ""
     warnings: tuple[Warned, ...] = ()
+
+    @property
+    def on(self) -> Names:
+        """The names of the keys: those of the prediction file."""
+        return self.keys[PREDICTION] if self.keys else ()
 
     def selection(self, file: int) -> Selection:
         """Return what to read from a file."""
@@ -67,7 +97,7 @@ class Roles(NamedTuple):
         numbers = [name for place in places if place.file == file for name in place.columns]
         labels = [name for place in self.by if place.file == file for name in place.columns]
         if file in (PREDICTION, self.target.file):
-            labels += [*(self.keys[file] if self.keys else ()), *self.checked]
+            labels += [*(self.keys[file] if self.keys else ()), *(shared.columns[file] for shared in self.checked)]
         return Selection(tuple(dict.fromkeys(numbers)), tuple(dict.fromkeys(labels)))
 
 
@@ -81,6 +111,7 @@ def assign_roles(
     on: Names = (),
     by: Names = (),
     model: bool = False,
+    row_check: bool = True,
 ) -> Roles:
     """Assign a role to each column that plays one.
 
@@ -94,6 +125,8 @@ def assign_roles(
         The columns that the user named, as in `msecli.score`.
     model : bool
         Whether a model makes the predictions, so that `pred` names its inputs.
+    row_check : bool
+        Whether rows paired by position must agree in the other columns that both files have.
 
     Raises
     ------
@@ -103,23 +136,54 @@ def assign_roles(
     warnings: list[Warned] = []
     weighting = _weight_column(tables, weight, warnings)
     keys = _key_columns(tables, on, warnings)
-    groups = [_located(tables, name, "by", warnings) for name in by]
+    groups = [_located(tables, name, "by", warnings) for name in split_names(tables, by)]
     taken = {name for places in (*groups, weighting) for place in places for name in place.columns}
     taken |= {name for names in keys for name in names}
     choose = _choose_inputs if model else _choose_columns
-    chosen = choose(tables, pred, target, taken, warnings)
+    chosen, rule = choose(tables, pred, target, taken, warnings)
+    if rule == SAME and len(chosen[0]) > 1:
+        more = f" and {len(chosen[0]) - SHOWN_COLUMNS} more" if len(chosen[0]) > SHOWN_COLUMNS else ""
+        shown_names = ", ".join(chosen[0][:SHOWN_COLUMNS]) + more
+        meaning = f"{len(chosen[0])} columns have the same names in both files and were scored: {shown_names}"
+        warnings.append(Warned("columns_chosen", " and ".join(table.path for table in tables), meaning))
     last = len(tables) - 1
-    roles = Roles(Place(PREDICTION, chosen[0]), Place(last, chosen[1]), keys=keys, warnings=tuple(warnings))
-    shared = [] if keys or not last else _common_indexes(tables[0], tables[1], {*chosen[0], *chosen[1], *taken})
+    checked: dict[tuple[str, str], bool] = {}
+    looked_at: list[Shared] = []
+    if row_check and last and not keys:
+        for columns, identifying in _shared_columns(tables[0], tables[1], (*chosen, taken)):
+            if identifying:
+                checked[columns] = False
+            elif chosen[0] != chosen[1]:
+                looked_at.append(Shared(columns))
     # Group labels that both files have must agree, too.
-    shared += [places[0].columns[0] for places in groups if len(places) > 1]
+    checked |= {(places[0].columns[0], places[1].columns[0]): True for places in groups if len(places) > 1}
     if weights is not None:
         weighting = [Place(len(tables), _weight_columns(weights, chosen, item_shape(tables[-1], chosen[1])))]
-    return roles._replace(
-        weight=weighting[0] if weighting else None,
-        by=tuple(places[-1] for places in groups),
-        checked=tuple(dict.fromkeys(shared)),
+    return Roles(
+        Place(PREDICTION, chosen[0]),
+        Place(last, chosen[1]),
+        weighting[0] if weighting else None,
+        tuple(places[-1] for places in groups),
+        keys,
+        tuple(Shared(columns, group) for columns, group in checked.items()),
+        tuple(looked_at),
+        rule,
+        tuple(warnings),
     )
+
+
+def split_names(tables: Sequence[Source], names: Names) -> Names:
+    """Split names at commas: "a,b" means the columns a and b, unless a table has a column "a,b"."""
+    if not any("," in name for name in names):
+        return names
+    columns = {column.name for table in tables for column in table.columns or ()}
+    folded = set(map(_folded, columns))
+    found: list[str] = []
+    for name in names:
+        pieces = [piece if piece in columns else piece.strip() for piece in name.split(",")]
+        whole = len(pieces) == 1 or not any(pieces) or _folded(name) in folded
+        found += [name] if whole else [piece for piece in pieces if piece]
+    return tuple(found)
 
 
 class _Lookup:
@@ -131,6 +195,10 @@ class _Lookup:
         self._folded: dict[str, list[Column]] = {}
         for column in source.columns or ():
             self._folded.setdefault(_folded(column.name), []).append(column)
+
+    def holds(self, name: str) -> bool:
+        """Tell whether a column has this name, up to case and outer blanks."""
+        return _folded(name) in self._folded
 
     def find(self, name: str, warnings: list[Warned]) -> str | None:
         """Return the column of this name, or the only one that differs from it just in case or outer blanks.
@@ -169,7 +237,7 @@ def find_all(source: Source, names: Iterable[str], warnings: list[Warned]) -> Na
     """
     lookup = _Lookup(source)
     found = []
-    for name in names:
+    for name in split_names([source], tuple(names)):
         if source.columns is None:
             raise DataError(f"{source.path}: the array has no columns, so {name!r} cannot be one")
         column = lookup.find(name, warnings)
@@ -218,16 +286,31 @@ def _key_columns(tables: Sequence[Source], names: Names, warnings: list[Warned])
     """Return the names of the key columns in each file, or nothing without keys."""
     if not names:
         return ()
-    keys: list[list[str]] = [[] for _ in tables]
-    for name in names:
-        for columns, table in zip(keys, tables, strict=True):
-            found = _Lookup(table).find(name, warnings)
-            if found is None:
+    keys: list[tuple[str, ...]] = []
+    for name in split_names(tables, names):
+        found: list[str] = []
+        for table, own in zip(tables, _own_names(tables, name), strict=True):
+            column = _Lookup(table).find(own, warnings)
+            if column is None:
                 raise DataError(
-                    f"`on`: {table.path} has no column {name!r}; keys are columns of both files{described(tables)}"
+                    f"`on`: {table.path} has no column {own!r}; keys are columns of both files{described(tables)}"
                 )
-            columns.append(found)
-    return tuple(map(tuple, keys))
+            found.append(column)
+        keys.append(tuple(found))
+    for table, columns in zip(tables, zip(*keys, strict=True), strict=True):
+        find_all(table, columns, [])
+    return tuple(zip(*keys, strict=True))
+
+
+def _own_names(tables: Sequence[Source], name: str) -> tuple[str, ...]:
+    """Return the name of a key in each file: "a=b" means a in the first and b in the second, unless it is a name."""
+    lookups = [_Lookup(table) for table in tables]
+    if any(lookup.holds(name) for lookup in lookups):
+        return (name,) * len(tables)
+    at = [number for number, character in enumerate(name) if character == "="]
+    pairs = [(name[:number].strip(), name[number + 1 :].strip()) for number in at]
+    known = [pair for pair in pairs if all(lookup.holds(own) for lookup, own in zip(lookups, pair, strict=False))]
+    return next(iter([*known, *pairs]), (name,) * len(tables))
 
 
 def _weight_columns(source: Source, chosen: tuple[Names, Names], item: tuple[int, ...]) -> Names:
@@ -289,11 +372,15 @@ def _side(source: Source, known: frozenset[str], setting: str, taken: Collection
 def _data_columns(source: Source) -> Names:
     """Return the names of a table's numeric columns, except row ids."""
     columns = enumerate(source.columns or ())
-    return tuple(column.name for number, column in columns if column.numeric and not _is_index(number, column))
+    return tuple(column.name for number, column in columns if column.numeric and not _is_identifying(number, column))
 
 
-def _is_index(number: int, column: Column) -> bool:
-    return column.name.strip() in INDEX_NAMES and (column.name.strip() != "" or number == 0)
+def _is_identifying(number: int, column: Column) -> bool:
+    """Tell whether a column identifies rows by its name; the unnamed first column does."""
+    name = column.name.strip()
+    folded = name.casefold()
+    known = folded in IDENTIFYING_NAMES or folded.endswith(IDENTIFYING_ENDS) or (not name and number == 0)
+    return known or IDENTIFYING_CAMEL_CASE.fullmatch(name) is not None
 
 
 def numeric_columns(source: Source) -> Names:
@@ -312,53 +399,77 @@ def numeric_columns(source: Source) -> Names:
 
 def _choose_columns(
     tables: Sequence[Source], pred: Names, target: Names, taken: Collection[str], warnings: list[Warned]
-) -> tuple[Names, Names]:
-    """Return the columns to score: the ones named, or the choice of the first rule that fits."""
+) -> tuple[tuple[Names, Names], str]:
+    """Return the columns to score, and the rule that chose them: the ones named, or the choice of the first rule."""
     sides = (
         _side(tables[0], PREDICTION_NAMES, "pred", taken),
         _side(tables[-1], TARGET_NAMES, "target", taken),
     )
-    names = find_all(tables[0], pred, warnings), find_all(tables[-1], target, warnings)
     two_files = len(tables) > 1
+    names = (
+        find_all(tables[0], pred, warnings),
+        find_all(tables[-1], target, warnings) if target or not two_files else _same_names(tables[1], pred, warnings),
+    )
     found: tuple[Names, Names] | None = names
+    rule = ""
     if not (pred or target):
-        found = next(_rules(*sides, two_files=two_files), None)
-    elif not (pred and target):
+        found, rule = next(_rules(*sides, two_files=two_files), (None, ""))
+    elif not (names[0] and names[1]):
         given, open_side = (names[0], sides[1]) if pred else (names[1], sides[0])
         other = _other_side(open_side, given, two_files=two_files)
         found = None if other is None else (given, other) if pred else (other, given)
     if found is None:
-        raise _undecided(sides, two_files=two_files)
+        raise _undecided(sides, names, two_files=two_files)
     for side, chosen in zip(sides, found, strict=True):
         find_all(side.source, chosen, [])
     if len(found[0]) != len(found[1]) and all(found):
         raise DataError(f"{len(found[0])} prediction columns cannot be paired with {len(found[1])} target columns")
-    return found
+    return found, rule
 
 
-def _rules(prediction: _Side, target: _Side, *, two_files: bool) -> Iterator[tuple[Names, Names]]:
+def _same_names(source: Source, names: Names, warnings: list[Warned]) -> Names:
+    """Return the columns of these names if the source has them all, else none."""
+    lookup = _Lookup(source)
+    names = split_names([source], names)
+    return find_all(source, names, warnings) if all(map(lookup.holds, names)) else ()
+
+
+def key_name(ours: str, theirs: str) -> str:
+    """Return how to name a key of two files: once, or as "a=b" where its names differ."""
+    return ours if ours == theirs else f"{ours}={theirs}"
+
+
+NAMES, SINGLE, SAME, MATRIX = "names", "single", "same", "matrix"
+"""The rules that choose columns, in order of precedence."""
+
+
+def _rules(prediction: _Side, target: _Side, *, two_files: bool) -> Iterator[tuple[tuple[Names, Names], str]]:
     """Yield the choice of each rule that fits, in order of precedence."""
     if prediction.whole and target.whole and two_files:
-        yield (), ()
+        yield ((), ()), MATRIX
     if len(prediction.known) == 1 and len(target.known) == 1:
-        yield prediction.known, target.known
+        yield (prediction.known, target.known), NAMES
+    for known, other in ((prediction, target), (target, prediction)):
+        rest = other.all if two_files else tuple(name for name in other.candidates if name not in known.known)
+        if len(known.known) == 1 and (other.single if two_files else len(rest) == 1):
+            yield ((known.known, rest) if known is prediction else (rest, known.known)), NAMES
     if not two_files:
         return
     if prediction.single and target.single:
-        yield prediction.all, target.all
+        yield (prediction.all, target.all), SINGLE
     if prediction.candidates and len(set(prediction.candidates)) == len(prediction.candidates):
         if set(prediction.candidates) == set(target.candidates):
-            yield prediction.candidates, prediction.candidates
+            yield (prediction.candidates, prediction.candidates), SAME
         array, table = (prediction, target) if prediction.whole else (target, prediction)
         if array.whole and not table.whole and array.source.item == (len(table.candidates),):
-            yield prediction.all, target.all
+            yield (prediction.all, target.all), MATRIX
 
 
 def _other_side(side: _Side, given: Names, *, two_files: bool) -> Names | None:
     """Return the columns of the side that the user did not name, to pair with the `given` ones."""
     if side.whole and two_files:
         return ()
-    if len(side.known) == 1 == len(given):
+    if len(side.known) == 1 == len(given) and (two_files or side.known != given):
         return side.known
     if two_files and len(side.candidates) == 1 == len(given):
         return side.candidates
@@ -367,8 +478,8 @@ def _other_side(side: _Side, given: Names, *, two_files: bool) -> Names | None:
 
 def _choose_inputs(
     tables: Sequence[Source], pred: Names, target: Names, taken: Collection[str], warnings: list[Warned]
-) -> tuple[Names, Names]:
-    """Return the columns of a model's inputs and targets.
+) -> tuple[tuple[Names, Names], str]:
+    """Return the columns of a model's inputs and targets, and no rule.
 
     Unless the user names them, the inputs are all numeric columns without another role; the target is the column with
     a known name, or in a file of their own the targets are all numeric columns.
@@ -385,41 +496,87 @@ def _choose_inputs(
     inputs = find_all(first, pred, warnings) or input_side.all
     if not inputs and not input_side.whole:
         raise DataError(f"{first.path}: no column is left for the inputs; use `inputs=COLUMN`{described([first])}")
-    return find_all(first, inputs, []), find_all(target_side.source, targets, [])
+    return (find_all(first, inputs, []), find_all(target_side.source, targets, [])), ""
 
 
-def _common_indexes(prediction: Source, target: Source, taken: Collection[str]) -> list[str]:
-    def indexes(source: Source) -> list[str]:
-        names = Counter(c.name for n, c in enumerate(source.columns or ()) if _is_index(n, c) and c.name not in taken)
-        return [name for name, count in names.items() if count == 1]
-
-    shared = indexes(target)
-    return [name for name in indexes(prediction) if name in shared]
+NESTED = ("list", "large_list", "fixed_size_list", "struct", "map", "binary", "large_binary", "fixed_size_binary")
+"""How the kinds begin of columns whose values cannot be compared."""
 
 
-def _undecided(sides: tuple[_Side, _Side], *, two_files: bool) -> DataError:
+def _shared_columns(
+    prediction: Source, target: Source, taken: Iterable[Collection[str]]
+) -> Iterator[tuple[tuple[str, str], bool]]:
+    """Yield the columns that both files have under the same name in any case, and whether they identify rows."""
+    if prediction.item is not None or target.item is not None:
+        return
+    others = _unique_columns(target)
+    used = {name for names in taken for name in names}
+    for folded, (number, column) in _unique_columns(prediction).items():
+        found = [(number, column), *([others[folded]] if folded in others else [])]
+        names = tuple(column.name for _, column in found)
+        comparable = not any(column.kind.startswith(NESTED) for _, column in found)
+        if len(names) == 2 and comparable and used.isdisjoint(names):
+            identifying = any(_is_identifying(*each) or not each[1].numeric for each in found)
+            yield (names[0], names[1]), identifying
+
+
+def _unique_columns(source: Source) -> dict[str, tuple[int, Column]]:
+    """Return the columns with their numbers by their folded names, except those whose names are not unique."""
+    columns = list(enumerate(source.columns or ()))
+    count = Counter(_folded(column.name) for _, column in columns)
+    return {_folded(column.name): (number, column) for number, column in columns if count[_folded(column.name)] == 1}
+
+
+def _undecided(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_files: bool) -> UndecidedError:
+    """Return an error that lists the columns, with a command that runs if there is one to show."""
     for side in sides:
         find_all(side.source, side.known, [])
-    first = _example(sides[0], sides, ())
-    second = _example(sides[1], sides, (first,) if not two_files and first is not None else ())
-    named = [(side.setting, name) for side, name in zip(sides, (first, second), strict=True) if name is not None]
-    examples = " ".join(setting(role, name) for role, name in named)
-    advice = f"use `pred=COLUMN` `target=COLUMN`, for example {examples}"
-    if not examples:
-        advice = "the only numeric columns look like row ids"
-    if not any(column.numeric for side in sides for column in side.source.columns or ()):
+    sources = [side.source for side in (sides if two_files else sides[:1])]
+    columns = [column for source in sources for column in source.columns or ()]
+    advice = _example(sides, names, two_files=two_files)
+    if not any(side.candidates for side in sides) and columns:
+        advice = "the only numeric columns look like row ids; use `pred=COLUMN` `target=COLUMN`"
+    if columns and not any(column.numeric for column in columns):
         advice = "none of them holds numbers"
     if not two_files and sides[0].source.columns is None:
         advice = "an array without columns needs a second file: msecli compute PREDICTIONS TARGETS"
-    listed = described([side.source for side in (sides if two_files else sides[:1])])
-    return DataError(f"cannot tell which columns to score; {advice}{listed}")
+    return UndecidedError(f"cannot tell which columns to score; {advice}{described(sources)}")
 
 
-def _example(side: _Side, sides: tuple[_Side, _Side], taken: Names) -> str | None:
-    """Return a column to suggest for this side: not a taken one, nor one with a name known for the other side."""
-    other = sides[1] if side is sides[0] else sides[0]
+def _example(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_files: bool) -> str:
+    """Return advice to name columns, for example some that can be scored."""
+    advice = "use `pred=COLUMN` `target=COLUMN`"
+    common = tuple(name for name in sides[0].candidates if name in sides[1].candidates)
+    if two_files and common and not any(names) and not any(side.known for side in sides):
+        chosen = listed_setting("pred", common, added=True)
+        return f"{advice}; to score the columns of both files, {chosen}" if chosen else advice
+    first, second = names[0] or _likely(sides, 0, names[1] if not two_files else ())[:1], names[1]
+    second = second or _likely(sides, 1, first if not two_files else ())[: len(first)]
+    if sides[0].whole and two_files:
+        first, second = (), _likely(sides, 1, ())[:1] if sides[0].source.item in {(), (1,)} else ()
+    elif sides[1].whole and two_files:
+        first, second = first if sides[1].source.item in {(), (1,)} else (), ()
+    elif len(first) != len(second):
+        return advice
+    added = [listed_setting("pred", first, added=True)] if first else []
+    added += [listed_setting("target", second, added=not first)] if second else []
+    return f"{advice}; for example, {' '.join(map(str, added))}" if added and all(added) else advice
+
+
+def _likely(sides: tuple[_Side, _Side], number: int, taken: Names) -> Names:
+    """Return the columns to suggest for a side, known names first: none taken or known for the other side."""
+    side, other = sides[number], sides[1 - number]
     likely = [name for name in side.candidates if name.strip().lower() not in other.known_names and name not in taken]
-    return next((name for name in (*side.known, *likely) if name in likely and len(name) <= SHOWN), None)
+    count = Counter(column.name for column in side.source.columns or ())
+    return tuple(dict.fromkeys(n for n in (*side.known, *likely) if n in likely and count[n] == 1))
+
+
+def listed_setting(name: str, columns: Sequence[str], *, added: bool = False) -> str | None:
+    """Mark a setting of one or several columns for a message; None if they cannot be typed in a line."""
+    whole = ",".join(columns)
+    typed = all(visible(column) == column and len(column) <= SHOWN and "`" not in column for column in columns)
+    ambiguous = len(columns) > 1 and any("," in column or column != column.strip() for column in columns)
+    return setting(name, whole, added=added) if columns and typed and not ambiguous else None
 
 
 def described(sources: Iterable[Source]) -> str:

@@ -42,7 +42,11 @@ DEFAULTS = frozenset({"reduction:mean", "weights:none", "nan:raise", "nan_pred:r
 
 
 class Rows(NamedTuple):
-    """The ledger in rows; a row is used when one of its elements is."""
+    """The ledger in rows; a row is used when one of its elements is.
+
+    `checked_by` names the columns, as the prediction file has them, that showed that rows paired by position belong
+    together.
+    """
 
     prediction: int
     target: int
@@ -51,6 +55,7 @@ class Rows(NamedTuple):
     unmatched_target: int
     dropped: int
     used: int
+    checked_by: tuple[str, ...] = ()
 
 
 class Elements(NamedTuple):
@@ -151,7 +156,9 @@ class Entry(NamedTuple):
         """Return the entry in the shape of the JSON output."""
         numbers = self.numbers()
         more: dict[str, Any] = {name: numbers[name] for name in ("running_mean", "gradient_norm") if name in numbers}
-        return {self.kind: self.label, **self.score.to_dict(), **more, **not_finite(numbers)}
+        score = self.score.to_dict()
+        del score["rows"]["checked_by"]  # said once, for all rows
+        return {self.kind: self.label, **score, **more, **not_finite(numbers)}
 
 
 class Macro(NamedTuple):

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import zip_longest
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from msecli.core.state import LossState, Summary
 from msecli.core.verdict import Where, check_usable, first_infinite, warnings_of
 from msecli.errors import Warned, visible
 from msecli.pairing.labels import shown_keys, sort_key
-from msecli.pairing.roles import PREDICTION, Place
+from msecli.pairing.roles import PREDICTION, Place, key_name
 from msecli.results.base import plural, status
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
 from msecli.scoring.fold import Folded, Tally
@@ -33,7 +34,7 @@ from msecli.scoring.rows import Ledger
 LARGEST_COUNT = 2**53
 """Every integer up to here is a float64, so integers and floats can share a column."""
 
-SIGNATURE_MARKS = '|:,()~"\\'
+SIGNATURE_MARKS = '|:,()~="\\'
 """Characters with a meaning in a signature."""
 
 Scored = Callable[[Summary, Rows], Score]
@@ -51,7 +52,7 @@ def finish(plan: Plan, folded: Folded) -> Result:
     DataError
         If values are missing, weights impossible, or no element is left.
     """
-    tally, ledger = folded
+    tally, ledger, _ = folded
     pooled = tally.pooled
     summary = checked_summary(plan, tally)
     scored: Scored = partial(score_of, plan.reduction, plan.metrics)
@@ -71,8 +72,15 @@ def finish(plan: Plan, folded: Folded) -> Result:
         reduction=plan.reduction.name,
         denominator_name=denominator_name(plan.reduction, weighted=plan.request.weighted),
         inputs=_inputs(plan),
-        settings=settings_of(plan.request, weighted=plan.request.weighted),
-        signature=signature_of(plan.request, _weights(plan), summary),
+        settings=settings_of(plan.request, _pairing(plan), weighted=plan.request.weighted),
+        signature=signature_of(
+            plan.request,
+            _weights(plan),
+            summary,
+            columns=_scored_columns(plan),
+            pairing=_pairing(plan, _quoted),
+            unmatched=score.rows.unmatched_target * math.prod(plan.item),
+        ),
         version=__version__,
         warnings=ledger.warnings.all(),
         groups=groups,
@@ -135,7 +143,7 @@ def _rows(plan: Plan, ledger: Ledger, summary: Summary) -> Rows:
     paired = (prediction, 0, 0)
     if matched is not None:
         paired = (matched.rows, matched.unmatched_prediction, matched.unmatched_target)
-    return Rows(prediction, target, *paired, ledger.dropped, summary.rows_used)
+    return Rows(prediction, target, *paired, ledger.dropped, summary.rows_used, ledger.check.names)
 
 
 def _entry(scored: Scored, kind: str, label: Any, summary: Summary) -> Entry:
@@ -271,8 +279,19 @@ def _inputs(plan: Plan) -> tuple[Input, ...]:
     )
 
 
-def _pairing(request: Request) -> str:
-    return f"key({','.join(request.on)})" if request.on else "position"
+def _pairing(plan: Plan, spelled: Callable[[str], str] = str) -> str:
+    keys = [key_name(spelled(ours), spelled(theirs)) for ours, theirs in zip(*plan.roles.keys, strict=True)]
+    return f"on({','.join(keys)})" if keys else "position"
+
+
+def _scored_columns(plan: Plan) -> str:
+    """Return the scored columns for the signature; a side without names is empty."""
+    sides = [tuple(map(_quoted, place.columns)) for place in (plan.roles.prediction, plan.roles.target)]
+    if not any(sides):
+        return "none"
+    if plan.request.linear:
+        return "~".join(map(",".join, sides))
+    return ",".join(f"{ours}~{theirs}" for ours, theirs in zip_longest(*sides, fillvalue=""))
 
 
 def _weights(plan: Plan) -> str:
@@ -291,7 +310,7 @@ def _quoted(name: str) -> str:
     return visible(json.dumps(name, ensure_ascii=False))
 
 
-def settings_of(request: Request, *, weighted: bool) -> dict[str, Any]:
+def settings_of(request: Request, pairing: str = "position", *, weighted: bool) -> dict[str, Any]:
     """Return the settings of a result."""
     settings: dict[str, Any] = {
         "reduction": request.reduction,
@@ -300,8 +319,9 @@ def settings_of(request: Request, *, weighted: bool) -> dict[str, Any]:
         "nan_policy": request.nan_target,
         "nan_pred": request.nan_pred,
         "ignore_index": [value if math.isfinite(value) else repr(value) for value in request.ignore_index],
-        "pairing": _pairing(request),
+        "pairing": pairing,
         "unmatched": request.unmatched,
+        "row_check": request.row_check,
         "by": list(request.by),
         "axis": list(request.axis),
         "batch_size": request.batch_size,
@@ -321,8 +341,20 @@ def _named(data: Any) -> str | None:
     return data if data is None or isinstance(data, str) else "memory"
 
 
-def signature_of(request: Request, weights: str, summary: Summary) -> str:
-    """Return the signature: one line with everything that makes two losses comparable."""
+def signature_of(
+    request: Request,
+    weights: str,
+    summary: Summary,
+    *,
+    columns: str = "none",
+    pairing: str = "position",
+    unmatched: int = 0,
+) -> str:
+    """Return the signature: one line with everything that makes two losses comparable.
+
+    `unmatched` counts the elements of targets without a prediction.
+    """
+    skipped = ",unmatched:skip" if request.unmatched == "skip" else ""
     optional = {
         "ignore": ",".join(map(repr, request.ignore_index)),
         "by": ",".join(request.by),
@@ -332,13 +364,14 @@ def signature_of(request: Request, weights: str, summary: Summary) -> str:
         "drop_last": "yes" if request.drop_last else "",
     }
     fields = {
+        "columns": columns,
         "reduction": request.reduction,
         "weights": weights,
         "nan": request.nan_target,
         "nan_pred": request.nan_pred,
-        "pairing": _pairing(request),
+        "pairing": pairing + skipped,
         **{name: text for name, text in optional.items() if text},
-        "used": f"{summary.used}/{summary.counts['total']}",
+        "used": f"{summary.used}/{summary.counts['total'] + unmatched}",
         "acc": "exact",
         "msecli": __version__,
     }

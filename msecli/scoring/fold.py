@@ -16,6 +16,7 @@ from msecli.engines import Engine
 from msecli.pairing.chunks import chunk_of, groups_of
 from msecli.pairing.position import Aligned
 from msecli.pairing.roles import PREDICTION
+from msecli.pairing.twins import Twin, joined_twins, twins_of
 from msecli.results.values import Keys
 from msecli.scoring.plan import Plan
 from msecli.scoring.rows import Ledger, PairedRows, Progress
@@ -45,10 +46,11 @@ class Tally:
 
 
 class Folded(NamedTuple):
-    """The tally of all rows, and the ledger."""
+    """The tally of all rows, the ledger, and what the scored columns have in common."""
 
     tally: Tally
     ledger: Ledger
+    twins: tuple[Twin, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -58,6 +60,7 @@ class Outcome(NamedTuple):
     values: Mapping[str, FloatArray]
     gradient: FloatArray | Wide | None
     keys: Keys
+    twins: tuple[Twin, ...]
 
 
 def fold(
@@ -85,14 +88,16 @@ def fold(
     paired = PairedRows(plan, engine, progress)
     batches = _batches(plan, paired)
     tally = empty_tally(plan)
+    twins: tuple[Twin, ...] = ()
     work = partial(score_rows, plan, batches)
     for first_row, outcome in paired.each(work, numbered=batches is not None):
         tally.merge(outcome.tally, first_row)
+        twins = joined_twins(twins, outcome.twins)
         for name, block in outcome.values.items():
             sinks[name].append(block, outcome.keys)
         if gradient is not None and outcome.gradient is not None:
             gradient.append(outcome.gradient, outcome.keys)
-    return Folded(tally, paired.ledger)
+    return Folded(tally, paired.ledger, twins)
 
 
 def score_rows(plan: Plan, batches: Batches | None, rows: Aligned) -> Outcome:
@@ -110,7 +115,8 @@ def score_rows(plan: Plan, batches: Batches | None, rows: Aligned) -> Outcome:
     values = {name: _values(plan, chunk, name) for name in plan.kept_values if name in {"losses", "predictions"}}
     gradient = _gradient(plan, chunk) if plan.keeps_gradient else None
     labels = rows.blocks[PREDICTION].labels
-    return Outcome(tally, values, gradient, {name: labels[name] for name in plan.request.on})
+    twins = () if plan.model is not None else twins_of(chunk.prediction, chunk.target, tables=plan.chosen_in_tables)
+    return Outcome(tally, values, gradient, {name: labels[name] for name in plan.roles.on}, twins)
 
 
 def tally_of(

@@ -16,8 +16,18 @@ from msecli.engines import Engine, engine_named
 from msecli.errors import DataError, UsageError, Warned
 from msecli.formats.base import Selection, Source
 from msecli.pairing.chunks import values_of
-from msecli.pairing.position import Stream, align
-from msecli.pairing.roles import Place, assign_roles, check_shapes, find_all, item_shape, numeric_columns
+from msecli.pairing.position import RowCheck, Stream, align, compared
+from msecli.pairing.roles import (
+    Place,
+    Shared,
+    UndecidedError,
+    assign_roles,
+    check_shapes,
+    described,
+    find_all,
+    item_shape,
+    numeric_columns,
+)
 from msecli.results.norm import NormResult
 from msecli.results.score import Input
 from msecli.scoring.plan import open_all
@@ -132,10 +142,13 @@ def _sums(orders: Sequence[float], values: FloatArray) -> Iterator[tuple[NormSum
 
 def _places(
     sources: Sequence[Source], columns: tuple[str, ...]
-) -> tuple[tuple[Place, ...], tuple[str, ...], Sequence[Warned]]:
+) -> tuple[tuple[Place, ...], tuple[Shared, ...], Sequence[Warned]]:
     """Return the columns to take from each source, the columns that must agree row by row, and warnings."""
     if len(sources) > 1:
-        roles = assign_roles(sources, pred=columns, target=columns)
+        try:
+            roles = assign_roles(sources, pred=columns, target=columns)
+        except UndecidedError as error:
+            raise DataError(f"cannot tell which columns to take; use `columns=COLUMN`{described(sources)}") from error
         check_shapes(sources, roles, item_shape(sources[0], roles.prediction.columns))
         return (roles.prediction, roles.target), roles.checked, roles.warnings
     warnings: list[Warned] = []
@@ -146,14 +159,23 @@ def _places(
 
 
 def _vectors(
-    sources: Sequence[Source], places: Sequence[Place], checked: tuple[str, ...], engine: Engine, ledger: Ledger
+    sources: Sequence[Source],
+    places: Sequence[Place],
+    checked: tuple[Shared, ...],
+    engine: Engine,
+    ledger: Ledger,
 ) -> Iterator[FloatArray]:
     """Yield the numbers or the differences, some rows at a time; refuse missing ones."""
     streams = [
-        Stream(source.path, blocks_of(source, Selection(place.columns, checked), engine))
-        for source, place in zip(sources, places, strict=True)
+        Stream(
+            source.path,
+            blocks_of(source, Selection(place.columns, tuple(shared.columns[file] for shared in checked)), engine),
+        )
+        for file, (source, place) in enumerate(zip(sources, places, strict=True))
     ]
-    for rows in align(streams, checked):
+    check = RowCheck([source.path for source in sources])
+    for rows in align(streams):
+        check.add(checked, compared(rows, checked))
         sides = [values_of(rows.blocks, place) for place in places]
         with np.errstate(all="ignore"):
             values = sides[0] if len(sides) == 1 else sides[0] - sides[1].reshape(sides[0].shape)

@@ -93,6 +93,16 @@ class Plan(NamedTuple):
         return (self.roles.target if self.request.linear else self.roles.prediction).columns
 
     @property
+    def chosen_in_tables(self) -> bool:
+        """Whether a rule chose the columns of two tables."""
+        return bool(self.roles.rule) and self.roles.target.file > 0 and self.tables
+
+    @property
+    def tables(self) -> bool:
+        """Whether predictions and targets are columns of tables."""
+        return all(self.sources[file].item is None for file in (PREDICTION, self.roles.target.file))
+
+    @property
     def rows(self) -> int | None:
         """The number of rows, if rows are paired by position and a source knows it."""
         known = [source.rows for source in self.sources if source.rows is not None]
@@ -133,6 +143,7 @@ def make_plan(request: Request) -> Plan:
         on=request.on,
         by=request.by,
         model=model is not None,
+        row_check=request.row_check,
     )
     item = item_shape(sources[PREDICTION], roles.prediction.columns)
     if model is not None:

@@ -42,7 +42,7 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("coef", "intercept", "vector", "subtracted"), data),
     **dict.fromkeys(("pred", "target", "on", "by", "metrics", "columns"), names),
     **dict.fromkeys(("batch_size", "shuffle", "jobs", "season"), optional(whole_number)),
-    **dict.fromkeys(("drop_last", "regularize_intercept", "grad_norm"), flag),
+    **dict.fromkeys(("row_check", "drop_last", "regularize_intercept", "grad_norm"), flag),
     **dict.fromkeys(("reduction", "unmatched", "engine", "nan_target", "nan_pred"), text),
     **dict.fromkeys(("ignore_index", "orders"), real_numbers),
     **dict.fromkeys(("l1", "l2"), real_number),
@@ -72,6 +72,8 @@ class Request:
         The key columns to pair rows by; by default rows are paired by position.
     unmatched : {"error", "skip"}
         What to do about rows whose key has no match.
+    row_check : bool
+        Whether rows paired by position must agree in the columns that both files have, besides the scored ones.
     weight : str, optional
         The column of the weights.
     weight_file : str or data in memory, optional
@@ -126,6 +128,7 @@ class Request:
     reading: Reading = AS_FILES_SAY
     on: tuple[str, ...] = ()
     unmatched: str = "error"
+    row_check: bool = True
     weight: str | None = None
     weight_file: Any = None
     by: tuple[str, ...] = ()
@@ -234,8 +237,9 @@ def _refuse(wrong: bool, message: str) -> None:  # noqa: FBT001 - a condition, n
 def _check_files(request: Request) -> None:
     _refuse(request.predictions is None, "`predictions`: None is neither a path nor a table nor an array")
     pred, target = len(request.pred), len(request.target)
+    lists = any("," in name for name in (*request.pred, *request.target))
     _refuse(
-        not request.linear and pred > 0 < target and pred != target,
+        not request.linear and pred > 0 < target and pred != target and not lists,
         f"{pred} prediction columns and {target} target columns: name them in pairs, `pred` and `target`",
     )
     _refuse(request.jobs is not None and request.jobs < 1, f"`jobs`: {request.jobs} is not a number of at least 1")

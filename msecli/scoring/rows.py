@@ -14,9 +14,10 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from msecli.engines import Engine
-from msecli.errors import MsecliError, Warned, Warnings
+from msecli.errors import DataError, MsecliError, Warned, Warnings
 from msecli.formats.base import Block, ChainedPart, Part, Selection, Source
-from msecli.pairing.position import Aligned, Read, Stream, align
+from msecli.pairing.position import Aligned, Compared, Read, RowCheck, Stream, align, compared, compared_numbers
+from msecli.pairing.roles import Shared
 from msecli.scoring.plan import Plan
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Ledger:
         self.rows = [0] * len(sources)
         self.dropped = 0
         self.matched: Matched | None = None
+        self.check = RowCheck()
         self.warnings = Warnings(chain(warnings, *(source.warnings for source in sources)))
         self._work = [0] * len(sources)
         self._sizes = [source.work for source in sources]
@@ -83,6 +85,7 @@ class Passed(NamedTuple, Generic[T]):
     """The result of a span, what was read from every source, and where a chained part began and ended."""
 
     found: T
+    compared: tuple[Compared, ...]
     reads: tuple[Read, ...]
     begin: int | None
     end: int | None
@@ -107,6 +110,9 @@ class PairedRows:
         self._plan, self._engine, self._progress = plan, engine, progress
         self.ledger = Ledger(plan.sources, plan.roles.warnings)
         self._joined = _joined(plan, engine, self.ledger) if plan.request.on else None
+        if self._joined is None and len(plan.sources) > 1:
+            self.ledger.check = RowCheck([source.path for source in plan.sources], partial(_advice, plan))
+            _check_first_rows(plan, self.ledger.check)
 
     def count(self) -> int:
         """Count the paired rows before the work begins."""
@@ -145,6 +151,28 @@ def blocks_of(source: Source, selection: Selection, engine: Engine) -> Iterator[
     """Yield the blocks of a source; the engine reads them."""
     read, parts = methodcaller("read"), source.parts(selection)
     return _settled(engine, read, parts) if source.chained else engine.run(read, parts)
+
+
+def _check_first_rows(plan: Plan, check: RowCheck) -> None:
+    """Compare the columns of numbers that both files have; what cannot be read is no evidence."""
+    columns = plan.roles.looked_at
+    for chosen in [columns, *((shared,) for shared in columns)] if columns else ():
+        selections = (Selection(tuple(shared.columns[file] for shared in chosen)) for file in range(2))
+        try:
+            sources = zip(plan.sources, selections, strict=False)
+            blocks = tuple(next(iter(source.parts(selection)[0].read())) for source, selection in sources)
+        except DataError:
+            continue  # a field that is no number; without its column the others can be read
+        check.add(chosen, compared_numbers(blocks, chosen))
+        if chosen is columns:
+            return
+
+
+def _advice(plan: Plan) -> str:
+    from msecli.scoring.advice import key_advice
+
+    checked, looked_at = plan.roles.checked, plan.roles.looked_at
+    return f"; to pair them as they stand, use `row_check=False`{key_advice(plan, [*checked, *looked_at], checked)}"
 
 
 def _one_result(work: Callable[[Aligned], T], rows: Aligned) -> Iterator[T]:
@@ -189,28 +217,30 @@ def _by_span(
     plan: Plan, engine: Engine, work: Callable[[Aligned], T], ledger: Ledger, spans: list[Span]
 ) -> Iterator[tuple[int, T]]:
     paths = [source.path for source in plan.sources]
-    task = partial(_in_span, work, paths, plan.roles.checked)
+    checked = plan.roles.checked
+    task = partial(_in_span, work, paths, checked if len(paths) > 1 else ())
     chained = plan.sources[0].chained
     for passed in _settled(engine, task, spans) if chained else engine.run(task, spans):
         offset = ledger.rows[0] if chained else 0
         for number, read in enumerate(passed.reads):
             ledger.count(number, read)
+        ledger.check.add(checked, passed.compared)
         if passed.found is not None:
             yield offset, passed.found
 
 
 def _in_span(
-    work: Callable[[Aligned], T], paths: Sequence[str], checked: Sequence[str], span: Span
+    work: Callable[[Aligned], T], paths: Sequence[str], checked: Sequence[Shared], span: Span
 ) -> Iterator[Passed[T | None]]:
     """Read the rows of a span, pair them, and work on them."""
     streams = [
         Stream(path, chain.from_iterable(part.read() for part in parts))
         for path, parts in zip(paths, span.parts, strict=True)
     ]
-    for rows in align(streams, checked, span.first_row or 0):
+    for rows in align(streams, span.first_row or 0):
         block = rows.blocks[0]
         found = work(rows) if rows.rows else None
-        yield Passed(found, tuple(stream.take() for stream in streams), block.begin, block.end)
+        yield Passed(found, compared(rows, checked), tuple(stream.take() for stream in streams), block.begin, block.end)
 
 
 def _settled(engine: Engine, work: Callable[[Any], Iterator[C]], items: Sequence[Any]) -> Iterator[C]:
@@ -248,14 +278,18 @@ def _streams(plan: Plan, engine: Engine, ledger: Ledger) -> list[Stream]:
 
 def _paired(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
     """Yield aligned rows as their blocks arrive."""
-    return (rows for rows in align(_streams(plan, engine, ledger), plan.roles.checked) if rows.rows)
+    checked = plan.roles.checked
+    for rows in align(_streams(plan, engine, ledger)):
+        if rows.rows:
+            ledger.check.add(checked, compared(rows, checked))
+            yield rows
 
 
 def _joined(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
     """Read both files, match their rows by key, and return the aligned rows."""
     from msecli.pairing.keys import Held, aligned_rows, match
 
-    on = plan.request.on
+    on = plan.roles.on
     prediction, target = (
         Held(stream, dict(zip(on, names, strict=True)))
         for stream, names in zip(_streams(plan, engine, ledger), plan.roles.keys, strict=True)

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from msecli.core.processor import arithmetic
 from msecli.engines import engine_named
+from msecli.pairing.roles import PREDICTION
 from msecli.results.score import Result
 from msecli.results.values import Layout
+from msecli.scoring.advice import check_choice
 from msecli.scoring.finish import divisor_of, finish
 from msecli.scoring.fold import fold
 from msecli.scoring.plan import Plan, make_plan
@@ -47,6 +49,9 @@ def run(request: Request, sinks: Mapping[str, Sink] | None = None, progress: Pro
         with engine_named(request.engine).start(request.jobs) as engine:
             folded = fold(plan, engine, given, gradient, progress)
         folded.ledger.warnings.add(found)
+        matched = folded.ledger.matched
+        rows = folded.ledger.rows[PREDICTION] if matched is None else matched.rows
+        check_choice(plan, folded.twins, rows, folded.ledger.warnings)
         result = finish(plan, folded)
         if gradient is not None:
             gradient.finish(divisor_of(plan, folded))
@@ -59,4 +64,4 @@ def layout(plan: Plan, name: str) -> Layout:
     """Return the layout of the values of this name."""
     item = (plan.loss_item or ()) if name == "losses" else plan.item
     single = {"losses": "loss", "predictions": "prediction"}.get(name, "grad")
-    return Layout.of(item, plan.column_names, single, plan.request.on)
+    return Layout.of(item, plan.column_names, single, plan.roles.on)

@@ -59,7 +59,9 @@ def test_formats_mix_and_give_the_same_bits(
     prediction = _write(tmp_path / f"p.{prediction_format}", PREDICTION)
     target = _write(tmp_path / f"t.{target_format}", TARGET)
     ran = run("compute", prediction, target, "--reduction", reduction)
-    assert (ran.code, ran.out, ran.err) == (0, f"{expected!r}\n", "")
+    assert (ran.code, ran.out) == (0, f"{expected!r}\n")
+    named = "npy" not in (prediction_format, target_format)
+    assert ("have the same names in both files and were scored: a, b, c" in ran.err) == named
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -244,7 +246,7 @@ def test_the_json_document_has_the_promised_shape(run: Run, sample_data: Path) -
         "denominator_name": "elements",
         "rows": {
             "prediction": 442, "target": 442, "matched": 442, "unmatched_prediction": 0, "unmatched_target": 0,
-            "dropped": 0, "used": 442,
+            "dropped": 0, "used": 442, "checked_by": ["id"],
         },
         "elements": {
             "total": 442, "used": 442, "ignored": 0, "nan_target": 0, "nan_prediction": 0, "infinite": 0,
@@ -255,11 +257,11 @@ def test_the_json_document_has_the_promised_shape(run: Run, sample_data: Path) -
         ],
         "settings": {
             "reduction": "mean", "metrics": ["rmse"], "nan_policy": "raise", "nan_pred": "raise",
-            "ignore_index": [], "weights": "none", "pairing": "position", "unmatched": "error", "by": [], "axis": [],
-            "batch_size": None, "shuffle": None, "drop_last": False,
+            "ignore_index": [], "weights": "none", "pairing": "position", "unmatched": "error", "row_check": True,
+            "by": [], "axis": [], "batch_size": None, "shuffle": None, "drop_last": False,
         },
-        "signature": "mse|reduction:mean|weights:none|nan:raise|nan_pred:raise|pairing:position|used:442/442|acc:exact"
-        "|msecli:0.1.0",
+        "signature": "mse|columns:progression~progression|reduction:mean|weights:none|nan:raise|nan_pred:raise|"
+        "pairing:position|used:442/442|acc:exact|msecli:0.1.0",
         "warnings": [],
         "version": "0.1.0",
     }  # fmt: skip

@@ -410,7 +410,7 @@ def test_the_objective_is_in_the_table(run: Run, tmp_path: Path) -> None:
 
 def test_the_signature_says_that_a_model_made_the_predictions(run: Run, tmp_path: Path) -> None:
     document = json.loads(run("linear", *_files(tmp_path), "--format", "json").out)
-    assert document["signature"].startswith("mse(linear)|reduction:mean|weights:none|")
+    assert document["signature"].startswith("mse(linear)|columns:none|reduction:mean|weights:none|")
     assert document["settings"]["coef"] == str(tmp_path / "w.npy")
     assert "penalties" not in document
 

@@ -279,3 +279,12 @@ def test_the_order_of_the_rows_does_not_matter(run: Run, tmp_path: Path) -> None
         for name, array in (("up", np.sort(values)), ("down", np.sort(values)[::-1]), ("as_is", values))
     }
     assert len(outs) == 1
+
+
+def test_columns_that_cannot_be_told_are_named_by_an_option_of_norm(run: Run, tmp_path: Path) -> None:
+    paths = tmp_path / "p.csv", tmp_path / "t.csv"
+    paths[0].write_text("a,b\n1,2\n")
+    paths[1].write_text("a,b,c\n1,2,3\n")
+    ran = run("norm", *paths)
+    assert (ran.code, "use -c COLUMN\n" in ran.err) == (3, True)
+    assert run("norm", *paths, "-c", "a,b").out == "0.0\n"

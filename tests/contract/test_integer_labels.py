@@ -47,4 +47,7 @@ def test_keys_are_paired_as_they_are_written(odd: str, tmp_path: Path, run: Run)
     assert (document["rows"]["matched"], document["loss"]) == (4, 5.0)
     plain = write(tmp_path / "u.csv", "target", ["10", "7", "8", "1"])
     ran = run("compute", one, plain, "--on", "id", "--unmatched", "skip", "--format", "json")
+    if odd == "7.0":  # where spellings differ, keys are compared by value, and this one is there twice
+        assert (ran.code, "1 duplicate key in 'id'" in ran.err) == (3, True)
+        return
     assert json.loads(ran.out)["rows"]["matched"] == 3

@@ -119,7 +119,8 @@ def test_a_suffix_chooses_the_format_of_the_output_file(
     run: Run, sample_data: Path, tmp_path: Path, renderer: Renderer
 ) -> None:
     output = tmp_path / f"out{renderer.suffix}"
-    ran = run("compute", sample_data / "linnerud_pred.csv", sample_data / "linnerud_target.csv", "-o", output)
+    files = sample_data / "linnerud_pred.csv", sample_data / "linnerud_target.csv"
+    ran = run("compute", *files, "-p", "weight,waist,pulse", "-o", output)
     assert (ran.code, ran.out, ran.err) == (0, "", "")
     assert renderer_for(str(output), "-o") is renderer
     assert output.stat().st_size > 0

@@ -23,10 +23,17 @@ from tests.files import write
 Names = tuple[str, ...]
 
 PREDICTION_NAMES = [
-    "pred", "preds", "prediction", "predictions", "predicted", "y_pred", "ypred", "yhat", "y_hat", "forecast",
+    "pred", "preds", "prediction", "predictions", "predicted", "y_pred", "ypred", "yhat", "y_hat", ".pred", "forecast",
+    "fitted", "estimate", "estimated", "output", "outputs", "simulated", "sim",
 ]  # fmt: skip
 TARGET_NAMES = [
-    "target", "targets", "true", "truth", "actual", "y_true", "ytrue", "y", "label", "labels", "observed",
+    "target", "targets", "true", "truth", "ground_truth", "gt", "actual", "actuals", "y_true", "ytrue", "y_test", "y",
+    "label", "labels", "observed", "obs", "reference", "ref",
+]  # fmt: skip
+IDENTIFYING_NAMES = [
+    "id", "Id", "ID", "index", "IDX", "key", "row", "rowid", "RowId", "row_id", "no", "nr", "uuid", "GUID",
+    "Unnamed: 0", "__index_level_0__", "", "PassengerId", "imageID", "unique_id", "sort_key", "h_idx", "invoice_no",
+    "date", "Time", "datetime", "timestamp", "ds", "Period",
 ]  # fmt: skip
 
 
@@ -209,7 +216,9 @@ def test_a_vector_has_no_column_to_name(tmp_path: Path) -> None:
         ("foo,z", "w", "foo", (("foo",), ("w",))),
         ("foo,z", "foo,z", "foo", (("foo",), ("foo",))),
         ("foo,z,y", "z,foo,a", ("z", "foo"), (("z", "foo"), ("z", "foo"))),
-        ("id,a", "id,y", "id", (("id",), ("y",))),
+        ("id,a", "id,y", "id", (("id",), ("id",))),
+        ("pred,a", "pred,y", "pred", (("pred",), ("pred",))),
+        ("a,b,c", "b,a,y", "b,a", (("b", "a"), ("b", "a"))),
     ],
 )
 def test_predictions_named_alone(
@@ -252,8 +261,9 @@ def test_names_with_blanks_inside(one: Path) -> None:
 def test_the_example_in_a_message_is_a_command_that_runs(tmp_path: Path, run: Any, names: Names) -> None:
     path = write(tmp_path / "x.csv", {name: [1.0, 3.0] for name in (*names, "third")})
     message = run("compute", path).err.splitlines()[0]
-    assert f"for example pred={names[0]!r} target={names[1]!r}" in undecided(path)
-    assert run("compute", path, *shlex.split(message.partition("for example ")[2])).out == "0.0\n"
+    assert f"for example, use pred={names[0]!r} target={names[1]!r}" in undecided(path)
+    # Every prediction of the first column equals that of the second.
+    assert run(*shlex.split(message.partition("run: msecli ")[2])).out == "0.0\n"
 
 
 @pytest.mark.parametrize("named", ["yhat", " yhat", "yhat "])
@@ -311,9 +321,70 @@ def test_unequal_numbers_of_names_are_a_usage_error(one: Path) -> None:
         score(one, pred=("a", "b"), target="c")
 
 
-@pytest.mark.parametrize("name", ["id", "index", "row_id", "Unnamed: 0", "__index_level_0__", ""])
+@pytest.mark.parametrize("name", IDENTIFYING_NAMES)
 def test_a_row_index_is_no_data_by_itself(one: Path, two: Path, name: str) -> None:
     assert columns(score(table(one, f"{name},a"), table(two, f"{name},b"))) == (("a",), ("b",))
+
+
+@pytest.mark.parametrize("name", ["paid", "PAID", "idea", "keys", "rows", "valid", "timed", "noid", "x"])
+def test_a_name_that_only_resembles_a_row_index_is_data(one: Path, two: Path, name: str) -> None:
+    assert columns(score(table(one, f"{name},a"), table(two, f"{name},a")))[0] == (name, "a")
+
+
+def test_rule_a_takes_the_only_other_column_beside_a_known_name(one: Path, two: Path) -> None:
+    assert columns(score(table(one, "id,foo,y"))) == (("foo",), ("y",))
+    assert columns(score(table(one, "id,yhat,foo"))) == (("yhat",), ("foo",))
+    assert columns(score(table(one, "yhat,a"), table(two, "foo"))) == (("yhat",), ("foo",))
+    assert columns(score(table(one, "foo"), table(two, "y,a"))) == (("foo",), ("y",))
+
+
+def test_rule_a_takes_a_vector_beside_a_known_name(tmp_path: Path, one: Path) -> None:
+    result = score(array(tmp_path / "v.npy", (1,)), table(one, "a,y", "7,3"))
+    assert (columns(result), result.loss) == (((), ("y",)), 4.0)  # (1 - 3)**2
+
+
+def test_several_columns_chosen_by_their_names_are_said_in_one_line(one: Path, two: Path) -> None:
+    (warning,) = score(table(one, "a,b", "1,2"), table(two, "b,a", "1,2")).warnings
+    assert (warning.code, warning.where) == ("columns_chosen", f"{one} and {two}")
+    assert warning.meaning.endswith(": a, b")
+    assert score(one, two, pred="a,b").warnings == ()
+
+
+@pytest.mark.parametrize("names", ["a,b", " a , b", ["a", "b"]])
+def test_names_may_be_a_list_with_commas(one: Path, names: str | list[str]) -> None:
+    result = score(table(one, "a,b,c,d", "1,2,3,5"), pred=names, target="c,d")
+    assert (columns(result), result.loss) == ((("a", "b"), ("c", "d")), 6.5)  # (4 + 9) / 2
+
+
+def test_a_list_may_be_paired_with_single_names(one: Path) -> None:
+    assert columns(score(table(one, "a,b,c,d"), pred="a,b", target=["c", "d"])) == (("a", "b"), ("c", "d"))
+
+
+def test_a_name_with_a_comma_wins_over_the_list(one: Path) -> None:
+    path = write(one, {"a,b": [1.0], "a": [5.0], "b": [5.0], "y": [3.0]})
+    assert score(path, pred="a,b", target="y").loss == 4.0
+
+
+def test_an_unknown_name_in_a_list_is_named_alone(one: Path) -> None:
+    assert "no column 'bb'; did you mean 'b'?" in undecided(table(one, "a,b,c,d"), pred="a,bb", target="c,d")
+
+
+def test_lists_of_unequal_length_are_refused(one: Path) -> None:
+    with pytest.raises(DataError, match="2 prediction columns cannot be paired with 1 target columns"):
+        score(table(one, "a,b,c"), pred="a,b", target="c")
+
+
+def test_the_columns_of_both_files_are_suggested_where_one_has_more(one: Path, two: Path, run: Any) -> None:
+    ran = run("compute", table(one, "id,a,b", "1,2,4"), table(two, "id,b,a,c", "1,2,4,9"))
+    command = shlex.split(ran.err.splitlines()[0].partition("run: msecli ")[2])
+    assert (ran.code, command[-2:]) == (3, ["-p", "a,b"])
+    assert run(*command).out == "4.0\n"  # both are off by 2
+
+
+def test_nothing_that_identifies_rows_is_suggested(one: Path) -> None:
+    message = undecided(table(one, "Id,row_no,a"))
+    assert "pred='" not in message
+    assert "target='" not in message
 
 
 def test_nothing_but_row_indexes_is_said_to_be_so(one: Path, two: Path) -> None:

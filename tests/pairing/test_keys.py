@@ -24,6 +24,7 @@ from msecli.errors import DataError
 from msecli.formats.base import Block
 from msecli.pairing.keys import Held, Matched, aligned_rows, match
 from msecli.pairing.position import Stream
+from msecli.pairing.roles import Shared
 from tests.files import write
 
 Run = Callable[..., Any]
@@ -268,7 +269,7 @@ def test_labels_of_paired_rows_that_must_agree_are_compared() -> None:
     target = held({"id": [3, 2, 1], "g": ["c", "x", "a"]}, "t.csv")
     found = match(prediction, target, ["id"], skip_unmatched=False)
     with pytest.raises(DataError, match=r"column 'g' differs.*'b' in p.csv, 'x' in t.csv"):
-        list(aligned_rows(prediction, target, found, ["g"]))
+        list(aligned_rows(prediction, target, found, [Shared(("g", "g"))]))
 
 
 # The command line
@@ -298,13 +299,99 @@ def test_the_type_of_a_key_does_not_matter(run: Run, tmp_path: Path, kind: str, 
 
 def test_the_warning_of_mixed_types_is_in_the_document(run: Run, tmp_path: Path) -> None:
     prediction = write(tmp_path / "p.parquet", {"id": [7, 8], "v": [1.0, 2.0]})
-    target = write(tmp_path / "t.csv", {"id": ["8", "7", "x"], "v": [2.0, 1.0, 5.0]})
+    target = write(tmp_path / "t.csv", {"id": ["8", "7", "x"], "v": [3.0, 2.0, 5.0]})
     ran = run("compute", prediction, target, "--on", "id", "--unmatched", "skip", "--format", "json")
     meaning = "key 'id' is text in one file and numbers in the other; compared as text"
     assert ran.err == f"Warning: {prediction}: {meaning} (1)\n"
     document = json.loads(ran.out)
-    assert document["loss"] == 0.0
+    assert document["loss"] == 1.0
     assert [(warning["code"], warning["meaning"]) for warning in document["warnings"]] == [("mixed_key_types", meaning)]
+
+
+SPELLINGS: dict[str, Callable[[Path], Path]] = {
+    "dates": lambda path: write(path.with_suffix(".csv"), {"ds": ["2024-01-01", "2024-01-02"], "v": [1.0, 2.0]}),
+    "times": lambda path: write(
+        path.with_suffix(".csv"), {"ds": ["2024-01-01T00:00:00", "2024-01-02T00:00:00"], "v": [1.0, 2.0]}
+    ),
+    **{
+        kind: lambda path, kind=kind: write(  # type: ignore[misc]
+            path.with_suffix(".parquet"),
+            {"ds": np.array(["2024-01-01", "2024-01-02"], f"datetime64[{kind}]"), "v": np.array([1.0, 2.0])},
+        )
+        for kind in ("ms", "ns")
+    },
+}
+"""Two days as keys, in four spellings."""
+
+
+@pytest.mark.parametrize("first", SPELLINGS)
+@pytest.mark.parametrize("second", SPELLINGS)
+def test_times_of_any_spelling_are_compared_as_instants(tmp_path: Path, first: str, second: str) -> None:
+    prediction, target = SPELLINGS[first](tmp_path / "p"), SPELLINGS[second](tmp_path / "t")
+    result = msecli.score(prediction, target, on="ds")
+    assert (result.loss, result.rows.matched) == (0.0, 2)
+    assert {warning.code for warning in result.warnings} == {"equal_columns"}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (["2024-01-01T00:00:00.5"], ["2024-01-01 00:00:00.500000000"]),
+        (["2024-01-01T01:00:00+01:00"], ["2024-01-01T00:00:00Z"]),
+        (["2024-01-01 01:00:00+0100"], ["2024-01-01 00:00Z"]),
+        (["3.0", "1.0"], ["3", "1"]),
+        (["3.50"], ["3.5"]),
+        (["-0.0"], ["0"]),
+        ([3, 1], ["3.0", "1.0"]),
+    ],
+)
+def test_keys_of_equal_value_match(ours: list[Any], theirs: list[Any]) -> None:
+    found = matched(ours, theirs)
+    assert found.position.tolist() == list(range(len(ours)))
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "difference"),
+    [
+        (["3.0", "x"], ["3", "x"], "in how numbers are written: '3.0' against '3'"),
+        ([" 1", "2"], ["1", "2"], "in blanks around them: ' 1' against '1'"),
+        (["A", "2"], ["a", "2"], "in upper and lower case: 'A' against 'a'"),
+        (["007", "2"], ["7", "2"], "in leading zeros: '007' against '7'"),
+        (
+            ["2024-01-01 00:00:00Z"],
+            ["2024-01-01 00:00:00"],
+            "in the time zone: UTC or an offset against no time zone: '2024-01-01 00:00:00Z' against '2024-01-01 00:00:00'",  # noqa: E501
+        ),
+    ],
+)
+def test_keys_that_differ_in_spelling_are_told_so(ours: list[str], theirs: list[str], difference: str) -> None:
+    with pytest.raises(DataError) as raised:
+        matched(ours, theirs)
+    assert f"; keys differ {difference}; to leave them out, use unmatched='skip'" in str(raised.value)
+
+
+def test_keys_may_have_two_names(run: Run, tmp_path: Path) -> None:
+    prediction = write(tmp_path / "p.csv", {"id": [1, 2], "v": [1.0, 2.0]})
+    target = write(tmp_path / "t.csv", {"Number": [2, 1], "v": [3.0, 2.0]})
+    ran = run("compute", prediction, target, "--on", "id=Number", "--format", "json")
+    document = json.loads(ran.out)
+    assert (document["loss"], document["settings"]["pairing"]) == (1.0, "on(id=Number)")
+    assert "|pairing:on(id=Number)|used:2/2|" in document["signature"]
+
+
+def test_keys_may_be_a_list_with_commas(tmp_path: Path) -> None:
+    prediction = write(tmp_path / "p.csv", {"a": [1, 1, 2], "b": ["x", "y", "x"], "v": [1.0, 2.0, 3.0]})
+    target = write(tmp_path / "t.csv", {"c": ["y", "x", "x"], "a": [1, 2, 1], "v": [3.0, 4.0, 2.0]})
+    result = msecli.score(prediction, target, on="a,b=c")
+    assert (result.loss, result.settings["pairing"]) == (1.0, "on(a,b=c)")
+
+
+def test_skipped_rows_are_in_the_signature(tmp_path: Path) -> None:
+    prediction = write(tmp_path / "p.csv", {"id": [1, 2], "v": [1.0, 2.0]})
+    target = write(tmp_path / "t.csv", {"id": [2, 1, 3], "v": [3.0, 2.0, 9.0]})
+    signature = msecli.score(prediction, target, on="id", unmatched="skip").signature
+    assert "|pairing:on(id),unmatched:skip|used:2/3|" in signature
 
 
 def test_every_key_column_of_mixed_types_is_named(run: Run, tmp_path: Path) -> None:
@@ -342,9 +429,9 @@ def test_leading_zeros_in_text_files_make_different_keys_wherever_they_are(run: 
 
 def test_a_missing_key_among_numbers_does_not_make_them_text(run: Run, tmp_path: Path) -> None:
     prediction = write(tmp_path / "p.csv", {"id": [1, 2, None], "v": [1.0, 2.0, 3.0]})
-    target = write(tmp_path / "t.csv", {"id": [2, 1, 3], "v": [2.0, 1.0, 3.0]})
+    target = write(tmp_path / "t.csv", {"id": [2, 1, 3], "v": [3.0, 2.0, 3.0]})
     ran = run("compute", prediction, target, "--on", "id", "--unmatched", "skip")
-    assert (ran.out, ran.err) == ("0.0\n", "")
+    assert (ran.out, ran.err) == ("1.0\n", "")
 
 
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])
@@ -369,10 +456,10 @@ def test_not_a_number_is_a_missing_key_and_a_missing_label(
 def test_what_other_columns_hold_does_not_make_keys_text(run: Run, tmp_path: Path, other: str) -> None:
     number = other if other[0] in "1+0" else "0"
     (tmp_path / "p.csv").write_text(f"id,v,note\n3,{number},{other}\n1,2,x\n")
-    pq.write_table(pa.table({"id": [1, 3], "v": [2.0, float(number)]}), tmp_path / "t.parquet")
+    pq.write_table(pa.table({"id": [1, 3], "v": [4.0, float(number)]}), tmp_path / "t.parquet")
     grad = tmp_path / "g.parquet"
     ran = run("compute", tmp_path / "p.csv", tmp_path / "t.parquet", "--on", "id", "--grad", grad)
-    assert (ran.out, ran.err) == ("0.0\n", "")
+    assert (ran.out, ran.err) == ("2.0\n", "")  # (0 + 4) / 2
     assert pq.read_table(grad)["id"].to_pylist() == [3, 1]
 
 

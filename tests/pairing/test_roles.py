@@ -15,7 +15,7 @@ from msecli.errors import DataError
 from msecli.formats.base import ARRAY, Block, Column, Selection, Source
 from msecli.pairing.chunks import chunk_of, groups_of
 from msecli.pairing.position import Aligned
-from msecli.pairing.roles import Place, Roles, assign_roles, check_shapes, item_shape
+from msecli.pairing.roles import Place, Roles, Shared, assign_roles, check_shapes, item_shape
 
 
 class Stub(NamedTuple):
@@ -49,7 +49,7 @@ P, T = table("p.csv", "id", "pred"), table("t.csv", "id", "target", "w", "_g")
 def test_two_files_by_position_must_agree_in_their_index() -> None:
     roles = roles_of(P, T)
     assert (roles.prediction, roles.target) == (Place(0, ("pred",)), Place(1, ("target",)))
-    assert roles.checked == ("id",)
+    assert roles.checked == (Shared(("id", "id")),)
     assert roles.selection(0) == Selection(("pred",), ("id",))
     assert roles.selection(1) == Selection(("target",), ("id",))
 
@@ -140,14 +140,14 @@ def test_groups_come_from_either_file() -> None:
 
 def test_groups_in_both_files_are_taken_from_the_target_and_must_agree() -> None:
     roles = roles_of(table("p.csv", "pred", "_g"), T, by="_g")
-    assert (roles.by, roles.checked) == ((Place(1, ("_g",)),), ("_g",))
+    assert (roles.by, roles.checked) == ((Place(1, ("_g",)),), (Shared(("_g", "_g"), group=True),))
     assert [roles.selection(number).labels for number in (0, 1)] == [("_g",), ("_g",)]
     keyed = roles_of(table("p.csv", "id", "pred", "_g"), T, by="_g", on="id")
-    assert keyed.checked == ("_g",)
+    assert keyed.checked == (Shared(("_g", "_g"), group=True),)
 
 
 def test_a_group_column_that_is_the_index_is_compared_once() -> None:
-    assert roles_of(P, T, by="id").checked == ("id",)
+    assert roles_of(P, T, by="id").checked == (Shared(("id", "id"), group=True),)
 
 
 def test_a_group_column_in_no_file_is_an_error() -> None:

@@ -145,7 +145,7 @@ def test_texts_say_what_the_numbers_are_of() -> None:
     assert str(norms()) == "2 5.0, 1 7.0, inf 4.0"
     assert repr(norms()) == "<NormResult: 2 5.0, 1 7.0, inf 4.0>"
     assert repr(gradcheck()) == "<GradCheck: max_relative_error 0.0>"
-    signature = f"mse|reduction:mean|weights:none|nan:raise|nan_pred:raise|pairing:position|used:3/3|acc:exact|msecli:{msecli.__version__}"  # noqa: E501
+    signature = f"mse|columns:pred~target|reduction:mean|weights:none|nan:raise|nan_pred:raise|pairing:position|used:3/3|acc:exact|msecli:{msecli.__version__}"  # noqa: E501
     assert repr(score()) == f"<Result: {score()}\n {signature}>"
 
 
@@ -160,7 +160,7 @@ def test_html_is_tables_with_escaped_labels() -> None:
     assert "<tr><th>pooled</th><td>4.66667</td><td>3</td></tr><tr><th>macro</th><td>5.75</td><td></td></tr>" in html
     assert "<p>pred vs target · predictions · mse, mean ÷ 3 elements</p>" in html
     assert "<p>macro: plain mean of 2 groups</p><p>3 of 3 rows used</p>" in html
-    assert "<code>mse|reduction:mean|" in html
+    assert "<code>mse|columns:pred~target|reduction:mean|" in html
     assert norms()._repr_html_() == (
         "<p>values · 2 elements</p>"
         "<table><tr><th>order</th><th>norm</th></tr><tr><td>2</td><td>5</td></tr><tr><td>1</td><td>7</td></tr>"

@@ -32,7 +32,10 @@ TABLE = """pred,target,g,h,w
 """Squares 1 4 - 16 -: the mean is 7, and with the weights (1 + 8 + 8) / 3.5."""
 
 OMIT = ("--nan-policy", "omit", "--nan-pred", "omit")
-SIGNATURE = "mse|reduction:mean|weights:none|nan:omit|nan_pred:omit|pairing:position|by:g|used:3/5|acc:exact|msecli:"
+SIGNATURE = (
+    "mse|columns:pred~target|reduction:mean|weights:none|nan:omit|nan_pred:omit|pairing:position|by:g|used:3/5|"
+    "acc:exact|msecli:"
+)
 NO_ROWS = {"unmatched_prediction": 0, "unmatched_target": 0, "dropped": 0}
 
 
@@ -120,7 +123,7 @@ def test_columns_are_listed_in_the_order_in_which_they_are_scored(run: Run, tmp_
     files = tmp_path / "p.csv", tmp_path / "t.csv"
     files[0].write_text("b,a\n1,2\n3,\n")
     files[1].write_text("a,b\n0,0\n0,0\n")
-    document = document_of(run, *files, "--axis", "0", *OMIT)
+    document = document_of(run, *files, "-p", "b,a", "--axis", "0", *OMIT)
     assert document["columns"] == [
         entry({"column": "b"}, 5.0, denominator=2, rows=2),
         entry({"column": "a"}, 4.0, denominator=1, rows=2, used=1, nan_prediction=1),
@@ -199,7 +202,7 @@ def test_the_ledger_says_where_every_row_and_element_went(run: Run, tmp_path: Pa
     document = document_of(run, *files, "--on", "id", "--unmatched", "skip", "--ignore-index", "-1", *OMIT)
     assert document["rows"] == {
         "prediction": 8, "target": 7, "matched": 6, "unmatched_prediction": 2, "unmatched_target": 1, "dropped": 0,
-        "used": 2,
+        "used": 2, "checked_by": [],
     }  # fmt: skip
     assert document["elements"] == {
         "total": 6, "used": 2, "ignored": 1, "nan_target": 2, "nan_prediction": 2, "infinite": 1,
@@ -262,13 +265,28 @@ def test_the_signature_says_what_makes_losses_comparable(
     run: Run, path: Path, options: tuple[str, ...], expected: str
 ) -> None:
     signature = document_of(run, path, *OMIT, *options)["signature"]
-    assert signature == f"mse|reduction:mean|{expected}|acc:exact|msecli:{msecli.__version__}"
+    assert signature == f"mse|columns:pred~target|reduction:mean|{expected}|acc:exact|msecli:{msecli.__version__}"
+
+
+def test_the_signature_names_the_scored_columns(run: Run, tmp_path: Path) -> None:
+    table = "a,b,c d,e~f\n1,2,3,4\n2,2,3,5\n"
+    (tmp_path / "x.csv").write_text(table)
+
+    def columns(*options: object) -> str:
+        return str(document_of(run, *options)["signature"]).split("|")[1]
+
+    assert columns(tmp_path / "x.csv", "-p", "a,b", "-t", "c d,e~f") == 'columns:a~c d,b~"e~f"'
+    assert columns(tmp_path / "x.csv", "-p", "a", "-t", "b") == "columns:a~b"
+    np.save(tmp_path / "v.npy", np.ones(2))
+    assert columns(tmp_path / "v.npy", tmp_path / "x.csv", "-t", "b") == "columns:~b"
+    np.save(tmp_path / "w.npy", np.zeros(2))
+    assert columns(tmp_path / "v.npy", tmp_path / "w.npy") == "columns:none"
 
 
 def test_the_signature_names_the_keys_and_a_weight_file(run: Run, path: Path, tmp_path: Path) -> None:
     keyed = document_of(run, path, path, "-p", "pred", "-t", "pred", "--on", "w", "--on", "h", *OMIT)
-    assert "|weights:none|nan:omit|nan_pred:omit|pairing:key(w,h)|used:4/5|" in keyed["signature"]
-    assert keyed["settings"]["pairing"] == "key(w,h)"
+    assert "|weights:none|nan:omit|nan_pred:omit|pairing:on(w,h)|used:4/5|" in keyed["signature"]
+    assert keyed["settings"]["pairing"] == "on(w,h)"
     np.save(tmp_path / "w.npy", np.ones(5))
     assert "|weights:file(w.npy)|" in document_of(run, path, "--weight-file", tmp_path / "w.npy", *OMIT)["signature"]
 

@@ -1,0 +1,136 @@
+"""Refuse a choice of columns that their values contradict; advise keys, tried on the files before they are named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msecli.engines import engine_named
+from msecli.errors import DataError, MsecliError, Warned, Warnings, setting
+from msecli.formats.base import Selection
+from msecli.pairing.position import Stream
+from msecli.pairing.roles import SAME, Roles, Shared, assign_roles, key_name, listed_setting
+from msecli.pairing.twins import Twin
+from msecli.scoring.plan import Plan
+from msecli.scoring.rows import blocks_of
+
+LARGEST_TRIED = 1 << 28
+"""Keys of sources with more work than this are not read again just for advice."""
+
+
+def key_advice(plan: Plan, *choices: Sequence[Shared]) -> str:
+    """Return "to pair rows by …" with the first choice of shared columns that pairs all rows, or else skips some.
+
+    Returns
+    -------
+    str
+        Empty if none does.
+    """
+    for skip in (False, True):
+        for shared in choices:
+            names = tuple(key_name(*each.columns) for each in shared)
+            advised = listed_setting("on", names, added=True)
+            if advised and _pair(plan, names, skip=skip):
+                unmatched = f" {setting('unmatched', 'skip')}" if skip else ""
+                it = "it" if len(names) == 1 else " and ".join(map(repr, names))
+                return f"; to pair rows by {it}, {advised}{unmatched}"
+    return ""
+
+
+def _pair(plan: Plan, on: tuple[str, ...], *, skip: bool) -> bool:
+    """Tell whether the rows can be paired by these keys."""
+    request = plan.request
+    if request.weight_file is not None or not on:
+        return False
+    try:
+        roles = assign_roles(
+            plan.sources,
+            pred=request.pred,
+            target=request.target,
+            weight=request.weight,
+            on=on,
+            by=request.by,
+            model=request.linear,
+        )
+        return _match(plan, roles, skip=skip)
+    except MsecliError:
+        return False
+
+
+def _match(plan: Plan, roles: Roles, *, skip: bool) -> bool:
+    from msecli.pairing.keys import Held, match
+
+    if any(source.work > LARGEST_TRIED for source in plan.sources):
+        return not skip
+    with engine_named("local").start(1) as engine:
+        prediction, target = (
+            Held(
+                Stream(source.path, blocks_of(source, Selection((), names), engine)),
+                dict(zip(roles.on, names, strict=True)),
+            )
+            for source, names in zip(plan.sources, roles.keys, strict=True)
+        )
+    return match(prediction, target, roles.on, skip_unmatched=skip).rows > 0
+
+
+FEWEST_ROWS = 10
+"""With fewer rows, equal values may be chance, so they are only warned of."""
+
+
+def check_choice(plan: Plan, twins: Sequence[Twin], rows: int, warnings: Warnings) -> None:
+    """Refuse, or below `FEWEST_ROWS` warn of, a choice of columns that their values contradict.
+
+    Raises
+    ------
+    DataError
+    """
+    if plan.model is None and rows > 1 and twins and all(twin.equal for twin in twins):
+        meaning = "every prediction equals its target; is this the same column?"
+        warnings.add([Warned("equal_columns", " and ".join(source.path for source in plan.sources[:2]), meaning)])
+    if not (twins and plan.chosen_in_tables):
+        return
+    found = _contradiction(plan, twins, rows)
+    if found is None:
+        return
+    message, scored, keys = found
+    if rows < FEWEST_ROWS:
+        warnings.add([Warned("doubtful_columns", " and ".join(source.path for source in plan.sources[:2]), message)])
+        return
+    advice = key_advice(plan, keys)
+    raise DataError(f"{message}; to score {_listed(scored)}, {_scoring(plan, scored)}{advice}")
+
+
+def _contradiction(plan: Plan, twins: Sequence[Twin], rows: int) -> tuple[str, tuple[str, ...], list[Shared]] | None:
+    """Return what the values contradict: a message, the columns that can be scored, and those that may be keys."""
+    ours, theirs = plan.roles.prediction.columns, plan.roles.target.columns
+    pairs = list(zip(ours, theirs, twins, strict=True))
+    equal = [name for name, _, twin in pairs if twin.repeated]
+    others = tuple(name for name, _, twin in pairs if not twin.equal)
+    if plan.roles.rule == SAME and equal and others:
+        keys = [Shared((name, name)) for name in equal]
+        are, look = ("is", "looks") if len(equal) == 1 else ("are", "look")
+        kind = "a key or a feature, not a prediction" if len(equal) == 1 else "keys or features, not predictions"
+        message = (
+            f"{_listed(equal)} {are} equal in every row of both files, unlike {_listed(others)}: {look} like {kind}"
+        )
+        return message, others, keys
+    moved = [(name, other) for name, other, twin in pairs if twin.moved(rows)]
+    if moved and not plan.roles.keys:
+        names = _listed([name for name, _ in moved])
+        message = f"{names}: both files hold the same integers in another order, like the keys of shuffled rows"
+        return message, ours, [Shared(pair) for pair in moved]
+    return None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(map(repr, names))
+
+
+def _scoring(plan: Plan, names: tuple[str, ...]) -> str:
+    """Return the settings that score these columns of the prediction file with their targets."""
+    partners = dict(zip(plan.roles.prediction.columns, plan.roles.target.columns, strict=True))
+    targets = tuple(partners[name] for name in names)
+    settings = [
+        listed_setting("pred", names, added=True),
+        listed_setting("target", targets) if targets != names else "",
+    ]
+    return " ".join(text for text in settings if text) if None not in settings else "use `pred=COLUMN` `target=COLUMN`"
