@@ -60,9 +60,8 @@ def finish(plan: Plan, folded: Folded) -> Result:
     columns = _columns(plan, scored, pooled.state.columns()) if plan.columns_are_named else ()
     batches = _batches(plan, scored, tally.batches) if tally.batches else ()
     entries = groups or columns or batches
-    ledger.warnings.add(infinite_values(pooled.state, summary, _where(plan)))
-    ledger.warnings.add(warnings_of(pooled.state, _where(plan)))
-    ledger.warnings.add(_without_loss(entries))
+    where = _where(plan)
+    found = (*infinite_values(pooled.state, summary, where), *warnings_of(pooled.state, where), *_without_loss(entries))
     score = scored(summary, _rows(plan, ledger, summary))
     parameters = pooled.parameters
     gradients = None if parameters is None else _Gradients(*parameters.gradients(plan.reduction.divisor(summary)))
@@ -82,7 +81,7 @@ def finish(plan: Plan, folded: Folded) -> Result:
             unmatched=score.rows.unmatched_target * math.prod(plan.item),
         ),
         version=__version__,
-        warnings=ledger.warnings.all(),
+        warnings=(*ledger.warnings.all(), *found),
         groups=groups,
         columns=columns,
         batches=batches,
