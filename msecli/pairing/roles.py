@@ -450,9 +450,10 @@ def _rules(prediction: _Side, target: _Side, *, two_files: bool) -> Iterator[tup
     if len(prediction.known) == 1 and len(target.known) == 1:
         yield (prediction.known, target.known), NAMES
     for known, other in ((prediction, target), (target, prediction)):
-        rest = other.all if two_files else tuple(name for name in other.candidates if name not in known.known)
-        if len(known.known) == 1 and (other.single if two_files else len(rest) == 1):
-            yield ((known.known, rest) if known is prediction else (rest, known.known)), NAMES
+        chosen = known.known[:2]
+        rest = other.all if two_files else tuple(name for name in other.candidates if name not in chosen)
+        if len(chosen) == 1 and (other.single if two_files else len(rest) == 1):
+            yield ((chosen, rest) if known is prediction else (rest, chosen)), NAMES
     if not two_files:
         return
     if prediction.single and target.single:
@@ -546,7 +547,8 @@ def _undecided(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_fi
 def _example(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_files: bool) -> str:
     """Return advice to name columns, for example some that can be scored."""
     advice = "use `pred=COLUMN` `target=COLUMN`"
-    common = tuple(name for name in sides[0].candidates if name in sides[1].candidates)
+    theirs = frozenset(sides[1].candidates)
+    common = tuple(name for name in sides[0].candidates if name in theirs)
     if two_files and common and not any(names) and not any(side.known for side in sides):
         chosen = listed_setting("pred", common, added=True)
         return f"{advice}; to score the columns of both files, {chosen}" if chosen else advice
@@ -566,7 +568,8 @@ def _example(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_file
 def _likely(sides: tuple[_Side, _Side], number: int, taken: Names) -> Names:
     """Return the columns to suggest for a side, known names first: none taken or known for the other side."""
     side, other = sides[number], sides[1 - number]
-    likely = [name for name in side.candidates if name.strip().lower() not in other.known_names and name not in taken]
+    left = frozenset(side.candidates).difference(taken)
+    likely = {name: None for name in side.candidates if name in left and name.strip().lower() not in other.known_names}
     count = Counter(column.name for column in side.source.columns or ())
     return tuple(dict.fromkeys(n for n in (*side.known, *likely) if n in likely and count[n] == 1))
 

@@ -108,6 +108,15 @@ def test_names_are_compared_a_few_times_each_however_many_there_are() -> None:
     assert Counted.compared < 20 * 3000
 
 
+def test_columns_are_chosen_in_a_few_calls_each(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(",".join(f"f{number}" for number in range(5000)) + "\n" + ",".join(["1"] * 5000) + "\n")
+    profile = cProfile.Profile()
+    with profile, pytest.raises(msecli.DataError, match="cannot tell which columns to score"):
+        msecli.score(str(path), jobs=1)
+    assert sum(entry.callcount for entry in profile.getstats()) < 400 * 5000
+
+
 def test_blank_lines_take_no_memory_for_every_column(tmp_path: Path) -> None:
     # 2000 columns of 50,000 nulls would take 800 MB.
     path = tmp_path / "x.csv"
