@@ -11,7 +11,7 @@ whole command and the option.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -34,6 +34,9 @@ UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066
 ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\b": "\\b", "\f": "\\f"}
 
 SETTING = re.compile(r"`(\+?)(\w+)(?:=([^`]*))?`")
+
+SIMILAR = 0.75
+"""The ratio of `difflib` from which on a name is suggested for another: a slip of the hand, not another word."""
 
 
 class MsecliError(Exception):
@@ -133,6 +136,45 @@ class Problems:
 def unique(items: Sequence[str]) -> list[str]:
     """Return the items in order, without duplicates."""
     return list(dict.fromkeys(items))
+
+
+def similar(name: str, known: Iterable[str], beginning: str = "") -> str | None:
+    """Return the known name that another was probably meant to be, in any case; None if none is similar.
+
+    Parameters
+    ----------
+    name : str
+    known : iterable of str
+    beginning : str
+        What all names begin with; it would make any two of them similar.
+
+    Examples
+    --------
+    >>> similar("--reductoin", ["--reduction", "--grad"], "--"), similar("--max-loss", ["--axis"], "--")
+    ('--reduction', None)
+    """
+    import difflib
+
+    by_rest = {each.removeprefix(beginning).casefold(): each for each in known}
+    near = difflib.get_close_matches(name.removeprefix(beginning).casefold(), by_rest, n=1, cutoff=SIMILAR)
+    return by_rest[near[0]] if near else None
+
+
+def meant(name: str, known: Iterable[str], beginning: str = "", spelled: Callable[[str], str] = repr) -> str:
+    """Return "; did you mean …?", or nothing if no known name is similar.
+
+    Examples
+    --------
+    >>> meant("rmsee", ["mse", "rmse", "mae"]), meant("loss", ["mse", "rmse", "mae"])
+    ("; did you mean 'rmse'?", '')
+    """
+    near = similar(name, known, beginning)
+    return "" if near is None else f"; did you mean {spelled(near)}?"
+
+
+def not_one_of(value: str, known: Collection[str]) -> str:
+    """Return that a value is none of the known ones, and which one it was probably meant to be."""
+    return f"{value!r} is not one of {', '.join(known)}{meant(value, known)}"
 
 
 def shown(text: str) -> str:

@@ -776,7 +776,7 @@ TEXT = [
         {"x.csv": PLAIN},
         ("x.csv", "--input-format", "parqet"),
         USAGE,
-        ("--input-format", "'parqet'", "did you mean parquet"),
+        ("--input-format", "'parqet'", "did you mean 'parquet'"),
     ),
 ] + [
     Case(

@@ -206,5 +206,5 @@ def _warn_of_precision(destinations: Sequence[tuple[str | None, Renderer]]) -> N
 def warn(warnings: Iterable[Warned]) -> None:
     """Print the warnings of a result."""
     for warning in warnings:
-        message = f"{warning.where}: {warning.meaning} ({warning.count})"
-        say("Warning", visible(message))
+        often = f" ({warning.count} in all)" if warning.count > 1 else ""
+        say("Warning", visible(f"{warning.where}: {warning.meaning}{often}"))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from msecli.errors import EXIT_DATA, EXIT_USAGE, MsecliError, visible
+from msecli.cli.colors import say
+from msecli.errors import EXIT_DATA, EXIT_USAGE, MsecliError, meant, similar, visible
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -32,13 +33,24 @@ SCREEN_COLUMNS = 80
 EXAMPLES_SHOWN = 3
 """Of the examples, `-h` shows these first ones; it has to fit on a screen of 24 lines."""
 
-SIMILAR = 0.75
-"""The ratio of `difflib` from which on a name is suggested for another: a slip of the hand, not another word."""
+
+class Word(click.Choice[str]):
+    """One of several words, in any case; of another word it says which one was probably meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the word as it is in the list."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            near = meant(str(value), self.choices)
+            if not near:
+                raise
+            self.fail(error.message.removesuffix(".") + near, param, ctx)
 
 
-def one_of(words: Iterable[str]) -> click.Choice[str]:
+def one_of(words: Iterable[str]) -> Word:
     """Return the type of one of several words, in any case."""
-    return click.Choice(list(words), case_sensitive=False)
+    return Word(list(words), case_sensitive=False)
 
 
 class GroupedOption(click.Option):
@@ -163,9 +175,9 @@ class GroupedCommand(click.Command):
         }
         for name in sorted(os.environ):
             if name.startswith(f"{ctx.auto_envvar_prefix}_") and name not in known:
-                near = similar(name, [variable for variable, hidden in known.items() if not hidden])
-                hint = f"; did you mean {' or '.join(near)}?" if near else ""
-                click.echo(f"Warning: {visible(name)} is set, but {ctx.info_name} has no such option{hint}", err=True)
+                shown = [variable for variable, hidden in known.items() if not hidden]
+                hint = meant(name, shown, f"{ctx.auto_envvar_prefix}_", str)
+                say("Warning", f"{visible(name)} is set, but {ctx.info_name} has no such option{hint}")
 
 
 class CommandGroup(click.Group):
@@ -174,6 +186,22 @@ class CommandGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, what most people need first."""
         return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; warn of variables in the environment that are for none."""
+        prefix = f"{ctx.auto_envvar_prefix}_"
+        commands = {f"{prefix}{name.upper()}": command for name, command in self.commands.items()}
+        for name in sorted(os.environ):
+            if name.startswith(prefix) and not name.startswith(tuple(f"{each}_" for each in commands)):
+                known = [
+                    f"{each}_{option.name.upper()}"
+                    for each, command in commands.items()
+                    for option in command.params
+                    if option.name and not getattr(option, "hidden", False)
+                ]
+                hint = meant(name, known, prefix, str) or f"; options are set as {prefix}COMMAND_OPTION"
+                say("Warning", f"{visible(name)} is set, but no command has such an option{hint}")
+        return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -189,26 +217,9 @@ class CommandGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def similar(name: str, known: Iterable[str]) -> list[str]:
-    """Return the known names that a name was probably meant to be, the best one first.
-
-    Examples
-    --------
-    >>> similar("--reductoin", ["--reduction", "--grad"]), similar("--max-loss", ["--axis"])
-    (['--reduction'], [])
-    """
-    import difflib
-
-    # What all names begin with would make any two of them similar.
-    shared = os.path.commonprefix([name, *known])  # noqa: RUF071 - of characters
-    by_rest = {each.removeprefix(shared): each for each in known}
-    near = difflib.get_close_matches(name.removeprefix(shared), by_rest, cutoff=SIMILAR)
-    return [by_rest[rest] for rest in near]
-
-
 def _no_such(ctx: click.Context, kind: str, name: str, known: Iterable[str]) -> click.UsageError:
-    near = similar(name, known)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    near = similar(name, known, "--")
+    hint = f" Did you mean {near!r}?" if near else ""
     return click.UsageError(f"No such {kind} {name!r}.{hint}", ctx)
 
 

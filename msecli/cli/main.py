@@ -55,7 +55,7 @@ Documentation:
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MSECLI", "max_content_width": 100},
     epilog=EXAMPLES,
 )
-@click.version_option(__version__, prog_name="msecli", message="%(prog)s %(version)s")
+@click.version_option(__version__, prog_name="msecli", message="%(prog)s %(version)s", allow_from_autoenv=False)
 def cli() -> None:
     """Score prediction files against target files: exact, with every row accounted for."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from msecli.errors import UsageError
+from msecli.errors import UsageError, meant
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -437,7 +437,8 @@ def metric_named(name: str, options: Options = Options()) -> Metric:  # noqa: B0
     head, colon, parameter = folded.partition(":")
     family = FAMILIES.get(head)
     if family is None or bool(colon) != (":" in family.form):
-        raise UsageError(f"unknown metric {name!r}; choose from {', '.join([*metric_names(), ALL])}")
+        known = [*metric_names(), ALL]
+        raise UsageError(f"unknown metric {name!r}; choose from {', '.join(known)}{meant(name, known)}")
     return family.make(folded, parameter, options)
 
 

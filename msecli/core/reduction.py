@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from msecli.errors import UsageError
+from msecli.errors import UsageError, meant
 
 if TYPE_CHECKING:
     from msecli.core.state import Summary
@@ -90,7 +90,7 @@ def reduction_named(name: str) -> Reduction:
         For an unknown name.
     """
     if name not in REDUCTIONS:
-        raise UsageError(f"unknown reduction {name!r}; choose from {', '.join(REDUCTIONS)}")
+        raise UsageError(f"unknown reduction {name!r}; choose from {', '.join(REDUCTIONS)}{meant(name, REDUCTIONS)}")
     return REDUCTIONS[name]
 
 

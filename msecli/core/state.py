@@ -20,7 +20,7 @@ from msecli.core.reduction import Used
 from msecli.core.series import SeasonalSums
 from msecli.core.terms import EXTREMES, FLAWS, Elements, addends, sum_of
 from msecli.core.workspace import scratch
-from msecli.errors import UsageError
+from msecli.errors import UsageError, not_one_of
 
 Policy = Literal["raise", "omit", "propagate"]
 POLICIES = ("raise", "omit", "propagate")
@@ -472,4 +472,4 @@ def check_policies(nan_target: str, nan_pred: str) -> None:
     """Refuse unknown policies for missing elements."""
     for name, policy in (("nan_target", nan_target), ("nan_pred", nan_pred)):
         if policy not in POLICIES:
-            raise UsageError(f"`{name}`: {policy!r} is not one of {', '.join(POLICIES)}")
+            raise UsageError(f"`{name}`: {not_one_of(policy, POLICIES)}")

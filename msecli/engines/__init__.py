@@ -7,7 +7,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, TypeVar
 
-from msecli.errors import UsageError
+from msecli.errors import UsageError, meant
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -60,5 +60,5 @@ def engine_named(name: str) -> EngineEntry:
         For an unknown name.
     """
     if name not in ENGINES:
-        raise UsageError(f"unknown engine {name!r}; choose from {', '.join(ENGINES)}")
+        raise UsageError(f"unknown engine {name!r}; choose from {', '.join(ENGINES)}{meant(name, ENGINES)}")
     return ENGINES[name]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from msecli.errors import DataError, UsageError, Warned
+from msecli.errors import DataError, UsageError, Warned, not_one_of
 from msecli.formats.base import Format, Source
 from msecli.text.reading import Reading
 
@@ -87,10 +87,5 @@ def by_suffix(path: str) -> Format | None:
 
 
 def _check_name(format: str | None) -> None:
-    if format is None or format in FORMATS:
-        return
-    import difflib
-
-    near = difflib.get_close_matches(format, FORMATS, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise UsageError(f"`input_format`: {format!r} is not one of {', '.join(FORMATS)}{hint}")
+    if format is not None and format not in FORMATS:
+        raise UsageError(f"`input_format`: {not_one_of(format, FORMATS)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from msecli.errors import UsageError
+from msecli.errors import UsageError, meant
 from msecli.outputs import delimited, json, markdown, npy, parquet, plain, table
 from msecli.outputs.base import Renderer, Style
 
@@ -62,7 +62,7 @@ def output_named(text: str, option: str) -> tuple[str, Renderer]:
         raise UsageError(f"{option} {text}: {path!r} is no file; for standard output use --format")
     format = format or _by_suffix(path)
     if format is None:
-        raise UsageError(f"{_unknown(path, option)}, or FORMAT=FILE with one of {', '.join(RENDERERS)}")
+        raise UsageError(_unknown(path, option, f", or FORMAT=FILE with one of {', '.join(RENDERERS)}"))
     return path, format
 
 
@@ -71,9 +71,13 @@ def _by_suffix(path: str) -> Renderer | None:
     return next((renderer for renderer in RENDERERS.values() if renderer.suffix == suffix), None)
 
 
-def _unknown(path: str, option: str) -> str:
-    known = ", ".join(renderer.suffix for renderer in RENDERERS.values() if renderer.suffix)
-    return f"{option} {path}: the suffix {os.path.splitext(path)[1]!r} names no output format; use one of {known}"
+def _unknown(path: str, option: str, otherwise: str = "") -> str:
+    known = [renderer.suffix for renderer in RENDERERS.values() if renderer.suffix]
+    suffix = os.path.splitext(path)[1]
+    hint = meant(suffix, known, ".")
+    return (
+        f"{option} {path}: the suffix {suffix!r} names no output format; use one of {', '.join(known)}{otherwise}{hint}"
+    )
 
 
 __all__ = ["RENDERERS", "TEXT_FORMATS", "Renderer", "Style", "output_named", "renderer_for"]

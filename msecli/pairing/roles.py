@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from msecli.core.check import same_item_shape
-from msecli.errors import SHOWN, DataError, Warned, setting, shown, visible
+from msecli.errors import SHOWN, DataError, Warned, meant, setting, shown, visible
 from msecli.formats.base import Column, Selection, Source
 
 PREDICTION, TARGET = 0, 1
@@ -242,7 +242,7 @@ def find_all(source: Source, names: Iterable[str], warnings: list[Warned]) -> Na
             raise DataError(f"{source.path}: the array has no columns, so {name!r} cannot be one")
         column = lookup.find(name, warnings)
         if column is None:
-            raise DataError(f"{source.path}: no column {name!r}; {_near(source, name)}")
+            raise DataError(f"{source.path}: no column {shown(name)}{_near(source, name)}")
         found.append(column)
     for name, count in Counter(found).items():
         if count > 1:
@@ -255,13 +255,13 @@ def _folded(name: str) -> str:
 
 
 def _near(source: Source, name: str) -> str:
-    import difflib
+    hint = _meant([source], name)
+    return f"{hint}{' ' if hint else '; '}the columns are {_listed(source.columns or ())}"
 
-    columns = source.columns or ()
-    folded = {_folded(column.name): column.name for column in columns}
-    near = difflib.get_close_matches(_folded(name), folded, n=1)
-    hint = f"did you mean {folded[near[0]]!r}? " if near else ""
-    return f"{hint}the columns are {_listed(columns)}"
+
+def _meant(sources: Iterable[Source], name: str) -> str:
+    """Return which column was probably meant, if one has a similar name."""
+    return meant(name.strip(), [column.name for source in sources for column in source.columns or ()], spelled=shown)
 
 
 def _located(tables: Sequence[Source], name: str, setting: str, warnings: list[Warned]) -> list[Place]:
@@ -271,7 +271,7 @@ def _located(tables: Sequence[Source], name: str, setting: str, warnings: list[W
     found = [(file, _Lookup(tables[file]).find(name, warnings)) for file in exact or files]
     places = [Place(file, (column,)) for file, column in found if column is not None]
     if not places:
-        raise DataError(f"`{setting}`: no file has a column {name!r}{described(tables)}")
+        raise DataError(f"`{setting}`: no file has a column {shown(name)}{_meant(tables, name)}{described(tables)}")
     return places
 
 
@@ -292,9 +292,8 @@ def _key_columns(tables: Sequence[Source], names: Names, warnings: list[Warned])
         for table, own in zip(tables, _own_names(tables, name), strict=True):
             column = _Lookup(table).find(own, warnings)
             if column is None:
-                raise DataError(
-                    f"`on`: {table.path} has no column {own!r}; keys are columns of both files{described(tables)}"
-                )
+                hint = _meant([table], own) or "; keys are columns of both files"
+                raise DataError(f"`on`: {table.path} has no column {shown(own)}{hint}{described(tables)}")
             found.append(column)
         keys.append(tuple(found))
     for table, columns in zip(tables, zip(*keys, strict=True), strict=True):

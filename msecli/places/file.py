@@ -13,7 +13,7 @@ from functools import partial
 from io import BufferedReader
 from typing import BinaryIO, Self, cast
 
-from msecli.errors import DataError, ReadWriteError, UsageError
+from msecli.errors import DataError, ReadWriteError, UsageError, meant
 
 Copied = Callable[[str, int], None]
 
@@ -217,12 +217,14 @@ def _explained(path: str) -> Iterator[None]:
 
 
 def _near(path: str) -> str:
-    import difflib
-
+    """Return which file of the folder was probably meant: one of a similar name, or of the same with another suffix."""
     folder, name = os.path.split(path)
+    stem, suffix = os.path.splitext(name)
     try:
         names = os.listdir(folder or ".")
     except OSError:
         return f"; the folder {folder} does not exist either" if folder else ""
-    close = difflib.get_close_matches(name, names, n=3)
-    return f"; did you mean {' or '.join(os.path.join(folder, near) for near in close)}?" if close else ""
+    stems = {os.path.splitext(each)[0]: each for each in names}
+    alike = [each for each, whole in stems.items() if os.path.splitext(whole)[1] == suffix]
+    known = [stem] if stem in stems else alike
+    return meant(stem, known, spelled=lambda near: os.path.join(folder, stems[near]))

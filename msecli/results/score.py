@@ -308,8 +308,10 @@ class Result(Report):
         return "|".join(part for part in SIGNATURE_FIELD.findall(self.signature) if part not in DEFAULTS)
 
     def numbers(self) -> dict[str, Number]:
-        """Return the loss, the metrics, the penalties with the objective, and the gradient's norm."""
-        more: dict[str, Number] = {f"{name}_penalty": value for name, value in self.penalties.items()}
+        """Return the loss, the metrics, the requested penalties with the objective, and the gradient's norm."""
+        # A penalty whose factor is 0 was not asked for.
+        asked = [name for name in self.penalties if self.settings.get(name) != 0]
+        more: dict[str, Number] = {f"{name}_penalty": self.penalties[name] for name in asked}
         if self.penalties:
             more["objective"] = self.objective
         if self.gradient_norm is not None:

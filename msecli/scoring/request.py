@@ -24,7 +24,7 @@ from msecli.core.penalty import check_factors
 from msecli.core.reduction import Reduction, reduction_named
 from msecli.core.state import Policy, check_policies
 from msecli.engines import engine_named
-from msecli.errors import UsageError
+from msecli.errors import UsageError, not_one_of
 from msecli.text.reading import AS_FILES_SAY, Reading
 
 UNMATCHED = ("error", "skip")
@@ -277,9 +277,7 @@ def _check_rows(request: Request) -> None:
         bool(request.on) and request.targets is None,
         "`on` pairs the rows of two files; with one file they are paired already",
     )
-    _refuse(
-        request.unmatched not in UNMATCHED, f"`unmatched`: {request.unmatched!r} is not one of {', '.join(UNMATCHED)}"
-    )
+    _refuse(request.unmatched not in UNMATCHED, f"`unmatched`: {not_one_of(request.unmatched, UNMATCHED)}")
     _refuse(
         request.unmatched == "skip" and not request.on,
         "`unmatched=skip` requires `on`; by position every row has a partner",

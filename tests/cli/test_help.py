@@ -215,6 +215,54 @@ def test_other_variables_are_no_warning(run: Run, monkeypatch: pytest.MonkeyPatc
     assert "has no such option" not in run("compute", "x.csv").err
 
 
+@pytest.mark.parametrize(
+    ("variable", "hint"),
+    [
+        ("MSECLI_COMPTE_REDUCTION", "; did you mean MSECLI_COMPUTE_REDUCTION?"),
+        ("MSECLI_GRADCHEK_SAMPLES", "; did you mean MSECLI_GRADCHECK_SAMPLES?"),
+        ("MSECLI_ZEBRA", "; options are set as MSECLI_COMMAND_OPTION"),
+    ],
+)
+def test_a_variable_of_no_command_is_a_warning(
+    run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, hint: str
+) -> None:
+    monkeypatch.setenv(variable, "sum")
+    ran = run("compute", "x.csv")
+    assert (ran.code, ran.out) == (0, "1.0\n")
+    assert ran.err == f"Warning: {variable} is set, but no command has such an option{hint}\n"
+
+
+def test_a_version_in_the_environment_is_no_request_for_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MSECLI_VERSION", "0.2.0")
+    assert run("compute", "x.csv").out == "1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("-r", "summ"), "did you mean 'sum'?"),
+        (("--format", "jsn"), "did you mean 'json'?"),
+        (("--nan-pred", "omitt"), "did you mean 'omit'?"),
+        (("--unmatched", "skp"), "did you mean 'skip'?"),
+        (("-m", "rmsee"), "did you mean 'rmse'?"),
+        (("-p", "yhatt"), "did you mean 'yhat'?"),
+        (("-w", "yhatt"), "did you mean 'yhat'?"),
+        (("--by", "yhatt"), "did you mean 'yhat'?"),
+        (("--input-format", "parket"), "did you mean 'parquet'?"),
+        (("-o", "result.jsn"), "did you mean '.json'?"),
+    ],
+)
+def test_a_slip_in_a_value_names_the_value_that_was_meant(run: Run, arguments: tuple[str, ...], expected: str) -> None:
+    ran = run("compute", "x.csv", *arguments)
+    assert ran.code in (2, 3)
+    assert f"; {expected}" in ran.err
+
+
+@pytest.mark.parametrize("arguments", [("-r", "variance"), ("--format", "xml"), ("-m", "zebra"), ("-p", "sales")])
+def test_another_value_suggests_nothing(run: Run, arguments: tuple[str, ...]) -> None:
+    assert "did you mean" not in run("compute", "x.csv", *arguments).err
+
+
 @pytest.mark.parametrize("variable", ["MSECLI_COMPUTE_NAN_TARGET", "MSECLI_COMPUTE_NAN_POLICY"])
 def test_either_name_of_an_option_may_be_in_the_environment(
     run: Run, screen: Path, monkeypatch: pytest.MonkeyPatch, variable: str

@@ -530,7 +530,7 @@ def test_an_infinite_penalty_is_null_in_json(run: Run, tmp_path: Path) -> None:
 def test_an_infinite_objective_is_inf_in_plain_lines(run: Run, tmp_path: Path) -> None:
     params = _write(tmp_path / "w.npy", np.array([1e200]))
     ran = run("compute", *_scores(tmp_path), "--l2", 1, "--params", params)
-    assert ran.out == "loss\t0.5\nl1_penalty\t0.0\nl2_penalty\tinf\nobjective\tinf\n"
+    assert ran.out == "loss\t0.5\nl2_penalty\tinf\nobjective\tinf\n"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_infinite_values_are_counted_and_the_first_is_named(run: Run, tmp_path: 
     path.write_text("pred,target,g\n1,2,a\n3,4,a\ninf,2,b\n5,5,b\n-inf,5,a\n")
     ran = run("compute", path, "--by", "g")
     assert ran.code == 0
-    assert ran.err == f"Warning: {path}, column 'pred': infinite values, the first in row 3 (2)\n"
+    assert ran.err == f"Warning: {path}, column 'pred': infinite values, the first in row 3 (2 in all)\n"
     warning = json.loads(run("compute", path, "--format", "json").out)["warnings"][0]
     assert warning == {
         "code": "infinite_values", "where": f"{path}, column 'pred'", "meaning": "infinite values, the first in row 3",
@@ -52,7 +52,7 @@ def test_infinite_values_of_either_side_are_named_by_their_own_rows(run: Run, tm
     files[1].write_text("id,target\n1,-inf\n2,1\n3,1\n")
     assert run("compute", *files, "--on", "id").err == (
         f"Warning: {files[0]}, column 'pred' and {files[1]}, column 'target': "
-        "infinite values, the first in row 2 and row 1 (2)\n"
+        "infinite values, the first in row 2 and row 1 (2 in all)\n"
     )
 
 
@@ -120,7 +120,7 @@ def test_entries_with_nothing_to_score_are_left_out_and_counted(run: Run, tmp_pa
     path.write_text("pred,target,g\n1,2,a\n,4,b\n,2,c\n5,2,d\n")
     ran = run("compute", path, "--by", "g", "--nan-pred", "omit")
     assert ran.err == (
-        "Warning: macro: groups with nothing to score are left out of the plain mean, the first is 'b' (2)\n"
+        "Warning: macro: groups with nothing to score are left out of the plain mean, the first is 'b' (2 in all)\n"
     )
     # The groups' losses are 1 and 9.
     document = json.loads(run("compute", path, "--by", "g", "--nan-pred", "omit", "--format", "json").out)

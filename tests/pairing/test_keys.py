@@ -302,7 +302,7 @@ def test_the_warning_of_mixed_types_is_in_the_document(run: Run, tmp_path: Path)
     target = write(tmp_path / "t.csv", {"id": ["8", "7", "x"], "v": [3.0, 2.0, 5.0]})
     ran = run("compute", prediction, target, "--on", "id", "--unmatched", "skip", "--format", "json")
     meaning = "key 'id' is text in one file and numbers in the other; compared as text"
-    assert ran.err == f"Warning: {prediction}: {meaning} (1)\n"
+    assert ran.err == f"Warning: {prediction}: {meaning}\n"
     document = json.loads(ran.out)
     assert document["loss"] == 1.0
     assert [(warning["code"], warning["meaning"]) for warning in document["warnings"]] == [("mixed_key_types", meaning)]
