@@ -177,6 +177,25 @@ def not_one_of(value: str, known: Collection[str]) -> str:
     return f"{value!r} is not one of {', '.join(known)}{meant(value, known)}"
 
 
+def numbered(*rows: int, lines: Sequence[int | None] = ()) -> str:
+    """Return how messages name rows of data, which are counted from 0 here and from 1 there.
+
+    Parameters
+    ----------
+    *rows : int
+    lines : sequence of int or None
+        The lines of a text file on which the rows begin, counted from 1.
+
+    Examples
+    --------
+    >>> numbered(2), numbered(2, lines=[4]), numbered(0, 6, lines=[2, 9])
+    ('row 3', 'row 3 (line 4)', 'rows 1 and 7 (lines 2 and 9)')
+    """
+    known = [("row", [row + 1 for row in rows]), *([("line", lines)] if lines and None not in lines else [])]
+    texts = [f"{noun}{'s' if len(numbers) > 1 else ''} {' and '.join(map(str, numbers))}" for noun, numbers in known]
+    return texts[0] + "".join(f" ({text})" for text in texts[1:])
+
+
 def shown(text: str) -> str:
     """Quote a text for an error, and cut it if it is long."""
     return repr(text if len(text) <= SHOWN else text[:SHOWN] + "…")

@@ -159,7 +159,7 @@ def test_impossible_weights_are_told_in_the_end() -> None:
     total = Accumulator()
     total.update([1.0], [2.0], weight=[1.0])
     total.update([1.0], [2.0], weight=[-1.0])
-    with pytest.raises(DataError, match="weight: the weight in row 2 is negative or not finite"):
+    with pytest.raises(DataError, match="weight: the weight in row 2 is negative, infinite or missing"):
         total.result()
     zero = Accumulator()
     zero.update([1.0], [2.0], weight=[0.0])

@@ -498,14 +498,14 @@ ROWS = [
         {"x.csv": "yhat,y\n1,2\n3,2\n"},
         ("x.csv", "--ignore-index", "2"),
         DATA,
-        ("nothing left to score", "2 ignored"),
+        ("nothing left to score", "2 elements are ignored"),
     ),
     Case(
         "46 all omitted",
         {"x.csv": "yhat,y\n1,\n,2\n"},
         ("x.csv", *OMIT),
         DATA,
-        ("nothing left to score", "1 nan target", "1 nan prediction"),
+        ("nothing left to score", "1 target is missing", "1 prediction is missing"),
     ),
     Case(
         "46 all omitted, with reduction none",
@@ -1138,28 +1138,28 @@ ACCEPTED = [
         {"x.csv": "yhat,y\n1,2\n\n3,4\n\n\n"},
         ("x.csv",),
         1.0,
-        ("x.csv", "blank lines were skipped (3)"),
+        ("x.csv", "blank lines were skipped (3 in all)"),
     ),
     Accepted(
         "13 blank lines among columns, CRLF",
         {"x.csv": "yhat,y\r\n\r\n1,2\r\n\r\n3,4\r\n"},
         ("x.csv",),
         1.0,
-        ("x.csv", "blank lines were skipped (2)"),
+        ("x.csv", "blank lines were skipped (2 in all)"),
     ),
     Accepted(
         "13 blank lines among columns, CR only",
         {"x.csv": "yhat,y\r1,2\r\r3,4\r"},
         ("x.csv",),
         1.0,
-        ("x.csv", "blank lines were skipped (1)"),
+        ("x.csv", "blank lines were skipped"),
     ),
     Accepted(
         "13 blank lines are told apart from empty cells",
         {"x.csv": "yhat,y\n1,2\n,\n\n3,4\n"},
         ("x.csv", *OMIT),
         1.0,
-        ("blank lines were skipped (1)",),
+        ("blank lines were skipped",),
     ),
     Accepted("13 a blank line omitted", {"p.csv": "yhat\n2\n\n4\n", "t.csv": T3}, (*TWO, *OMIT), 1.0),
     Accepted("13 the final line end is no row", {"p.csv": "yhat\n1\n2\n3\n", "t.csv": "y\n1\n2\n3"}, TWO, 0.0),
@@ -1180,7 +1180,7 @@ ACCEPTED = [
     ),
     Accepted("18 a word said to be missing", cell("?"), (*TWO, "--na-values", "?,-", *OMIT), 0.0),
     Accepted("19 infinite", cell("inf"), TWO, np.inf, ("p.csv", "'yhat'", "infinite values, the first in row ")),
-    Accepted("19 finite text that overflows", cell("1e400"), TWO, np.inf, ("p.csv", "'yhat'", "too large", "(1)")),
+    Accepted("19 finite text that overflows", cell("1e400"), TWO, np.inf, ("p.csv", "'yhat'", "too large")),
     Accepted("19 finite text that vanishes", cell("1e-400"), (*TWO, "-r", "sum"), 1.0),
     Accepted(
         "20 a decimal comma, as said",
@@ -1196,14 +1196,14 @@ ACCEPTED = [
         {"p.csv": "yhat\n9007199254740993\n9007199254740992\n", "t.csv": "y\n9007199254740992\n9007199254740992\n"},
         TWO,
         0.0,
-        ("p.csv", "'yhat'", "2**53", "(1)"),
+        ("p.csv", "'yhat'", "2**53"),
     ),
     Accepted(
         "23 integers beyond 2**53 in an array",
         {"p.npy": npy([2**53 + 1, 2**63 - 1], "i8"), "t.npy": npy([2.0**53, 2.0**63])},
         ("p.npy", "t.npy"),
         0.0,
-        ("p.npy", "2**53", "(2)"),
+        ("p.npy", "2**53", "(2 in all)"),
     ),
     Accepted(
         "24 an array of truth values", {"p.npy": npy([True, False]), "t.npy": npy([1.0, 1.0])}, ("p.npy", "t.npy"), 0.5
@@ -1280,7 +1280,7 @@ ACCEPTED = [
         {"x.parquet": parquet_bytes({"yhat": pa.array([2**53 + 1, 2**64 - 1], pa.uint64()), "y": [2.0**53, 2.0**64]})},
         ("x.parquet",),
         0.0,
-        ("x.parquet", "'yhat'", "2**53", "(2)"),
+        ("x.parquet", "'yhat'", "2**53", "(2 in all)"),
     ),
     Accepted("37 a dictionary", values_only(pa.array([1.0, 2.0, 1.0, 2.0]).dictionary_encode()), ("x.parquet",), 0.5),
     Accepted("37 truth values with a null", values_only(pa.array([True, None, False])), ("x.parquet", *OMIT), 0.5),
@@ -1422,7 +1422,7 @@ def test_an_odd_text_gives_the_same_loss_where_files_are_long(case: Accepted, tm
 def test_a_warning_is_counted_in_the_json(case: Accepted, tmp_path: Path, run: Run) -> None:
     _write(tmp_path, case.files)
     document = json.loads(run("compute", *case.arguments, "--format", "json").out)
-    told = " ".join(f"{entry['where']} {entry['meaning']} ({entry['count']})" for entry in document["warnings"])
+    told = " ".join(f"{entry['where']} {entry['meaning']} ({entry['count']} in all)" for entry in document["warnings"])
     assert [word for word in case.words if word not in told] == []
 
 

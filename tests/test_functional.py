@@ -177,9 +177,9 @@ def test_weights_far_apart_are_added_exactly() -> None:
     ("weight", "message"),
     [
         ([0, 0, 0, 0], "all weights are 0"),
-        ([1, -1, 1, 1], "the weight in row 2 is negative or not finite"),
-        ([1, 1, math.inf, 1], "the weight in row 3 is negative or not finite"),
-        ([NAN, 1, 1, 1], "the weight in row 1 is negative or not finite"),
+        ([1, -1, 1, 1], "the weight in row 2 is negative, infinite or missing"),
+        ([1, 1, math.inf, 1], "the weight in row 3 is negative, infinite or missing"),
+        ([NAN, 1, 1, 1], "the weight in row 1 is negative, infinite or missing"),
     ],
 )
 def test_impossible_weights_are_refused(weight: list[float], message: str, reduction: str) -> None:

@@ -82,7 +82,7 @@ def arguments(options: Mapping[str, Any]) -> Iterator[str]:
             yield from (OPTIONS[name], str(item))
 
 
-SAID = "every prediction equals its target; is this the same column? (1)"
+SAID = "every prediction equals its target; is this the same column?"
 
 
 def scored(run: Run, *files: Path, **options: Any) -> Any:
@@ -161,29 +161,32 @@ def test_a_weight_of_zero_takes_its_row_out(run: Run, tmp_path: Path, suffix: st
 
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize(
-    ("weights", "message"),
+    ("weights", "row"),
     [
-        ([0.0, 0.0, 0.0, 0.0], "all weights are 0"),
-        ([1.0, -1.0, 1.0, 1.0], "the weight in row 2 is negative or not finite"),
-        ([1.0, 1.0, math.inf, -1.0], "the weight in row 3 is negative or not finite"),
-        ([1.0, 1.0, 1.0, NAN], "the weight in row 4 is negative or not finite"),
+        ([0.0, 0.0, 0.0, 0.0], None),
+        ([1.0, -1.0, 1.0, 1.0], 2),
+        ([1.0, 1.0, math.inf, -1.0], 3),
+        ([1.0, 1.0, 1.0, NAN], 4),
     ],
     ids=["zero", "negative", "infinite", "nan"],
 )
 def test_impossible_weights_name_the_first_row(
-    run: Run, tmp_path: Path, suffix: str, weights: list[float], message: str
+    run: Run, tmp_path: Path, suffix: str, weights: list[float], row: int | None
 ) -> None:
     case = table(tmp_path, suffix, V | {"w": weights})
     found = refused(run, DATA, case.path, **case.roles(weighted=True))
-    assert found.startswith(f"{case.path}, column {case.names['w']!r}: {message}")
-    with pytest.raises(DataError, match=message):
+    line = f" (line {row + 1})" if suffix == "csv" and row else ""
+    message = "the weight in row {}{} is negative, infinite or missing" if row else "all weights are 0"
+    assert found.startswith(f"{case.path}, column {case.names['w']!r}: {message.format(row, line)}")
+    with pytest.raises(DataError, match=message.format(row, "")):
         msecli.mse_loss(V["p"], V["t"], weight=weights)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_missing_weight_is_no_weight(run: Run, tmp_path: Path, suffix: str) -> None:
     case = table(tmp_path, suffix, V | {"w": [1.0, None, 1.0, 1.0]})
-    assert "the weight in row 2 is negative or not finite" in refused(run, DATA, case.path, **case.roles(weighted=True))
+    message = refused(run, DATA, case.path, **case.roles(weighted=True))
+    assert f"the weight in row 2{' (line 3)' if suffix == 'csv' else ''} is negative, infinite or missing" in message
 
 
 @pytest.mark.parametrize("weights_suffix", FORMATS)
@@ -217,7 +220,7 @@ def test_the_first_impossible_weight_of_a_file_is_named(run: Run, tmp_path: Path
     weights = write(tmp_path / f"w.{suffix}", {"w": [1.0, 1.0, -1.0, -2.0]})
     message = refused(run, DATA, prediction, target, weight_file=weights)
     assert message.startswith(str(weights))
-    assert "the weight in row 3 is negative" in message
+    assert f"the weight in row 3{' (line 4)' if suffix == 'csv' else ''} is negative" in message
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -440,7 +443,8 @@ def test_duplicate_keys_are_refused_with_examples(run: Run, tmp_path: Path, suff
     prediction = keyed(tmp_path, suffix, "p", {"id": [1, 2], "pred": [1.0, 2.0]})
     target = keyed(tmp_path, target_suffix, "t", {"id": [1, 1, 2], "target": [1.0, 3.0, 2.0]})
     message = refused(run, DATA, prediction, target, on="id")
-    assert message.startswith(f"{target}: 1 duplicate key in 'id': 1 (rows 1 and 2); ")
+    lines = " (lines 2 and 3)" if target_suffix == "csv" else ""
+    assert message.startswith(f"{target}: 1 duplicate key in 'id': 1 in rows 1 and 2{lines}; ")
 
 
 @pytest.mark.parametrize("target_suffix", ["csv", "parquet"])
@@ -493,7 +497,7 @@ def test_the_diabetes_files_pair_by_their_id(run: Run, sample_data: Path) -> Non
 def test_the_diabetes_files_do_not_pair_by_position(run: Run, sample_data: Path) -> None:
     files = sample_data / "diabetes_forest_shuffled.parquet", sample_data / "diabetes_target.csv"
     message = refused(run, DATA, *files)
-    assert "column 'id' differs between the files at row 1: 204 in " in message
+    assert f"column 'id' differs between row 1 of {files[0]} and row 1 (line 2) of {files[1]}: 204 in " in message
     assert message.endswith("; to pair rows by it, use on='id'")
 
 
@@ -547,7 +551,11 @@ def test_labels_of_groups_that_disagree_between_the_files_are_refused(
 ) -> None:
     prediction = write(tmp_path / "p.csv", {"id": [1, 2, 3], "g": ["a", "b", "c"], "v": [1.0, 2.0, 3.0]})
     target = write(tmp_path / f"t.{target_suffix}", {"id": [1, 2, 3], "g": ["a", "x", "c"], "v": [0.0, 0.0, 0.0]})
-    message = f"column 'g' differs between the files at row 2: 'b' in {prediction}, 'x' in {target}"
+    where = {
+        "csv": "the files at row 2 (line 3)",
+        "parquet": f"row 2 (line 3) of {prediction} and row 2 of {target}",
+    }[target_suffix]
+    message = f"column 'g' differs between {where}: 'b' in {prediction}, 'x' in {target}"
     assert refused(run, DATA, prediction, target, by="g").startswith(message)
     # Paired by key there is nothing to advise.
     assert refused(run, DATA, prediction, target, by="g", on="id") == message

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from msecli.core.state import LossState, Summary
 from msecli.core.terms import FLAWS, Flaw
-from msecli.errors import DataError, Warned
+from msecli.errors import DataError, Warned, numbered
 
 
 class Where(NamedTuple):
-    """The names of prediction, target and weights in errors."""
+    """The names of prediction, target and weights in messages, and what they call a row of one of them."""
 
     prediction: str = "prediction"
     target: str = "target"
     weight: str = "weight"
+    place: Callable[[str, int], str] = lambda _, row: numbered(row)
 
     def of(self, flaw: Flaw) -> str:
         """Return the name of the side that a flaw is on."""
@@ -31,10 +33,30 @@ def check_usable(state: LossState, summary: Summary, where: Where) -> None:
     """
     problems = [*_missing(state, summary, where), *_weights(state, summary, where), *_refused(state, where)]
     if not problems and summary.used == 0:
-        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in summary.counts.items() if count)
-        problems.append(f"nothing left to score: {counts or 'there are no rows'}")
+        problems.append(f"nothing left to score: {_lost(summary)}")
     if problems:
         raise DataError("\n".join(problems))
+
+
+LOST = {
+    "ignored": ("element", "ignored"),
+    "nan_prediction": ("prediction", "missing"),
+    "nan_target": ("target", "missing"),
+}
+"""Why elements are not used, by the ledger's counts."""
+
+
+def _lost(summary: Summary) -> str:
+    """Return what became of the elements when none is used."""
+    total, counts = summary.counts["total"], {kind: summary.counts[kind] for kind in LOST if summary.counts[kind]}
+    if not counts:
+        return "there are no rows"
+    told = []
+    for kind, count in counts.items():
+        noun, lost = LOST[kind]
+        many = f"{noun} is" if count == 1 else f"{noun}s are"
+        told.append(f"{'all ' if count == total > 1 else ''}{count} {many} {lost}")
+    return f"{'' if len(counts) == 1 else f'of {total} elements, '}{' and '.join(told)}"
 
 
 def warnings_of(state: LossState, where: Where) -> list[Warned]:
@@ -43,7 +65,7 @@ def warnings_of(state: LossState, where: Where) -> list[Warned]:
         Warned(
             name,
             where.of(FLAWS[name]),
-            f"values are {FLAWS[name].meaning}, the first in row {state.first_row[name] + 1}",
+            f"values are {FLAWS[name].meaning}, the first in {where.place(FLAWS[name].side, state.first_row[name])}",
             count,
         )
         for name, count in state.flaws.items()
@@ -53,28 +75,29 @@ def warnings_of(state: LossState, where: Where) -> list[Warned]:
 
 def _refused(state: LossState, where: Where) -> list[str]:
     return [
-        f"{where.of(FLAWS[name])}: the value in row {state.first_row[name] + 1} is {FLAWS[name].meaning}"
+        f"{where.of(flaw)}: the value in {where.place(flaw.side, state.first_row[name])} is {flaw.meaning}"
         for name in state.rules.refused
-        if state.flaws.get(name)
+        if state.flaws.get(name) and (flaw := FLAWS[name])
     ]
 
 
-def first_infinite(state: LossState, where: Where) -> list[tuple[str, int]]:
-    """Return the sides that hold infinite values, each with the number of the first such row, counted from 1."""
-    sides = (("infinite_prediction", where.prediction), ("infinite_target", where.target))
-    return [(name, state.first_row[kind] + 1) for kind, name in sides if kind in state.first_row]
+def first_infinite(state: LossState, where: Where) -> list[tuple[str, str]]:
+    """Return the sides that hold infinite values, each with the first such row."""
+    sides = (("prediction", where.prediction), ("target", where.target))
+    first = ((side, name, state.first_row.get(f"infinite_{side}")) for side, name in sides)
+    return [(name, where.place(side, row)) for side, name, row in first if row is not None]
 
 
 def _missing(state: LossState, summary: Summary, where: Where) -> list[str]:
     sides = (
-        ("nan_prediction", where.prediction, state.rules.nan_prediction, "nan_pred"),
-        ("nan_target", where.target, state.rules.nan_target, "nan_target"),
+        ("prediction", where.prediction, state.rules.nan_prediction, "nan_pred"),
+        ("target", where.target, state.rules.nan_target, "nan_target"),
     )
     return [
-        f"{name}: {summary.counts[kind]} of {summary.counts['total']} values missing, the first in row "
-        f"{state.first_row[kind] + 1}; to leave them out, use `{setting}=omit`"
-        for kind, name, policy, setting in sides
-        if policy == "raise" and summary.counts[kind]
+        f"{name}: {missing} of {summary.counts['total']} values missing, the first in "
+        f"{where.place(side, state.first_row[f'nan_{side}'])}; to leave them out, use `{setting}=omit`"
+        for side, name, policy, setting in sides
+        if policy == "raise" and (missing := summary.counts[f"nan_{side}"])
     ]
 
 
@@ -82,8 +105,8 @@ def _weights(state: LossState, summary: Summary, where: Where) -> list[str]:
     if not state.weighted:
         return []
     if "weight" in state.first_row:
-        row = state.first_row["weight"] + 1
-        return [f"{where.weight}: the weight in row {row} is negative or not finite; weights are at least 0"]
+        row = where.place("weight", state.first_row["weight"])
+        return [f"{where.weight}: the weight in {row} is negative, infinite or missing; weights are at least 0"]
     if summary.used and summary.sums["weight"].units == 0:
         return [f"{where.weight}: all weights are 0"]
     return []

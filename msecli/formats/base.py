@@ -140,6 +140,13 @@ class Source(Protocol):
         """Return the first row of each part, followed by the number of rows; None if these are unknown."""
         ...
 
+    def line(self, row: int, begin: int | None = None) -> int | None:
+        """Return the line of text, from 1, on which a row begins; None if the source has no lines, or not this row.
+
+        Rows are counted from 0, beginning with that at the byte `begin`, which by default is the first one.
+        """
+        ...
+
     def verify(self) -> None:
         """Raise `DataError` if the source has changed since it was opened."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -28,6 +29,7 @@ from msecli.text.records import (
     Quotes,
     Text,
     count_blank_lines,
+    data_records,
     likely_record_end,
     line_end,
     quotes_of,
@@ -119,6 +121,19 @@ class CsvSource:
 
     def cuts(self) -> None:
         """Return None: rows are counted only as they are read."""
+
+    def line(self, row: int, begin: int | None = None) -> int | None:
+        """Return the line on which a row begins, counted from the one at a byte."""
+        begin, size = self._start if begin is None else begin, PART_BYTES
+        while True:
+            buffer = self._file.read(size, begin)
+            found = data_records(buffer, self._layout.dialect, single=self._layout.single)
+            record = next(islice(found, row, None), None)
+            if record is not None:
+                return line_number(self._file, begin) + record.line
+            if begin + len(buffer) >= self._file.size:
+                return None
+            size *= MARGIN_GROWTH
 
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""

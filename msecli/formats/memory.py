@@ -86,6 +86,9 @@ class TableSource:
         """Return the row at which each part begins, and then the number of rows."""
         return [*range(0, self.work, ROWS_PER_BLOCK), self.work]
 
+    def line(self, row: int, begin: int | None = None) -> None:
+        """Return None: there are no lines."""
+
     def verify(self) -> None:
         """Do nothing: what is in memory is the caller's."""
 
@@ -173,6 +176,9 @@ class ArraySource:
     def _step(self) -> int:
         """Rows in a part."""
         return max(1, ROWS_PER_BLOCK * self.work // self._values.size)
+
+    def line(self, row: int, begin: int | None = None) -> None:
+        """Return None: there are no lines."""
 
     def verify(self) -> None:
         """Do nothing: what is in memory is the caller's."""

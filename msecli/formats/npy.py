@@ -107,6 +107,9 @@ class NpySource:
         """Rows in a part."""
         return max(1, PART_ELEMENTS // max(1, self._layout.item_size))
 
+    def line(self, row: int, begin: int | None = None) -> None:
+        """Return None: there are no lines."""
+
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""
         self._file.verify()

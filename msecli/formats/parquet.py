@@ -70,6 +70,9 @@ class ParquetSource:
         groups = range(self._metadata.num_row_groups)
         return list(accumulate((self._metadata.row_group(group).num_rows for group in groups), initial=0))
 
+    def line(self, row: int, begin: int | None = None) -> None:
+        """Return None: there are no lines."""
+
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""
         self._file.verify()

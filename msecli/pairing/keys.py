@@ -17,7 +17,7 @@ from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError, Problems, Warned
 from msecli.formats.base import ROWS_PER_BLOCK, Block
 from msecli.pairing.labels import codes_of, common_codes, decimal, instant, missing
-from msecli.pairing.position import Aligned, Stream, check_labels
+from msecli.pairing.position import Aligned, Side, Stream, check_labels
 from msecli.pairing.roles import Shared
 
 SHOWN_KEYS = 3
@@ -52,7 +52,7 @@ class Held:
     """
 
     def __init__(self, stream: Stream, names: Mapping[str, str] | None = None) -> None:
-        self.path = stream.path
+        self.path, self.place = stream.path, stream.place
         blocks = list(iter(stream.next, None))
         if not blocks:
             raise DataError(f"{stream.path}: there are no rows")
@@ -126,7 +126,7 @@ def aligned_rows(prediction: Held, target: Held, matched: Matched, checked: Sequ
         chosen = rows[start : start + ROWS_PER_BLOCK]
         numbers = chosen, matched.position[chosen]
         aligned = Aligned(start, (prediction.take(numbers[0]), target.take(numbers[1])), numbers)
-        check_labels(aligned, (prediction.path, target.path), checked)
+        check_labels(aligned, [Side(held.path, held.place) for held in (prediction, target)], checked)
         yield aligned
 
 
@@ -189,8 +189,7 @@ def _refuse_duplicates(held: Held, on: Sequence[str], codes: IntArray, absent: B
     # A key in three rows has two earlier rows, but counts once.
     first = np.sort(earlier[np.unique(codes[earlier], return_index=True)[1]])
     examples = ", ".join(
-        f"{_key(held, on, row)} (rows {row + 1} and {int(last_rows[codes[row]]) + 1})"
-        for row in first[:SHOWN_KEYS].tolist()
+        f"{_key(held, on, row)} in {held.place(row, int(last_rows[codes[row]]))}" for row in first[:SHOWN_KEYS].tolist()
     )
     more = ", …" if len(first) > SHOWN_KEYS else ""
     raise DataError(
@@ -209,7 +208,7 @@ def _any_missing(held: Held, on: Sequence[str]) -> BoolArray:
 def _refuse_missing(files: Sequence[Held], on: Sequence[str], absent: Sequence[BoolArray]) -> None:
     problems = [
         f"{held.path}: {_many(int(np.count_nonzero(mask)), 'row')} without a key in {_names(on)}, "
-        f"the first in row {int(np.argmax(mask)) + 1}"
+        f"the first in {held.place(int(np.argmax(mask)))}"
         for held, mask in zip(files, absent, strict=True)
         if mask.any()
     ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from msecli.core.exact import BoolArray, FloatArray, IntArray
-from msecli.errors import DataError, Warned
+from msecli.errors import DataError, Warned, numbered
 from msecli.formats.base import Block
 from msecli.pairing.labels import codes_of, first_difference
 from msecli.pairing.roles import PREDICTION, Shared
@@ -43,27 +43,43 @@ class Aligned(NamedTuple):
         """The number of rows."""
         return self.blocks[0].rows
 
-    def place(self, row: int) -> str:
-        """Return a row's numbers in the first two files, for an error."""
+    def numbers(self, row: int) -> tuple[int, int]:
+        """Return a row's numbers in the first two files, from 0."""
         if self.row_numbers is None:
-            return f"row {self.first_row + row + 1}"
-        ours, theirs = (int(numbers[row]) + 1 for numbers in self.row_numbers[:2])
-        return f"row {ours}" if ours == theirs else f"rows {ours} and {theirs}"
+            return self.first_row + row, self.first_row + row
+        ours, theirs = (int(numbers[row]) for numbers in self.row_numbers[:2])
+        return ours, theirs
 
 
 class Read(NamedTuple):
-    """How much of a source was read, with its warnings."""
+    """How much of a source was read, with its warnings, and the byte at which it began, if it is text."""
 
     rows: int
     work: int
     warnings: tuple[Warned, ...]
+    begin: int | None = None
+
+
+class Side(NamedTuple):
+    """A file in messages: its path, and how its rows are named."""
+
+    path: str
+    place: Callable[..., str] = numbered
 
 
 class Stream:
-    """The blocks of one source; counts what has been read."""
+    """The blocks of one source; counts what has been read.
 
-    def __init__(self, path: str, blocks: Iterable[Block]) -> None:
-        self.path = path
+    Parameters
+    ----------
+    path : str
+    blocks : iterable of Block
+    place : callable
+        From the numbers of rows to how messages name them.
+    """
+
+    def __init__(self, path: str, blocks: Iterable[Block], place: Callable[..., str] = numbered) -> None:
+        self.path, self.place = path, place
         self.rows = 0
         self._blocks = iter(blocks)
         self._since: list[Read] = []
@@ -73,7 +89,7 @@ class Stream:
         block = next(self._blocks, None)
         if block is not None:
             self.rows += block.rows
-            self._since.append(Read(block.rows, block.work, block.warnings))
+            self._since.append(Read(block.rows, block.work, block.warnings, block.begin))
         return block
 
     def exhaust(self) -> None:
@@ -83,9 +99,9 @@ class Stream:
 
     def take(self) -> Read:
         """Return what has been read since the last call."""
-        rows, work, warnings = zip(*self._since, strict=True) if self._since else ((), (), ())
+        rows, work, warnings, begins = zip(*self._since, strict=True) if self._since else ((), (), (), (None,))
         self._since.clear()
-        return Read(sum(rows), sum(work), tuple(chain.from_iterable(warnings)))
+        return Read(sum(rows), sum(work), tuple(chain.from_iterable(warnings)), begins[0])
 
 
 def align(streams: Sequence[Stream], first_row: int = 0) -> Iterator[Aligned]:
@@ -138,10 +154,14 @@ class Labels(NamedTuple):
         return Labels(self.first, self.varies or later.varies or self.first != later.first)
 
 
-class Compared(NamedTuple):
-    """How a shared column agrees in some rows: the first difference as (where, ours, theirs), and both sides."""
+Difference = tuple[tuple[int, int], Any, Any]
+"""A row's numbers in both files, and the labels that differ there."""
 
-    difference: tuple[str, Any, Any] | None
+
+class Compared(NamedTuple):
+    """How a shared column agrees in some rows: the first difference, and both sides."""
+
+    difference: Difference | None
     ours: Labels
     theirs: Labels
 
@@ -193,7 +213,7 @@ def _alike(ours: FloatArray, theirs: FloatArray) -> BoolArray:
 
 
 def _compared(rows: Aligned, difference: tuple[int, Any, Any] | None, ours: Labels, theirs: Labels) -> Compared:
-    return Compared(None if difference is None else (rows.place(difference[0]), *difference[1:]), ours, theirs)
+    return Compared(None if difference is None else (rows.numbers(difference[0]), *difference[1:]), ours, theirs)
 
 
 def _labels(column: pa.Array) -> Labels:
@@ -206,13 +226,13 @@ class RowCheck:
 
     Parameters
     ----------
-    paths : sequence of str
+    sides : sequence of Side
     advice : callable
         Returns what to do, for an error.
     """
 
-    def __init__(self, paths: Sequence[str] = (), advice: Callable[[], str] = str) -> None:
-        self._paths, self._advice = paths, advice
+    def __init__(self, sides: Sequence[Side] = (), advice: Callable[[], str] = str) -> None:
+        self._sides, self._advice = sides, advice
         self._found: dict[Shared, Compared] = {}
 
     def add(self, columns: Sequence[Shared], found: Sequence[Compared]) -> None:
@@ -227,7 +247,7 @@ class RowCheck:
             seen = self._found[shared].joined(more) if shared in self._found else more
             self._found[shared] = seen
             if seen.difference is not None and (seen.evidence or shared.group):
-                raise DataError(differs(self._paths, shared, seen.difference) + self._advice())
+                raise DataError(differs(self._sides, shared, seen.difference) + self._advice())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -235,17 +255,20 @@ class RowCheck:
         return tuple(shared.columns[PREDICTION] for shared, found in self._found.items() if found.evidence)
 
 
-def differs(paths: Sequence[str], shared: Shared, difference: tuple[str, Any, Any]) -> str:
+def differs(sides: Sequence[Side], shared: Shared, difference: Difference) -> str:
     """Return that a shared column differs between two files, for an error."""
-    place, ours, theirs = difference
-    return (
-        f"column {shared.columns[PREDICTION]!r} differs between the files at {place}: "
-        f"{ours!r} in {paths[0]}, {theirs!r} in {paths[1]}"
-    )
+    rows, ours, theirs = difference
+    places = [side.place(row) for side, row in zip(sides, rows, strict=False)]
+    column = f"column {shared.columns[PREDICTION]!r}"
+    if places[0] == places[1]:
+        where, between = f" at {places[0]}", "the files"
+    else:
+        where, between = "", " and ".join(f"{place} of {side.path}" for place, side in zip(places, sides, strict=False))
+    return f"{column} differs between {between}{where}: {ours!r} in {sides[0].path}, {theirs!r} in {sides[1].path}"
 
 
-def check_labels(aligned: Aligned, paths: Sequence[str], checked: Sequence[Shared]) -> None:
+def check_labels(aligned: Aligned, sides: Sequence[Side], checked: Sequence[Shared]) -> None:
     """Refuse rows, paired by a key, whose labels in these columns differ between the first two files."""
     for shared, found in zip(checked, compared(aligned, checked), strict=False):
         if found.difference is not None:
-            raise DataError(differs(paths, shared, found.difference))
+            raise DataError(differs(sides, shared, found.difference))

@@ -54,13 +54,13 @@ def finish(plan: Plan, folded: Folded) -> Result:
     """
     tally, ledger, _ = folded
     pooled = tally.pooled
-    summary = checked_summary(plan, tally)
+    summary = checked_summary(plan, tally, ledger)
     scored: Scored = partial(score_of, plan.reduction, plan.metrics)
     groups = _groups(plan, scored, tally.groups) if plan.roles.by and tally.groups else ()
     columns = _columns(plan, scored, pooled.state.columns()) if plan.columns_are_named else ()
     batches = _batches(plan, scored, tally.batches) if tally.batches else ()
     entries = groups or columns or batches
-    where = _where(plan)
+    where = _where(plan, ledger)
     found = (*infinite_values(pooled.state, summary, where), *warnings_of(pooled.state, where), *_without_loss(entries))
     score = scored(summary, _rows(plan, ledger, summary))
     parameters = pooled.parameters
@@ -94,7 +94,7 @@ def finish(plan: Plan, folded: Folded) -> Result:
     )
 
 
-def checked_summary(plan: Plan, tally: Tally) -> Summary:
+def checked_summary(plan: Plan, tally: Tally, ledger: Ledger) -> Summary:
     """Return the sums over all rows.
 
     Raises
@@ -104,7 +104,7 @@ def checked_summary(plan: Plan, tally: Tally) -> Summary:
     """
     state = tally.pooled.state
     summary = state.summary()
-    check_usable(state, summary, _where(plan))
+    check_usable(state, summary, _where(plan, ledger))
     return summary
 
 
@@ -263,7 +263,7 @@ def infinite_values(state: LossState, summary: Summary, where: Where) -> list[Wa
     found = first_infinite(state, where)
     if not found:
         return []
-    meaning = f"infinite values, the first in {' and '.join(f'row {row}' for _, row in found)}"
+    meaning = f"infinite values, the first in {' and '.join(row for _, row in found)}"
     return [Warned("infinite_values", " and ".join(name for name, _ in found), meaning, summary.counts["infinite"])]
 
 
@@ -378,10 +378,12 @@ def signature_of(
     return "|".join([name, *(f"{field}:{text}" for field, text in fields.items())])
 
 
-def _where(plan: Plan) -> Where:
+def _where(plan: Plan, ledger: Ledger) -> Where:
     def named(place: Place) -> str:
         path, columns = plan.sources[place.file].path, place.columns
         return f"{path}, column{'s' if len(columns) > 1 else ''} {', '.join(map(repr, columns))}" if columns else path
 
     roles = plan.roles
-    return Where(named(roles.prediction), named(roles.target), "" if roles.weight is None else named(roles.weight))
+    places = {"prediction": roles.prediction, "target": roles.target, "weight": roles.weight or roles.target}
+    names = {side: named(place) for side, place in places.items()}
+    return Where(**names, place=lambda side, row: ledger.place(places[side].file, row))

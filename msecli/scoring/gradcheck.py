@@ -105,7 +105,7 @@ def _check_predictions(plan: Plan, paired: PairedRows, samples: int, seed: int) 
     for _, (part, found) in paired.each(partial(_probed, plan, samples, seed), numbered=True):
         tally.merge(part)
         probes = heapq.nsmallest(samples, [*probes, *found])
-    divisor = plan.reduction.divisor(checked_summary(plan, tally))
+    divisor = plan.reduction.divisor(checked_summary(plan, tally, paired.ledger))
     width, names = math.prod(plan.item), plan.column_names
     checks = []
     for probe in sorted(probes, key=lambda probe: probe.element):
@@ -184,7 +184,7 @@ def _check_parameters(plan: Plan, model: LinearModel, paired: PairedRows, sample
         tally.merge(part, first_row)
         for state, more in zip(states, found, strict=True):
             state.merge(more)
-    divisor = plan.reduction.divisor(checked_summary(plan, tally))
+    divisor = plan.reduction.divisor(checked_summary(plan, tally, paired.ledger))
     assert tally.pooled.parameters is not None  # noqa: S101 - the plan asks for them
     derivatives = np.concatenate([part.reshape(-1) for part in tally.pooled.parameters.gradients(divisor)])
     sums = [state.summary().sums["squared_error"] for state in states]

@@ -173,7 +173,7 @@ def _vectors(
         )
         for file, (source, place) in enumerate(zip(sources, places, strict=True))
     ]
-    check = RowCheck([source.path for source in sources])
+    check = RowCheck(ledger.sides())
     for rows in align(streams):
         check.add(checked, compared(rows, checked))
         sides = [values_of(rows.blocks, place) for place in places]
@@ -182,7 +182,10 @@ def _vectors(
         missing = np.isnan(values)
         if missing.any():
             row = rows.first_row + int(np.argmax(missing.reshape(rows.rows, -1).any(axis=1)))
-            raise DataError(f"{' - '.join(source.path for source in sources)}: a number is missing in row {row + 1}")
+            found = [np.isnan(side[row - rows.first_row]).any() for side in sides]
+            reason = "a number is missing" if any(found) else "the number is infinite, like its counterpart,"
+            told = [file for file in range(len(sources)) if found[file] or not any(found)]
+            raise DataError("\n".join(f"{sources[file].path}: {reason} in {ledger.place(file, row)}" for file in told))
         yield values
         for number, stream in enumerate(streams):
             ledger.count(number, stream.take())

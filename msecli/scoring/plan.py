@@ -14,7 +14,7 @@ from msecli.core.linear import LinearModel
 from msecli.core.metrics import Metric, needed_terms
 from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
-from msecli.errors import DataError, Problems
+from msecli.errors import DataError, Problems, numbered
 from msecli.formats import open_source
 from msecli.formats.base import Selection, Source
 from msecli.pairing.chunks import values_of
@@ -199,7 +199,7 @@ def read_array(data: Any, reading: Reading, name: str) -> FloatArray:
     array = np.concatenate([values_of((block,), place) for block in blocks])
     if np.isnan(array).any():
         row = int(np.argmax(np.isnan(array).reshape(len(array), -1).any(axis=1)))
-        raise DataError(f"{source.path}: a number is missing in row {row + 1}")
+        raise DataError(f"{source.path}: a number is missing in {numbered(row, lines=[source.line(row)])}")
     return array
 
 

@@ -6,17 +6,17 @@ read parts to blocks, the blocks are paired here as they come, and further tasks
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, pairwise
-from operator import methodcaller
+from operator import itemgetter, methodcaller
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from msecli.engines import Engine
-from msecli.errors import DataError, MsecliError, Warned, Warnings
+from msecli.errors import DataError, MsecliError, Warned, Warnings, numbered
 from msecli.formats.base import Block, ChainedPart, Part, Selection, Source
-from msecli.pairing.position import Aligned, Compared, Read, RowCheck, Stream, align, compared, compared_numbers
+from msecli.pairing.position import Aligned, Compared, Read, RowCheck, Side, Stream, align, compared, compared_numbers
 from msecli.pairing.roles import Shared
 from msecli.scoring.plan import Plan
 
@@ -55,10 +55,13 @@ class Ledger:
         self.check = RowCheck()
         self.warnings = Warnings(chain(warnings, *(source.warnings for source in sources)))
         self._work = [0] * len(sources)
-        self._sizes = [source.work for source in sources]
+        self._sources = sources
+        self._begins: list[list[tuple[int, int]]] = [[] for _ in sources]
 
     def count(self, source: int, read: Read) -> None:
         """Count what was read from a source."""
+        if read.begin is not None:
+            self._begins[source].append((self.rows[source], read.begin))
         self.rows[source] += read.rows
         self._work[source] += read.work
         self.warnings.add(read.warnings)
@@ -66,7 +69,25 @@ class Ledger:
     @property
     def share(self) -> float:
         """The share of all sources read so far."""
-        return sum(done / size for done, size in zip(self._work, self._sizes, strict=True)) / len(self._sizes)
+        sizes = [source.work for source in self._sources]
+        return sum(done / size for done, size in zip(self._work, sizes, strict=True)) / len(sizes)
+
+    def place(self, source: int, *rows: int) -> str:
+        """Return how messages name rows of a source, counted from 0: by their numbers and their lines."""
+        return numbered(*rows, lines=[self._line(source, row) for row in rows])
+
+    def _line(self, source: int, row: int) -> int | None:
+        begins = self._begins[source]
+        before = bisect_right(begins, row, key=itemgetter(0))
+        first, begin = begins[before - 1] if before else (0, None)
+        try:
+            return self._sources[source].line(row - first, begin)
+        except MsecliError:
+            return None  # the file has changed, which is told elsewhere
+
+    def sides(self) -> list[Side]:
+        """Return the sources as messages name them."""
+        return [Side(source.path, partial(self.place, number)) for number, source in enumerate(self._sources)]
 
 
 class Span(NamedTuple):
@@ -111,7 +132,7 @@ class PairedRows:
         self.ledger = Ledger(plan.sources, plan.roles.warnings)
         self._joined = _joined(plan, engine, self.ledger) if plan.request.on else None
         if self._joined is None and len(plan.sources) > 1:
-            self.ledger.check = RowCheck([source.path for source in plan.sources], partial(_advice, plan))
+            self.ledger.check = RowCheck(self.ledger.sides(), partial(_advice, plan))
             _check_first_rows(plan, self.ledger.check)
 
     def count(self) -> int:
@@ -270,10 +291,13 @@ def _tried(work: Callable[[Any], Iterator[C]], item: Any) -> Iterator[C | Msecli
 def _streams(plan: Plan, engine: Engine, ledger: Ledger) -> list[Stream]:
     def counted(number: int, source: Source) -> Iterator[Block]:
         for block in blocks_of(source, plan.roles.selection(number), engine):
-            ledger.count(number, Read(block.rows, block.work, block.warnings))
+            ledger.count(number, Read(block.rows, block.work, block.warnings, block.begin))
             yield block
 
-    return [Stream(source.path, counted(number, source)) for number, source in enumerate(plan.sources)]
+    return [
+        Stream(source.path, counted(number, source), side.place)
+        for number, (source, side) in enumerate(zip(plan.sources, ledger.sides(), strict=True))
+    ]
 
 
 def _paired(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:

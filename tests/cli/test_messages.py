@@ -38,12 +38,14 @@ def test_infinite_values_are_counted_and_the_first_is_named(run: Run, tmp_path: 
     path.write_text("pred,target,g\n1,2,a\n3,4,a\ninf,2,b\n5,5,b\n-inf,5,a\n")
     ran = run("compute", path, "--by", "g")
     assert ran.code == 0
-    assert ran.err == f"Warning: {path}, column 'pred': infinite values, the first in row 3 (2 in all)\n"
+    assert ran.err == f"Warning: {path}, column 'pred': infinite values, the first in row 3 (line 4) (2 in all)\n"
     warning = json.loads(run("compute", path, "--format", "json").out)["warnings"][0]
     assert warning == {
-        "code": "infinite_values", "where": f"{path}, column 'pred'", "meaning": "infinite values, the first in row 3",
+        "code": "infinite_values",
+        "where": f"{path}, column 'pred'",
+        "meaning": "infinite values, the first in row 3 (line 4)",
         "count": 2,
-    }  # fmt: skip
+    }
 
 
 def test_infinite_values_of_either_side_are_named_by_their_own_rows(run: Run, tmp_path: Path) -> None:
@@ -52,7 +54,7 @@ def test_infinite_values_of_either_side_are_named_by_their_own_rows(run: Run, tm
     files[1].write_text("id,target\n1,-inf\n2,1\n3,1\n")
     assert run("compute", *files, "--on", "id").err == (
         f"Warning: {files[0]}, column 'pred' and {files[1]}, column 'target': "
-        "infinite values, the first in row 2 and row 1 (2 in all)\n"
+        "infinite values, the first in row 2 (line 3) and row 1 (line 2) (2 in all)\n"
     )
 
 

@@ -53,7 +53,7 @@ def test_all_also_scores_values_that_some_metrics_refuse(run: Run, tmp_path: Pat
     assert undefined == {"mape", "msle", "rmsle"}
     codes = {warning["code"]: warning["meaning"] for warning in report["warnings"]}
     assert codes.keys() == {"zero_target", "log_prediction", "log_target"}
-    assert codes["log_target"].endswith("the first in row 2")
+    assert codes["log_target"].endswith("the first in row 2 (line 3)")
 
 
 def test_logarithms_of_values_below_minus_one_are_an_error_that_names_the_row(run: Run, tmp_path: Path) -> None:
@@ -62,8 +62,8 @@ def test_logarithms_of_values_below_minus_one_are_an_error_that_names_the_row(ru
     for name in ("msle", "RMSLE", "all,msle"):
         ran = run("compute", path, "-m", name)
         assert (ran.code, ran.out) == (3, "")
-        assert "column 'target': the value in row 2 is below -1" in ran.err
-        assert "column 'pred': the value in row 3 is below -1" in ran.err
+        assert "column 'target': the value in row 2 (line 3) is below -1" in ran.err
+        assert "column 'pred': the value in row 3 (line 4) is below -1" in ran.err
 
 
 def test_rows_paired_by_key_are_named_by_their_files(tmp_path: Path, run: Run) -> None:
@@ -72,7 +72,7 @@ def test_rows_paired_by_key_are_named_by_their_files(tmp_path: Path, run: Run) -
     theirs.write_text("id,target\n3,0\n2,0\n1,-2\n")
     ran = run("compute", ours, theirs, "--on", "id", "-m", "msle")
     assert ran.code == 3
-    assert "column 'target': the value in row 3 is below -1" in ran.err
+    assert "column 'target': the value in row 3 (line 4) is below -1" in ran.err
 
 
 def test_values_that_are_left_out_are_no_flaws(run: Run, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_target_of_zero_makes_mape_nan_with_a_warning(run: Run, table: Path) -
     ran = run("compute", table, "-m", "mape")
     assert ran.code == 0
     assert ran.out.splitlines()[1] == "mape\tnan"
-    assert "column 'target': values are 0, where mape is undefined, the first in row 3" in ran.err
+    assert "column 'target': values are 0, where mape is undefined, the first in row 3 (line 4)" in ran.err
 
 
 def test_groups_have_metrics_of_their_own(run: Run, table: Path) -> None:

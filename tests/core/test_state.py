@@ -304,13 +304,15 @@ def test_all_problems_are_reported_together_with_their_first_rows() -> None:
     lines = str(caught.value).splitlines()
     assert lines[0].startswith("a: 2 of 4 values missing, the first in row 2")
     assert lines[1].startswith("b: 1 of 4 values missing, the first in row 3")
-    assert lines[2].startswith("c: the weight in row 4 is negative or not finite")
+    assert lines[2].startswith("c: the weight in row 4 is negative, infinite or missing")
 
 
 def test_nothing_left_to_score_is_an_error_that_says_why() -> None:
     chunk = Chunk(np.array([1.0, 2.0]), np.array([NAN, -1.0]))
     state = LossState.of(chunk, Rules(nan_target="omit", ignore=(-1.0,)))
-    with pytest.raises(DataError, match=r"nothing left to score: 2 total, 1 ignored, 1 nan target"):
+    with pytest.raises(
+        DataError, match=r"nothing left to score: of 2 elements, 1 element is ignored and 1 target is missing"
+    ):
         check_usable(state, state.summary(), Where())
 
 

@@ -154,7 +154,7 @@ def test_features_that_both_files_have_are_compared_in_the_first_rows(files: tup
     assert result.rows.checked_by == ("x",)
     save(files, {"x": x, "yhat": x}, {"x": x[::-1], "y": x + 1})
     message = refusal(*files)
-    assert "column 'x' differs between the files at row 1: " in message
+    assert "column 'x' differs between the files at row 1 (line 2): " in message
     assert message.endswith("on='x'")
 
 
