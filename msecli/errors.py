@@ -196,6 +196,17 @@ def numbered(*rows: int, lines: Sequence[int | None] = ()) -> str:
     return texts[0] + "".join(f" ({text})" for text in texts[1:])
 
 
+def many(count: int, noun: str) -> str:
+    """Return a number of things.
+
+    Examples
+    --------
+    >>> many(1, "row"), many(0, "row")
+    ('1 row', '0 rows')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def shown(text: str) -> str:
     """Quote a text for an error, and cut it if it is long."""
     return repr(text if len(text) <= SHOWN else text[:SHOWN] + "…")

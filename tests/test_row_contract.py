@@ -498,7 +498,7 @@ def test_the_diabetes_files_do_not_pair_by_position(run: Run, sample_data: Path)
     files = sample_data / "diabetes_forest_shuffled.parquet", sample_data / "diabetes_target.csv"
     message = refused(run, DATA, *files)
     assert f"column 'id' differs between row 1 of {files[0]} and row 1 (line 2) of {files[1]}: 204 in " in message
-    assert message.endswith("; to pair rows by it, use on='id'")
+    assert message.endswith("; to pair rows by 'id', use on='id'")
 
 
 # Groups

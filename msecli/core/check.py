@@ -21,13 +21,14 @@ REFUSED_KINDS = {
     "U": "text is not a number; convert it first",
     "S": "text is not a number; convert it first",
     "T": "text is not a number; convert it first",
-    "V": "structured records are not numbers; pick one field",
+    "V": "these are bytes, not numbers; NumPy saves bfloat16 so: convert it to float32 first",
 }
+STRUCTURED = "structured records are not numbers; save one field as an array of its own"
 
 
 def check_dtype(dtype: np.dtype[Any], what: str) -> None:
     """Refuse a dtype whose values are not real numbers."""
-    reason = REFUSED_KINDS.get(dtype.kind)
+    reason = STRUCTURED if dtype.names else REFUSED_KINDS.get(dtype.kind)
     if reason is not None:
         raise DataError(f"{what}: dtype {dtype} cannot be scored: {reason}")
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msecli.core.state import LossState, Summary
 from msecli.core.terms import FLAWS, Flaw
-from msecli.errors import DataError, Warned, numbered
+from msecli.errors import DataError, Warned, many, numbered
 
 
 class Where(NamedTuple):
@@ -54,8 +54,7 @@ def _lost(summary: Summary) -> str:
     told = []
     for kind, count in counts.items():
         noun, lost = LOST[kind]
-        many = f"{noun} is" if count == 1 else f"{noun}s are"
-        told.append(f"{'all ' if count == total > 1 else ''}{count} {many} {lost}")
+        told.append(f"{'all ' if count == total > 1 else ''}{many(count, noun)} {'is' if count == 1 else 'are'} {lost}")
     return f"{'' if len(counts) == 1 else f'of {total} elements, '}{' and '.join(told)}"
 
 

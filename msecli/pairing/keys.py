@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from msecli.arrow.functions import cast, integers, take
 from msecli.core.exact import BoolArray, FloatArray, IntArray
-from msecli.errors import DataError, Problems, Warned
+from msecli.errors import DataError, Problems, Warned, many
 from msecli.formats.base import ROWS_PER_BLOCK, Block
 from msecli.pairing.labels import codes_of, common_codes, decimal, instant, missing
 from msecli.pairing.position import Aligned, Side, Stream, check_labels
@@ -193,7 +193,7 @@ def _refuse_duplicates(held: Held, on: Sequence[str], codes: IntArray, absent: B
     )
     more = ", …" if len(first) > SHOWN_KEYS else ""
     raise DataError(
-        f"{held.path}: {_many(len(first), 'duplicate key')} in {_names(on)}: {examples}{more}; "
+        f"{held.path}: {many(len(first), 'duplicate key')} in {_names(on)}: {examples}{more}; "
         "remove the duplicates, or add a key column with `on`"
     )
 
@@ -207,7 +207,7 @@ def _any_missing(held: Held, on: Sequence[str]) -> BoolArray:
 
 def _refuse_missing(files: Sequence[Held], on: Sequence[str], absent: Sequence[BoolArray]) -> None:
     problems = [
-        f"{held.path}: {_many(int(np.count_nonzero(mask)), 'row')} without a key in {_names(on)}, "
+        f"{held.path}: {many(int(np.count_nonzero(mask)), 'row')} without a key in {_names(on)}, "
         f"the first in {held.place(int(np.argmax(mask)))}"
         for held, mask in zip(files, absent, strict=True)
         if mask.any()
@@ -265,7 +265,7 @@ def _without_match(held: Held, on: Sequence[str], rows: IntArray, other: str) ->
     examples = ", ".join(_key(held, on, row) for row in rows[:SHOWN_KEYS].tolist())
     more = ", …" if len(rows) > SHOWN_KEYS else ""
     have = "has" if len(rows) == 1 else "have"
-    counted = f"{len(rows)} of {_many(held.rows, 'key')} ({_names(on)})"
+    counted = f"{len(rows)} of {many(held.rows, 'key')} ({_names(on)})"
     return f"{held.path}: {counted} {have} no match in {other}: {examples}{more}"
 
 
@@ -276,7 +276,3 @@ def _key(held: Held, on: Sequence[str], row: int) -> str:
 
 def _names(on: Sequence[str]) -> str:
     return " and ".join(map(repr, on))
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

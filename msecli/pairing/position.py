@@ -104,7 +104,7 @@ class Stream:
         return Read(sum(rows), sum(work), tuple(chain.from_iterable(warnings)), begins[0])
 
 
-def align(streams: Sequence[Stream], first_row: int = 0) -> Iterator[Aligned]:
+def align(streams: Sequence[Stream], first_row: int = 0, advice: Callable[[], str] = str) -> Iterator[Aligned]:
     """Yield the rows of all streams side by side.
 
     Parameters
@@ -112,6 +112,8 @@ def align(streams: Sequence[Stream], first_row: int = 0) -> Iterator[Aligned]:
     streams : sequence of Stream
     first_row : int
         The number of the first of these rows in the whole input.
+    advice : callable
+        Returns what to do about different numbers of rows, for an error.
 
     Raises
     ------
@@ -131,16 +133,14 @@ def align(streams: Sequence[Stream], first_row: int = 0) -> Iterator[Aligned]:
         first_row += rows
     for stream in streams:
         stream.exhaust()
-    check_row_counts([(stream.path, stream.rows) for stream in streams])
+    check_row_counts([(stream.path, stream.rows) for stream in streams], advice)
 
 
-def check_row_counts(counts: Sequence[tuple[str, int]]) -> None:
+def check_row_counts(counts: Sequence[tuple[str, int]], advice: Callable[[], str] = str) -> None:
     """Refuse files, given as (path, rows), with different numbers of rows."""
     if len({rows for _, rows in counts}) > 1:
         listed = ", ".join(f"{path} has {rows}" for path, rows in counts)
-        raise DataError(
-            f"the files have different numbers of rows: {listed}; rows are paired by position, or by a key: `on=COLUMN`"
-        )
+        raise DataError(f"the files have different numbers of rows: {listed}{advice()}")
 
 
 class Labels(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from msecli.core.check import same_item_shape
-from msecli.errors import SHOWN, DataError, Warned, meant, setting, shown, visible
+from msecli.errors import SHOWN, DataError, Warned, many, meant, setting, shown, visible
 from msecli.formats.base import Column, Selection, Source
 
 PREDICTION, TARGET = 0, 1
@@ -422,7 +422,9 @@ def _choose_columns(
     for side, chosen in zip(sides, found, strict=True):
         find_all(side.source, chosen, [])
     if len(found[0]) != len(found[1]) and all(found):
-        raise DataError(f"{len(found[0])} prediction columns cannot be paired with {len(found[1])} target columns")
+        ours, theirs = many(len(found[0]), "prediction column"), many(len(found[1]), "target column")
+        pair = setting("pred", found[0][0]), setting("target", found[1][0])
+        raise DataError(f"{ours} and {theirs} do not make pairs; score them one by one, as with {' '.join(pair)}")
     return found, rule
 
 
@@ -533,19 +535,30 @@ def _undecided(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_fi
         find_all(side.source, side.known, [])
     sources = [side.source for side in (sides if two_files else sides[:1])]
     columns = [column for source in sources for column in source.columns or ()]
-    advice = _example(sides, names, two_files=two_files)
+    advice = "; ".join(_not_numeric(sides, names)) or _example(sides, names, two_files=two_files)
     if not any(side.candidates for side in sides) and columns:
         advice = "the only numeric columns look like row ids; use `pred=COLUMN` `target=COLUMN`"
     if columns and not any(column.numeric for column in columns):
         advice = "none of them holds numbers"
     if not two_files and sides[0].source.columns is None:
-        advice = "an array without columns needs a second file: msecli compute PREDICTIONS TARGETS"
+        advice = "an array without columns needs a second file, with the targets"
     return UndecidedError(f"cannot tell which columns to score; {advice}{described(sources)}")
+
+
+def _not_numeric(sides: tuple[_Side, _Side], names: tuple[Names, Names]) -> Iterator[str]:
+    """Yield that a column looks like a side that is to be chosen, but cannot be scored; no example would be right."""
+    for side, role, given in zip(sides, ("prediction", "target"), names, strict=True):
+        if given or side.known:
+            continue
+        for column in side.source.columns or ():
+            if not column.numeric and _folded(column.name) in side.known_names:
+                yield f"{shown(column.name)} looks like the {role}, but holds no numbers ({column.kind})"
 
 
 def _example(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_files: bool) -> str:
     """Return advice to name columns, for example some that can be scored."""
-    advice = "use `pred=COLUMN` `target=COLUMN`"
+    left = [f"`{name}=COLUMN`" for name, given in zip(("pred", "target"), names, strict=True) if not given]
+    advice = f"use {' '.join(left)}"
     theirs = frozenset(sides[1].candidates)
     common = tuple(name for name in sides[0].candidates if name in theirs)
     if two_files and common and not any(names) and not any(side.known for side in sides):
@@ -559,18 +572,39 @@ def _example(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_file
         first, second = first if sides[1].source.item in {(), (1,)} else (), ()
     elif len(first) != len(second):
         return advice
-    added = [listed_setting("pred", first, added=True)] if first else []
-    added += [listed_setting("target", second, added=not first)] if second else []
+    # What the user named is in the command already.
+    wanted = [
+        (name, columns)
+        for name, columns, given in zip(("pred", "target"), (first, second), names, strict=True)
+        if columns and not given
+    ]
+    added = [listed_setting(name, columns, added=not number) for number, (name, columns) in enumerate(wanted)]
     return f"{advice}; for example, {' '.join(map(str, added))}" if added and all(added) else advice
 
 
 def _likely(sides: tuple[_Side, _Side], number: int, taken: Names) -> Names:
-    """Return the columns to suggest for a side, known names first: none taken or known for the other side."""
+    """Return the columns to suggest for a side, likely names first: none taken or known for the other side."""
     side, other = sides[number], sides[1 - number]
-    left = frozenset(side.candidates).difference(taken)
-    likely = {name: None for name in side.candidates if name in left and name.strip().lower() not in other.known_names}
+    known, left = frozenset(side.known), frozenset(side.candidates).difference(taken)
     count = Counter(column.name for column in side.source.columns or ())
-    return tuple(dict.fromkeys(n for n in (*side.known, *likely) if n in likely and count[n] == 1))
+    likely = [
+        n for n in dict.fromkeys(side.candidates) if n in left and _folded(n) not in other.known_names and count[n] == 1
+    ]
+    return tuple(sorted(likely, key=lambda name: (name not in known, -_resembles(name, number))))
+
+
+WORDS = re.compile(r"[^\W_]+")
+
+
+def _resembles(name: str, number: int) -> int:
+    """Return 1 if a name has a word that tells the role of this side (0 or 1), -1 if it tells the other's, else 0.
+
+    A word for predictions tells more: y_pred_ridge is one.
+    """
+    words = set(WORDS.findall(_folded(name)))
+    if not words.isdisjoint(PREDICTION_NAMES):
+        return 1 if number == 0 else -1
+    return 0 if words.isdisjoint(TARGET_NAMES) else 1 if number == 1 else -1
 
 
 def listed_setting(name: str, columns: Sequence[str], *, added: bool = False) -> str | None:

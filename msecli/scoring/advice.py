@@ -17,22 +17,30 @@ LARGEST_TRIED = 1 << 28
 """Keys of sources with more work than this are not read again just for advice."""
 
 
-def key_advice(plan: Plan, *choices: Sequence[Shared]) -> str:
+def key_advice(plan: Plan, *choices: Sequence[Shared], skips: Sequence[bool] = (False, True)) -> str:
     """Return "to pair rows by …" with the first choice of shared columns that pairs all rows, or else skips some.
+
+    Parameters
+    ----------
+    plan : Plan
+    *choices : sequence of Shared
+        Columns that may be keys together.
+    skips : sequence of bool
+        Whether to skip rows without a match, in order of preference.
 
     Returns
     -------
     str
         Empty if none does.
     """
-    for skip in (False, True):
+    for skip in skips:
         for shared in choices:
             names = tuple(key_name(*each.columns) for each in shared)
             advised = listed_setting("on", names, added=True)
-            if advised and _pair(plan, names, skip=skip):
+            if advised and _pair(plan, (*plan.request.on, *names), skip=skip):
                 unmatched = f" {setting('unmatched', 'skip')}" if skip else ""
-                it = "it" if len(names) == 1 else " and ".join(map(repr, names))
-                return f"; to pair rows by {it}, {advised}{unmatched}"
+                rest = " and leave out those without a match" if skip else ""
+                return f"; to pair rows by {_listed(names)}{rest}, {advised}{unmatched}"
     return ""
 
 

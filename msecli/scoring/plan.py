@@ -14,11 +14,10 @@ from msecli.core.linear import LinearModel
 from msecli.core.metrics import Metric, needed_terms
 from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
-from msecli.errors import DataError, Problems, numbered
+from msecli.errors import DataError, Problems, many, numbered
 from msecli.formats import open_source
 from msecli.formats.base import Selection, Source
 from msecli.pairing.chunks import values_of
-from msecli.pairing.position import check_row_counts
 from msecli.pairing.roles import PREDICTION, Place, Roles, assign_roles, check_shapes, item_shape, numeric_columns
 from msecli.places.file import check_streams
 from msecli.scoring.request import Request
@@ -150,8 +149,6 @@ def make_plan(request: Request) -> Plan:
         _check_inputs(sources[PREDICTION].path, item, model)
         item = model.item
     check_shapes(sources, roles, item)
-    if not request.on:
-        check_row_counts([(source.path, source.rows) for source in sources if source.rows is not None])
     kept = kept_axes(request.axis, 1 + len(item)) if request.axis else ()
     return Plan(
         request, sources, roles, rules_of(request, item, kept, weighted=request.weighted), item, kept, model, penalized
@@ -228,7 +225,7 @@ def _parameters(request: Request) -> tuple[LinearModel | None, tuple[FloatArray,
 def _check_inputs(path: str, item: tuple[int, ...], model: LinearModel) -> None:
     if prod(item) != model.inputs or len(item) > 1:
         raise DataError(
-            f"{path}: {prod(item)} inputs, but the coefficients have {model.inputs} for each output; "
+            f"{path}: {many(prod(item), 'input')}, but the coefficients have {model.inputs} for each output; "
             "choose the inputs with `inputs=COLUMN`"
         )
 

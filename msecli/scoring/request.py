@@ -24,7 +24,7 @@ from msecli.core.penalty import check_factors
 from msecli.core.reduction import Reduction, reduction_named
 from msecli.core.state import Policy, check_policies
 from msecli.engines import engine_named
-from msecli.errors import UsageError, not_one_of
+from msecli.errors import UsageError, many, not_one_of, setting
 from msecli.text.reading import AS_FILES_SAY, Reading
 
 UNMATCHED = ("error", "skip")
@@ -240,7 +240,10 @@ def _check_files(request: Request) -> None:
     lists = any("," in name for name in (*request.pred, *request.target))
     _refuse(
         not request.linear and pred > 0 < target and pred != target and not lists,
-        f"{pred} prediction columns and {target} target columns: name them in pairs, `pred` and `target`",
+        f"{many(pred, 'prediction column')} and {many(target, 'target column')} do not make pairs; "
+        f"score them one by one, as with {setting('pred', request.pred[0])} {setting('target', request.target[0])}"
+        if pred and target
+        else "",
     )
     _refuse(request.jobs is not None and request.jobs < 1, f"`jobs`: {request.jobs} is not a number of at least 1")
     _refuse(request.files.count("-") > 1, "standard input can be given only once; write the others to files")

@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, Type
 from msecli.engines import Engine
 from msecli.errors import DataError, MsecliError, Warned, Warnings, numbered
 from msecli.formats.base import Block, ChainedPart, Part, Selection, Source
-from msecli.pairing.position import Aligned, Compared, Read, RowCheck, Side, Stream, align, compared, compared_numbers
+from msecli.pairing.position import (
+    Aligned,
+    Compared,
+    Read,
+    RowCheck,
+    Side,
+    Stream,
+    align,
+    check_row_counts,
+    compared,
+    compared_numbers,
+)
 from msecli.pairing.roles import Shared
 from msecli.scoring.plan import Plan
 
@@ -132,6 +143,8 @@ class PairedRows:
         self.ledger = Ledger(plan.sources, plan.roles.warnings)
         self._joined = _joined(plan, engine, self.ledger) if plan.request.on else None
         if self._joined is None and len(plan.sources) > 1:
+            known = [(source.path, source.rows) for source in plan.sources if source.rows is not None]
+            check_row_counts(known, partial(_advice_on_counts, plan))
             self.ledger.check = RowCheck(self.ledger.sides(), partial(_advice, plan))
             _check_first_rows(plan, self.ledger.check)
 
@@ -194,6 +207,18 @@ def _advice(plan: Plan) -> str:
 
     checked, looked_at = plan.roles.checked, plan.roles.looked_at
     return f"; to pair them as they stand, use `row_check=False`{key_advice(plan, [*checked, *looked_at], checked)}"
+
+
+def _advice_on_counts(plan: Plan) -> str:
+    """Return how rows of files with different numbers of rows can be paired: some have no match, whatever the key."""
+    from msecli.scoring.advice import key_advice
+
+    checked, looked_at = plan.roles.checked, plan.roles.looked_at
+    by_position = "; rows are paired by position"
+    if any(len(source.columns or ()) < 2 for source in plan.sources):
+        return by_position
+    choices = [checked, *([shared] for shared in checked), [*checked, *looked_at]]
+    return key_advice(plan, *choices, skips=(True,)) or f"{by_position}, or by a key: `on=COLUMN`"
 
 
 def _one_result(work: Callable[[Aligned], T], rows: Aligned) -> Iterator[T]:
@@ -303,7 +328,7 @@ def _streams(plan: Plan, engine: Engine, ledger: Ledger) -> list[Stream]:
 def _paired(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
     """Yield aligned rows as their blocks arrive."""
     checked = plan.roles.checked
-    for rows in align(_streams(plan, engine, ledger)):
+    for rows in align(_streams(plan, engine, ledger), advice=partial(_advice_on_counts, plan)):
         if rows.rows:
             ledger.check.add(checked, compared(rows, checked))
             yield rows

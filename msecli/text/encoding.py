@@ -29,6 +29,9 @@ OTHER_BINARY = {
     b"%PDF": "a PDF document",
 }
 
+LFS_POINTER = b"version https://git-lfs.github.com/"
+"""How the small text begins that stands for a file kept in Git LFS."""
+
 PLAIN = frozenset({"utf-8", "utf-8-sig"})
 
 
@@ -42,6 +45,8 @@ def check_magic(path: str, head: bytes) -> None:
     for magic, (name, command) in COMPRESSED.items():
         if head.startswith(magic):
             raise DataError(f"{path}: the file is compressed with {name}; decompress it first: {command} {path}")
+    if head.startswith(LFS_POINTER):
+        raise DataError(f"{path}: this is a Git LFS pointer, not the file itself; run: git lfs pull")
     kind = next((kind for magic, kind in OTHER_BINARY.items() if head.startswith(magic)), None)
     if kind is not None:
         raise DataError(f"{path}: the file is {kind}; export it as CSV, Parquet or NPY")

@@ -72,7 +72,8 @@ REFUSED: list[tuple[NDArray[np.generic], str]] = [
     (np.array(["1.5"]), "text is not a number"),
     (np.array([b"1.5"]), "text is not a number"),
     (np.array(["1.5"], dtype=np.dtypes.StringDType()), "text is not a number"),
-    (np.zeros(1, dtype=[("a", "f8")]), "structured records are not numbers; pick one field"),
+    (np.zeros(1, dtype=[("a", "f8")]), "structured records are not numbers; save one field"),
+    (np.zeros(1, dtype="V2"), "these are bytes, not numbers; NumPy saves bfloat16 so: convert it to float32 first"),
 ]
 
 

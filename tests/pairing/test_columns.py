@@ -373,7 +373,9 @@ def test_an_unknown_name_in_a_list_is_named_alone(one: Path) -> None:
 
 
 def test_lists_of_unequal_length_are_refused(one: Path) -> None:
-    with pytest.raises(DataError, match="2 prediction columns cannot be paired with 1 target columns"):
+    with pytest.raises(
+        DataError, match=r"2 prediction columns and 1 target column do not make pairs; .* as with pred='a' target='c'"
+    ):
         score(table(one, "a,b,c"), pred="a,b", target="c")
 
 

@@ -158,7 +158,7 @@ def test_an_index_of_both_files_must_agree(tmp_path: Path, formats: tuple[str, s
     assert "row 41" in message
     assert f"{index[40]!r} in {prediction}" in message
     assert f"{index[41]!r} in {tmp_path / f'u.{second}'}" in message
-    assert message.endswith(f"; to pair rows by it, use on={name!r}")
+    assert message.endswith(f"; to pair rows by {name!r}, use on={name!r}")
 
 
 @pytest.mark.parametrize(

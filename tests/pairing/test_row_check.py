@@ -225,5 +225,5 @@ def test_lists_in_a_frame_are_not_compared() -> None:
 
 def test_a_row_check_of_frames_advises_keys() -> None:
     ours = pd.DataFrame({"id": [1, 2], "yhat": [1.0, 2.0]})
-    with pytest.raises(DataError, match=r"to pair rows by it, use on='id'$"):
+    with pytest.raises(DataError, match=r"to pair rows by 'id', use on='id'$"):
         score(ours, pd.DataFrame({"id": [2, 1], "y": [2.0, 1.0]}))

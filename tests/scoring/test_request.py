@@ -32,7 +32,7 @@ NONE_GROUPS = "reduction 'none' keeps every element, so there is nothing to grou
 NONE_OBJECTIVE = "an objective is a loss plus penalties; reduction 'none' gives no single loss"
 AXIS = "axis gives an array of losses; it does not go with gradients, by or batch_size"
 AXIS_BATCHMEAN = "axis does not go with batchmean, which divides by rows: an axis may have reduced them"
-PAIRS = "2 prediction columns and 1 target columns: name them in pairs, pred and target"
+PAIRS = "2 prediction columns and 1 target column do not make pairs; score them one by one, as with pred='a' target='c'"
 ONE_FILE = "on pairs the rows of two files; with one file they are paired already"
 SKIP = "unmatched='skip' requires on; by position every row has a partner"
 TWO_WEIGHTS = "weight and weight_file both name the weights; choose one"
