@@ -12,7 +12,7 @@ from msecli.errors import UsageError
 from msecli.results.gradcheck import GradCheck
 from msecli.results.norm import NormResult
 from msecli.results.score import Result
-from msecli.scoring.gradcheck import check_gradient
+from msecli.scoring.gradcheck import check_gradient, named_columns
 from msecli.scoring.norms import NormRequest, norms
 from msecli.scoring.request import Request
 from msecli.scoring.run import run
@@ -414,16 +414,10 @@ def gradcheck(
     >>> gradcheck([2.5, 0.0], [3.0, -0.5]).passed
     True
     """
-    if coef is not None and pred:
-        raise UsageError(
-            "`pred` names predictions, but with `coef` a model makes them; name its inputs: `inputs=COLUMN`"
-        )
-    if coef is None and inputs:
-        raise UsageError("`inputs` requires `coef`")
     request = Request.of(
         predictions=predictions,
         targets=targets,
-        pred=names("pred", pred) or names("inputs", inputs),
+        pred=named_columns(names("pred", pred), names("inputs", inputs), model=coef is not None),
         target=target,
         coef=coef,
         intercept=intercept,

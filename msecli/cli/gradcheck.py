@@ -10,7 +10,7 @@ from msecli.cli import options
 from msecli.cli.deliver import outputs_from, warn, write_report
 from msecli.cli.grouped import GroupedCommand
 from msecli.cli.progress import ProgressBar
-from msecli.errors import GateError, UsageError
+from msecli.errors import GateError
 
 EXAMPLES = """\b
 Examples:
@@ -43,11 +43,11 @@ def gradcheck(predictions: str, targets: str | None, **values: Any) -> None:
     coordinates are its parameters. Prints the largest relative error; exit code 5 if it exceeds the tolerance.
     """
     outputs = outputs_from(values)
-    _check_model_options(values)
-    request = options.request_from(values, predictions, targets, pred=values["inputs"] or values["pred"])
     from msecli.outputs.files import check_outputs
-    from msecli.scoring.gradcheck import check_gradient
+    from msecli.scoring.gradcheck import check_gradient, named_columns
 
+    named = named_columns(values["pred"], values["inputs"], model=values["coef"] is not None)
+    request = options.request_from(values, predictions, targets, pred=named)
     check_outputs(outputs, request.files, overwrite=values["overwrite"])
     with ProgressBar(wanted=values["progress"]) as progress:
         found = check_gradient(
@@ -58,11 +58,3 @@ def gradcheck(predictions: str, targets: str | None, **values: Any) -> None:
     if not found.passed:
         error, tolerance = found.max_relative_error, found.tolerance
         raise GateError(f"the largest relative error of the gradient, {error:.3g}, is above {tolerance:.3g}")
-
-
-def _check_model_options(values: dict[str, Any]) -> None:
-    """Refuse model options without a model, and prediction options with one."""
-    if values["coef"] is None and (values["intercept"] or values["inputs"]):
-        raise UsageError("--intercept and --inputs require --coef")
-    if values["coef"] is not None and values["pred"]:
-        raise UsageError("--pred names predictions, but with --coef a model makes them; name its inputs: -x COLUMN")

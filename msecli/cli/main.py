@@ -98,7 +98,7 @@ def guarded(run: Callable[[], int], arguments: Sequence[str] = (), program: str 
     try:
         return run()
     except MsecliError as error:
-        message = error.worded(option, lambda added: f"run: {program} {_typed(arguments)} {added}")
+        message = error.worded(option, lambda added: f"run: {program} {_with(arguments, added)}")
         # Messages may have several lines; a line end in a file's name must not add one.
         for word in arguments:
             message = message.replace(word, visible(word)) if LINE_END in word else message
@@ -141,6 +141,12 @@ def _typed(words: Sequence[str]) -> str:
     import shlex
 
     return shlex.join(words)
+
+
+def _with(arguments: Sequence[str], added: str) -> str:
+    """Return a command with an option added, ahead of a "--", which ends the options."""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return " ".join(filter(None, [_typed(arguments[:at]), added, _typed(arguments[at:])]))
 
 
 def _notes(error: Exception) -> Sequence[str]:

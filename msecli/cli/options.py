@@ -54,6 +54,11 @@ def _split(context: click.Context, parameter: click.Parameter, value: tuple[str,
     return tuple(name.strip() for text in value for name in text.split(",") if name.strip())
 
 
+def _words(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Split words at commas, without the blanks around them; blanks alone are a word."""
+    return tuple(word.strip() or word for text in value for word in text.split(",") if word)
+
+
 def _lower(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Take a word in any case."""
     return None if value is None else value.lower()
@@ -83,7 +88,7 @@ na_values = _option(
     "--na-values",
     metavar="WORDS",
     multiple=True,
-    callback=_split,
+    callback=_words,
     help="More missing words in text files, besides NA, N/A, n/a, #N/A, NaN, NaT, null, None, <NA> and empty fields.",
 )
 encoding = _option("Reading", "--encoding", metavar="NAME", help="Encoding of text files. [default: utf-8]")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msecli.engines import engine_named
 from msecli.errors import DataError, MsecliError, Warned, Warnings, setting
-from msecli.formats.base import Selection
+from msecli.formats.base import Selection, Source
 from msecli.pairing.position import Stream
 from msecli.pairing.roles import SAME, Roles, Shared, assign_roles, key_name, listed_setting
 from msecli.pairing.twins import Twin
@@ -42,6 +42,25 @@ def key_advice(plan: Plan, *choices: Sequence[Shared], skips: Sequence[bool] = (
                 rest = " and leave out those without a match" if skip else ""
                 return f"; to pair rows by {_listed(names)}{rest}, {advised}{unmatched}"
     return ""
+
+
+def position_advice(plan: Plan) -> str:
+    """Return "to pair them as they stand, …"; nothing where the groups or the numbers of rows differ all the same."""
+    if any(shared.group for shared in plan.roles.checked):
+        return ""
+    try:
+        alike = len({_count(source) for source in plan.sources} - {None}) == 1
+    except MsecliError:
+        return ""
+    return "; to pair them as they stand, use `row_check=False`" if alike else ""
+
+
+def _count(source: Source) -> int | None:
+    """Return the number of rows of a source, as far as it is worth reading it just for advice."""
+    if source.rows is not None or source.work > LARGEST_TRIED or not source.columns:
+        return source.rows
+    with engine_named("local").start(1) as engine:
+        return sum(block.rows for block in blocks_of(source, Selection((), (source.columns[0].name,)), engine))
 
 
 def _pair(plan: Plan, on: tuple[str, ...], *, skip: bool) -> bool:

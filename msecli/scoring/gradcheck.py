@@ -39,6 +39,23 @@ RELATIVE_STEP = 2.0**-10
 """The loss is quadratic in every coordinate, so central differences are exact at any step, up to rounding."""
 
 
+def named_columns(pred: tuple[str, ...], inputs: tuple[str, ...], *, model: bool) -> tuple[str, ...]:
+    """Return the columns that the user named: the inputs of a model, or without one the predictions.
+
+    Raises
+    ------
+    UsageError
+        If the others are named.
+    """
+    if model and pred:
+        raise UsageError(
+            "`pred` names predictions, but with `coef` a model makes them; name its inputs: `inputs=COLUMN`"
+        )
+    if inputs and not model:
+        raise UsageError("`inputs` requires `coef`")
+    return pred or inputs
+
+
 def check_gradient(
     request: Request, *, samples: int = 10, seed: int = 0, tolerance: float = 1e-6, progress: Progress = lambda _: None
 ) -> GradCheck:

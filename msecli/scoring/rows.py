@@ -56,6 +56,10 @@ FEWEST_SPANS = 0.5
 """Row groups of two files are read side by side if at least this share of them begins at common rows."""
 
 
+LONE_KEYS = 5
+"""How many shared columns are tried as keys by themselves, just for advice."""
+
+
 class Ledger:
     """The rows read from every source, how they were paired, and the warnings."""
 
@@ -203,22 +207,25 @@ def _check_first_rows(plan: Plan, check: RowCheck) -> None:
 
 
 def _advice(plan: Plan) -> str:
-    from msecli.scoring.advice import key_advice
+    from msecli.scoring.advice import key_advice, position_advice
 
+    return position_advice(plan) + key_advice(plan, *_possible_keys(plan))
+
+
+def _possible_keys(plan: Plan) -> list[Sequence[Shared]]:
+    """Return shared columns that may be keys together, what tells rows apart best first, and then alone."""
     checked, looked_at = plan.roles.checked, plan.roles.looked_at
-    return f"; to pair them as they stand, use `row_check=False`{key_advice(plan, [*checked, *looked_at], checked)}"
+    return [[*checked, *looked_at], checked, *([shared] for shared in checked[:LONE_KEYS])]
 
 
 def _advice_on_counts(plan: Plan) -> str:
     """Return how rows of files with different numbers of rows can be paired: some have no match, whatever the key."""
     from msecli.scoring.advice import key_advice
 
-    checked, looked_at = plan.roles.checked, plan.roles.looked_at
     by_position = "; rows are paired by position"
     if any(len(source.columns or ()) < 2 for source in plan.sources):
         return by_position
-    choices = [checked, *([shared] for shared in checked), [*checked, *looked_at]]
-    return key_advice(plan, *choices, skips=(True,)) or f"{by_position}, or by a key: `on=COLUMN`"
+    return key_advice(plan, *_possible_keys(plan), skips=(True,)) or f"{by_position}, or by a key: `on=COLUMN`"
 
 
 def _one_result(work: Callable[[Aligned], T], rows: Aligned) -> Iterator[T]:

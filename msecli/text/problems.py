@@ -97,7 +97,8 @@ def field_hint(field: str) -> str:
     for pattern, hint in HINTS:
         if re.fullmatch(pattern, text):
             return f"; {hint}" if hint else f"; if it means missing, use {setting('na_values', field)}"
-    return f"; if it means missing, use {setting('na_values', field)}" if len(text) <= SHOWN else ""
+    typed = len(text) <= SHOWN and "," not in text  # commas separate words
+    return f"; if it means missing, use {setting('na_values', field)}" if typed else ""
 
 
 def all_nan(fields: pa.Array, rows: BoolArray) -> bool:
