@@ -33,7 +33,8 @@ UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066
 
 ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\b": "\\b", "\f": "\\f"}
 
-SETTING = re.compile(r"`(\+?)(\w+)(?:=([^`]*))?`")
+SETTING = re.compile(r"(?<!['\"])`(\+?)(\w+)(?:=([^`]*))?`(?!['\"])")
+"""A setting in backticks; in quotes they are those of a name in the data."""
 
 SIMILAR = 0.75
 """The ratio of `difflib` from which on a name is suggested for another: a slip of the hand, not another word."""

@@ -33,6 +33,8 @@ TARGET_NAMES = frozenset((
 
 SHOWN_COLUMNS = 20
 
+ONLY_IDS = "the only numeric columns look like row ids"
+
 Names = tuple[str, ...]
 
 
@@ -382,8 +384,14 @@ def _is_identifying(number: int, column: Column) -> bool:
     return known or IDENTIFYING_CAMEL_CASE.fullmatch(name) is not None
 
 
-def numeric_columns(source: Source) -> Names:
+def numeric_columns(source: Source, setting: str = "") -> Names:
     """Return the names of a table's numeric columns, except row ids.
+
+    Parameters
+    ----------
+    source : Source
+    setting : str, optional
+        The setting that names columns, row ids included, for an error.
 
     Raises
     ------
@@ -392,7 +400,9 @@ def numeric_columns(source: Source) -> Names:
     """
     names = _data_columns(source)
     if not names:
-        raise DataError(f"{source.path}: no column holds numbers")
+        numeric = [column for column in source.columns or () if column.numeric]
+        advice = f"; use `{setting}=COLUMN`" if setting else ""
+        raise DataError(f"{source.path}: {ONLY_IDS}{advice}" if numeric else f"{source.path}: no column holds numbers")
     return names
 
 
@@ -537,7 +547,7 @@ def _undecided(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_fi
     columns = [column for source in sources for column in source.columns or ()]
     advice = "; ".join(_not_numeric(sides, names)) or _example(sides, names, two_files=two_files)
     if not any(side.candidates for side in sides) and columns:
-        advice = "the only numeric columns look like row ids; use `pred=COLUMN` `target=COLUMN`"
+        advice = f"{ONLY_IDS}; use `pred=COLUMN` `target=COLUMN`"
     if columns and not any(column.numeric for column in columns):
         advice = "none of them holds numbers"
     if not two_files and sides[0].source.columns is None:

@@ -154,7 +154,7 @@ def _places(
     warnings: list[Warned] = []
     chosen = find_all(sources[0], columns, warnings)
     if not chosen and sources[0].item is None:
-        chosen = numeric_columns(sources[0])
+        chosen = numeric_columns(sources[0], "columns")
     return (Place(0, chosen),), (), warnings
 
 

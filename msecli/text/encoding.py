@@ -6,7 +6,7 @@ import codecs
 import io
 from collections.abc import Iterator
 
-from msecli.errors import DataError, UsageError
+from msecli.errors import DataError, UsageError, meant
 from msecli.places.file import CHUNK_BYTES, InputFile, spooled
 
 MARKS = {
@@ -90,8 +90,9 @@ def decoded(file: InputFile, encoding: str | None) -> InputFile:
         codec = codecs.lookup(encoding)
         io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs that do not decode text
     except LookupError as error:
+        common = "utf-8", "utf-16", "latin-1", "cp1252"
         raise UsageError(
-            f"`encoding`: {encoding!r} is not known; common ones are utf-8, utf-16, latin-1, cp1252"
+            f"`encoding`: {encoding!r} is not known; common ones are {', '.join(common)}{meant(encoding, common)}"
         ) from error
     if codec.name in PLAIN:
         return file

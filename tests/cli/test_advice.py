@@ -214,6 +214,7 @@ CASES = (
         "norm a.csv b.csv",
         fill={"columns": "x"},
     ),
+    Case("a norm of columns that identify rows", {"x.csv": "id,no\n1,2\n"}, "norm x.csv", fill={"columns": "no"}),
     # Weights
     Case(
         "a weight file of two columns",
@@ -444,6 +445,7 @@ def test_every_suggestion_in_the_sources_is_met(
         ("compute x.csv x.csv --on grup -p yhat -t y", 0),
         ("compute X1.csv", 0),
         ("compute x.cvs", 0),
+        ("compute x.csv --encoding utf-88", 0),
         ("norm x.csv -c yhatt", 0),
     ],
 )
@@ -523,6 +525,29 @@ def test_files_that_no_key_pairs_are_told_of_none(tmp_path: Path, run: Run, monk
     write(tmp_path / "p.csv", "id,yhat\n1,1\n1,2\n2,3\n")
     write(tmp_path / "t.csv", "id,y\n1,1\n2,2\n")
     assert "run: " not in run("compute", "p.csv", "t.csv").err
+
+
+@pytest.mark.parametrize("name", ["`x`", "`pred`", "`on=id`", "`+on=id`"])
+def test_backticks_in_a_name_are_no_setting(
+    name: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "x.csv", f"{name},y\n1,2\n")
+    assert run("compute", "x.csv", "-p", "zebra").err == (
+        f"Error: x.csv: no column 'zebra'; the columns are {name!r} (number), 'y' (number)\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["compute x.csv -p y -t y", "compute x.csv x.csv -p y", "compute v.npy v.npy"])
+def test_a_column_against_itself_is_warned_of(
+    command: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "x.csv", TWO)
+    np.save("v.npy", np.arange(3.0))
+    ran = run(*command.split())
+    assert (ran.code, ran.out) == (0, "0.0\n")
+    assert "is this the same column?" in ran.err
 
 
 # Python callers are told of parameters
