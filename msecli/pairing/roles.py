@@ -39,7 +39,11 @@ Names = tuple[str, ...]
 
 
 class UndecidedError(DataError):
-    """No rule tells which columns to score."""
+    """No rule tells which columns to score; `plain` is the message without the example of a command."""
+
+    def __init__(self, message: str, plain: str = "") -> None:
+        super().__init__(message)
+        self.plain = plain or message
 
 
 class Place(NamedTuple):
@@ -545,14 +549,17 @@ def _undecided(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_fi
         find_all(side.source, side.known, [])
     sources = [side.source for side in (sides if two_files else sides[:1])]
     columns = [column for source in sources for column in source.columns or ()]
-    advice = "; ".join(_not_numeric(sides, names)) or _example(sides, names, two_files=two_files)
+    advice, example = "; ".join(_not_numeric(sides, names)), ""
+    if not advice:
+        advice, example = _example(sides, names, two_files=two_files)
     if not any(side.candidates for side in sides) and columns:
-        advice = f"{ONLY_IDS}; use `pred=COLUMN` `target=COLUMN`"
+        advice, example = f"{ONLY_IDS}; use `pred=COLUMN` `target=COLUMN`", ""
     if columns and not any(column.numeric for column in columns):
-        advice = "none of them holds numbers"
+        advice, example = "none of them holds numbers", ""
     if not two_files and sides[0].source.columns is None:
-        advice = "an array without columns needs a second file, with the targets"
-    return UndecidedError(f"cannot tell which columns to score; {advice}{described(sources)}")
+        advice, example = "an array without columns needs a second file, with the targets", ""
+    plain = f"cannot tell which columns to score; {advice}"
+    return UndecidedError(f"{plain}{example}{described(sources)}", f"{plain}{described(sources)}")
 
 
 def _not_numeric(sides: tuple[_Side, _Side], names: tuple[Names, Names]) -> Iterator[str]:
@@ -565,15 +572,15 @@ def _not_numeric(sides: tuple[_Side, _Side], names: tuple[Names, Names]) -> Iter
                 yield f"{shown(column.name)} looks like the {role}, but holds no numbers ({column.kind})"
 
 
-def _example(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_files: bool) -> str:
-    """Return advice to name columns, for example some that can be scored."""
+def _example(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_files: bool) -> tuple[str, str]:
+    """Return advice to name columns, and an example with some that can be scored, which may be empty."""
     left = [f"`{name}=COLUMN`" for name, given in zip(("pred", "target"), names, strict=True) if not given]
     advice = f"use {' '.join(left)}"
     theirs = frozenset(sides[1].candidates)
     common = tuple(name for name in sides[0].candidates if name in theirs)
     if two_files and common and not any(names) and not any(side.known for side in sides):
         chosen = listed_setting("pred", common, added=True)
-        return f"{advice}; to score the columns of both files, {chosen}" if chosen else advice
+        return advice, f"; to score the columns of both files, {chosen}" if chosen else ""
     first, second = names[0] or _likely(sides, 0, names[1] if not two_files else ())[:1], names[1]
     second = second or _likely(sides, 1, first if not two_files else ())[: len(first)]
     if sides[0].whole and two_files:
@@ -581,7 +588,7 @@ def _example(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_file
     elif sides[1].whole and two_files:
         first, second = first if sides[1].source.item in {(), (1,)} else (), ()
     elif len(first) != len(second):
-        return advice
+        return advice, ""
     # What the user named is in the command already.
     wanted = [
         (name, columns)
@@ -589,7 +596,7 @@ def _example(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_file
         if columns and not given
     ]
     added = [listed_setting(name, columns, added=not number) for number, (name, columns) in enumerate(wanted)]
-    return f"{advice}; for example, {' '.join(map(str, added))}" if added and all(added) else advice
+    return advice, f"; for example, {' '.join(map(str, added))}" if added and all(added) else ""
 
 
 def _likely(sides: tuple[_Side, _Side], number: int, taken: Names) -> Names:

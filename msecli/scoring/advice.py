@@ -49,13 +49,13 @@ def position_advice(plan: Plan) -> str:
     if any(shared.group for shared in plan.roles.checked):
         return ""
     try:
-        alike = len({_count(source) for source in plan.sources} - {None}) == 1
+        alike = len({row_count(source) for source in plan.sources} - {None}) == 1
     except MsecliError:
         return ""
     return "; to pair them as they stand, use `row_check=False`" if alike else ""
 
 
-def _count(source: Source) -> int | None:
+def row_count(source: Source) -> int | None:
     """Return the number of rows of a source, as far as it is worth reading it just for advice."""
     if source.rows is not None or source.work > LARGEST_TRIED or not source.columns:
         return source.rows

@@ -14,11 +14,21 @@ from msecli.core.linear import LinearModel
 from msecli.core.metrics import Metric, needed_terms
 from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
-from msecli.errors import DataError, Problems, many, numbered
+from msecli.errors import DataError, MsecliError, Problems, many, numbered
 from msecli.formats import open_source
 from msecli.formats.base import Selection, Source
 from msecli.pairing.chunks import values_of
-from msecli.pairing.roles import PREDICTION, Place, Roles, assign_roles, check_shapes, item_shape, numeric_columns
+from msecli.pairing.position import check_row_counts
+from msecli.pairing.roles import (
+    PREDICTION,
+    Place,
+    Roles,
+    UndecidedError,
+    assign_roles,
+    check_shapes,
+    item_shape,
+    numeric_columns,
+)
 from msecli.places.file import check_streams
 from msecli.scoring.request import Request
 from msecli.text.reading import Reading
@@ -133,17 +143,23 @@ def make_plan(request: Request) -> Plan:
     model, penalized = _parameters(request)
     sources = open_all(request.inputs, request.reading, request.input_names)
     tables = sources[: len(sources) - (request.weight_file is not None)]
-    roles = assign_roles(
-        tables,
-        sources[-1] if request.weight_file is not None else None,
-        pred=request.pred,
-        target=request.target,
-        weight=request.weight,
-        on=request.on,
-        by=request.by,
-        model=model is not None,
-        row_check=request.row_check,
-    )
+    try:
+        roles = assign_roles(
+            tables,
+            sources[-1] if request.weight_file is not None else None,
+            pred=request.pred,
+            target=request.target,
+            weight=request.weight,
+            on=request.on,
+            by=request.by,
+            model=model is not None,
+            row_check=request.row_check,
+        )
+    except UndecidedError as error:
+        differ = "" if request.on else _different_counts(tables)
+        if differ:  # so that no example of columns to score would run
+            raise DataError(f"{error.plain}\n{differ}") from error
+        raise
     item = item_shape(sources[PREDICTION], roles.prediction.columns)
     if model is not None:
         _check_inputs(sources[PREDICTION].path, item, model)
@@ -153,6 +169,18 @@ def make_plan(request: Request) -> Plan:
     return Plan(
         request, sources, roles, rules_of(request, item, kept, weighted=request.weighted), item, kept, model, penalized
     )
+
+
+def _different_counts(tables: Sequence[Source]) -> str:
+    """Return that tables have different numbers of rows, as far as it is worth counting them just for a message."""
+    from msecli.scoring.advice import row_count
+
+    try:
+        counts = [(table.path, row_count(table)) for table in tables]
+        check_row_counts([(path, rows) for path, rows in counts if rows is not None])
+    except MsecliError as error:
+        return str(error.args[0])
+    return ""
 
 
 def open_all(data: Sequence[Any], reading: Reading, names: Sequence[str]) -> tuple[Source, ...]:

@@ -527,6 +527,18 @@ def test_files_that_no_key_pairs_are_told_of_none(tmp_path: Path, run: Run, monk
     assert "run: " not in run("compute", "p.csv", "t.csv").err
 
 
+def test_no_columns_are_suggested_for_files_of_different_lengths(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "p.csv", "yhat\n1\n2\n")
+    write(tmp_path / "t.csv", "a,b\n1,2\n")
+    ran = run("compute", "p.csv", "t.csv")
+    assert (ran.code, "run: " in ran.err) == (3, False)
+    assert ran.err.splitlines()[0] == "Error: cannot tell which columns to score; use -p COLUMN -t COLUMN"
+    assert ran.err.endswith("the files have different numbers of rows: p.csv has 2, t.csv has 1\n")
+
+
 @pytest.mark.parametrize("name", ["`x`", "`pred`", "`on=id`", "`+on=id`"])
 def test_backticks_in_a_name_are_no_setting(
     name: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
