@@ -92,9 +92,11 @@ def _missing(state: LossState, summary: Summary, where: Where) -> list[str]:
         ("prediction", where.prediction, state.rules.nan_prediction, "nan_pred"),
         ("target", where.target, state.rules.nan_target, "nan_target"),
     )
+    # Metrics of a series need every row.
+    advice = "" if state.rules.season else "; to leave them out, use `{}=omit`"
     return [
         f"{name}: {missing} of {summary.counts['total']} values missing, the first in "
-        f"{where.place(side, state.first_row[f'nan_{side}'])}; to leave them out, use `{setting}=omit`"
+        f"{where.place(side, state.first_row[f'nan_{side}'])}{advice.format(setting)}"
         for side, name, policy, setting in sides
         if policy == "raise" and (missing := summary.counts[f"nan_{side}"])
     ]

@@ -80,8 +80,11 @@ def _joined(arrays: list[pa.Array]) -> pa.Array:
     return pa.concat_arrays(arrays)
 
 
-def match(prediction: Held, target: Held, on: Sequence[str], *, skip_unmatched: bool) -> Matched:
-    """Find the target row of every prediction row.
+SKIP = "; to leave them out, use `unmatched=skip`"
+
+
+def match(prediction: Held, target: Held, on: Sequence[str], *, skip_unmatched: bool, advice: str = SKIP) -> Matched:
+    """Find the target row of every prediction row; `advice` is what to do about keys without a match.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def match(prediction: Held, target: Held, on: Sequence[str], *, skip_unmatched: 
     codes = _common_codes(prediction, target, on, warnings)
     absent = [_any_missing(held, on) for held in (prediction, target)]
     if not skip_unmatched:
-        _refuse_missing((prediction, target), on, absent)
+        _refuse_missing((prediction, target), on, absent, advice)
     # The table is indexed by the codes of both files.
     size = max(int(side.max(initial=-1)) for side in codes) + 1
     problems = Problems()
@@ -109,7 +112,7 @@ def match(prediction: Held, target: Held, on: Sequence[str], *, skip_unmatched: 
     matched = len(position) - int(np.count_nonzero(unmatched))
     result = Matched(position, int(np.count_nonzero(unmatched)), target.rows - matched, tuple(warnings))
     if not skip_unmatched and (result.unmatched_prediction or result.unmatched_target):
-        raise _unmatched(prediction, target, on, result)
+        raise _unmatched(prediction, target, on, result, advice)
     return result
 
 
@@ -205,7 +208,7 @@ def _any_missing(held: Held, on: Sequence[str]) -> BoolArray:
     return absent
 
 
-def _refuse_missing(files: Sequence[Held], on: Sequence[str], absent: Sequence[BoolArray]) -> None:
+def _refuse_missing(files: Sequence[Held], on: Sequence[str], absent: Sequence[BoolArray], advice: str) -> None:
     problems = [
         f"{held.path}: {many(int(np.count_nonzero(mask)), 'row')} without a key in {_names(on)}, "
         f"the first in {held.place(int(np.argmax(mask)))}"
@@ -213,10 +216,10 @@ def _refuse_missing(files: Sequence[Held], on: Sequence[str], absent: Sequence[B
         if mask.any()
     ]
     if problems:
-        raise DataError("\n".join(problems) + "; to leave them out, use `unmatched=skip`")
+        raise DataError("\n".join(problems) + advice)
 
 
-def _unmatched(prediction: Held, target: Held, on: Sequence[str], matched: Matched) -> DataError:
+def _unmatched(prediction: Held, target: Held, on: Sequence[str], matched: Matched, advice: str) -> DataError:
     lines = []
     if matched.unmatched_prediction:
         lines.append(_without_match(prediction, on, np.flatnonzero(matched.position < 0), target.path))
@@ -226,7 +229,7 @@ def _unmatched(prediction: Held, target: Held, on: Sequence[str], matched: Match
         lines.append(_without_match(target, on, np.flatnonzero(~found), prediction.path))
     rows = np.flatnonzero(matched.position < 0), np.flatnonzero(~found)
     lines[-1] += _spelled_otherwise(prediction, target, on, rows)
-    return DataError("\n".join(lines) + "; to leave them out, use `unmatched=skip`")
+    return DataError("\n".join(lines) + advice)
 
 
 def _without_zone(text: str) -> str | None:

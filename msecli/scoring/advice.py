@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from msecli.engines import engine_named
-from msecli.errors import DataError, MsecliError, Warned, Warnings, setting
+from msecli.errors import DataError, MsecliError, Warned, Warnings, setting, unique
 from msecli.formats.base import Selection, Source
 from msecli.pairing.position import Stream
 from msecli.pairing.roles import SAME, Roles, Shared, assign_roles, key_name, listed_setting
@@ -65,10 +66,8 @@ def row_count(source: Source) -> int | None:
 
 def _pair(plan: Plan, on: tuple[str, ...], *, skip: bool) -> bool:
     """Tell whether the rows can be paired by these keys."""
-    request = plan.request
-    if request.weight_file is not None or not on:
-        return False
     try:
+        request = replace(plan.request, on=on, unmatched="skip" if skip else plan.request.unmatched)
         roles = assign_roles(
             plan.sources,
             pred=request.pred,
@@ -84,19 +83,23 @@ def _pair(plan: Plan, on: tuple[str, ...], *, skip: bool) -> bool:
 
 
 def _match(plan: Plan, roles: Roles, *, skip: bool) -> bool:
-    from msecli.pairing.keys import Held, match
+    from msecli.pairing.keys import Held, aligned_rows, match
 
     if any(source.work > LARGEST_TRIED for source in plan.sources):
         return not skip
+    groups = [tuple(shared.columns[file] for shared in roles.checked) for file in range(2)]
     with engine_named("local").start(1) as engine:
         prediction, target = (
             Held(
-                Stream(source.path, blocks_of(source, Selection((), names), engine)),
+                Stream(source.path, blocks_of(source, Selection((), tuple(unique((*names, *checked)))), engine)),
                 dict(zip(roles.on, names, strict=True)),
             )
-            for source, names in zip(plan.sources, roles.keys, strict=True)
+            for source, names, checked in zip(plan.sources, roles.keys, groups, strict=True)
         )
-    return match(prediction, target, roles.on, skip_unmatched=skip).rows > 0
+    matched = match(prediction, target, roles.on, skip_unmatched=skip)
+    for _ in aligned_rows(prediction, target, matched, roles.checked):
+        pass  # refuses groups that differ
+    return matched.rows > 0
 
 
 FEWEST_ROWS = 10

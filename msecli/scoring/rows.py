@@ -343,13 +343,14 @@ def _paired(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
 
 def _joined(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
     """Read both files, match their rows by key, and return the aligned rows."""
-    from msecli.pairing.keys import Held, aligned_rows, match
+    from msecli.pairing.keys import SKIP, Held, aligned_rows, match
 
     on = plan.roles.on
     prediction, target = (
         Held(stream, dict(zip(on, names, strict=True)))
         for stream, names in zip(_streams(plan, engine, ledger), plan.roles.keys, strict=True)
     )
-    ledger.matched = match(prediction, target, on, skip_unmatched=plan.request.unmatched == "skip")
+    advice = "" if plan.rules.season else SKIP  # metrics of a series need every row
+    ledger.matched = match(prediction, target, on, skip_unmatched=plan.request.unmatched == "skip", advice=advice)
     ledger.warnings.add(ledger.matched.warnings)
     return aligned_rows(prediction, target, ledger.matched, plan.roles.checked)

@@ -123,6 +123,11 @@ CASES = (
         code=0,
     ),
     Case(
+        "groups that differ whatever the key",
+        {"p.csv": "id,g,h,yhat\n1,a,u,1\n2,b,v,2\n", "t.csv": "id,g,h,y\n2,c,v,1\n1,a,u,2\n"},
+        "compute p.csv t.csv",
+    ),
+    Case(
         "more rows in one file, with the same key",
         {"p.csv": "id,yhat\n1,1\n2,2\n3,3\n", "t.csv": "id,y\n3,1\n1,2\n"},
         "compute p.csv t.csv",
@@ -539,6 +544,28 @@ def test_no_columns_are_suggested_for_files_of_different_lengths(
     assert ran.err.endswith("the files have different numbers of rows: p.csv has 2, t.csv has 1\n")
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "options"),
+    [
+        ("id,yhat\n1,1\n2,2\n3,3\n", "id,y\n1,1\n2,2\n", ""),
+        ("id,yhat\n1,1\n2,2\n", "id,y\n1,1\n3,2\n", "--on id"),
+        ("id,yhat\n1,1\n,2\n", "id,y\n1,1\n2,2\n", "--on id"),
+        ("id,yhat\n1,1\n2,\n", "id,y\n1,1\n2,2\n", "--on id"),
+        ("id,yhat\n1,1\n2,2\n", "id,y\n1,1\n2,\n", ""),
+    ],
+)
+def test_no_row_is_advised_to_be_left_out_where_the_metric_needs_all(
+    ours: str, theirs: str, options: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "p.csv", ours)
+    write(tmp_path / "t.csv", theirs)
+    assert re.search("skip|omit", run("compute", "p.csv", "t.csv", *options.split()).err)
+    ran = run("compute", "p.csv", "t.csv", "-m", "mase", *options.split())
+    assert ran.code == 3
+    assert not re.search("skip|omit", ran.err)
+
+
 @pytest.mark.parametrize("name", ["`x`", "`pred`", "`on=id`", "`+on=id`"])
 def test_backticks_in_a_name_are_no_setting(
     name: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
@@ -560,6 +587,16 @@ def test_a_column_against_itself_is_warned_of(
     ran = run(*command.split())
     assert (ran.code, ran.out) == (0, "0.0\n")
     assert "is this the same column?" in ran.err
+
+
+def test_no_key_is_suggested_that_pairs_rows_of_different_groups(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "p.csv", "id,g,yhat\n1,a,1\n2,b,2\n")
+    write(tmp_path / "t.csv", "id,g,y\n2,c,1\n1,d,2\n")
+    ran = run("compute", "p.csv", "t.csv", "--by", "g")
+    assert (ran.code, "run: " in ran.err, "use " in ran.err) == (3, False, False)
 
 
 # Python callers are told of parameters
