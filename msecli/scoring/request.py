@@ -280,7 +280,8 @@ def _check_rows(request: Request) -> None:
         bool(request.on) and request.targets is None,
         "`on` pairs the rows of two files; with one file they are paired already",
     )
-    _refuse(request.unmatched not in UNMATCHED, f"`unmatched`: {not_one_of(request.unmatched, UNMATCHED)}")
+    if request.unmatched not in UNMATCHED:  # looking for the word that was meant costs time
+        raise UsageError(f"`unmatched`: {not_one_of(request.unmatched, UNMATCHED)}")
     _refuse(
         request.unmatched == "skip" and not request.on,
         "`unmatched=skip` requires `on`; by position every row has a partner",
