@@ -292,10 +292,18 @@ class Result(Report):
         """The reduction, and what it divides by."""
         if self.loss is None and self.status == "ok":
             return ("mse of every element",)
+        return ("mse, ", *self._divided())
+
+    def _divided(self) -> Row:
+        """Return the reduction, and what it divides by."""
         if self.denominator is None:
-            return (f"mse, {self.reduction}",)
-        counted = "(sum of weights)" if self.denominator_name == "weights" else self.denominator_name
-        return f"mse, {self.reduction} ÷ ", self.denominator, f" {counted}"
+            return (self.reduction,)
+        counted = plural((self.denominator_name or "").removesuffix("s"), 1 if self.denominator == 1 else 2)
+        return (
+            f"{self.reduction} ÷ ",
+            self.denominator,
+            f" {'(sum of weights)' if self.denominator_name == 'weights' else counted}",
+        )
 
     @property
     def footer(self) -> str:
@@ -401,12 +409,11 @@ class Result(Report):
         return dict(jsonable(document))
 
     def __str__(self) -> str:
-        divided = "" if self.denominator is None else f" of {self.denominator:,} {self.denominator_name}"
-        what = f"{self.reduction}{divided}"
+        what = "".join(piece if isinstance(piece, str) else f"{piece:,}" for piece in self._divided())
         entries = len(self.entries)
         more = f"; {entries:,} {self.entries[0].kind} {plural('score', entries)}" if entries else ""
         if self.loss is None and self.status == "ok":
-            return f"the losses of {self.elements.used:,} elements"
+            return f"the losses of {self.elements.used:,} {plural('element', self.elements.used)}"
         return f"{Report.__str__(self)} ({what}{more})"
 
     # The decorator of slotted dataclasses creates a new class, which `super()` without arguments does not find.
