@@ -35,7 +35,10 @@ ALWAYS = frozenset({"prediction", "target", "matched", "total", "used"})
 NAMES_SHOWN = 4
 """The columns that the head of a table names."""
 
-SIGNATURE_FIELD = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^|"])+')
+QUOTED = r'"(?:[^"\\]|\\.)*"'
+SIGNATURE_FIELD = re.compile(rf'(?:{QUOTED}|[^"|])+')
+LISTED = re.compile(rf'(?:{QUOTED}|[^",])+')
+"""The fields of a signature, and the members of a field."""
 
 DEFAULTS = frozenset({"reduction:mean", "weights:none", "nan:raise", "nan_pred:raise", "pairing:position", "acc:exact"})
 """The fields that the short form of a signature leaves out."""
@@ -312,8 +315,9 @@ class Result(Report):
 
     @property
     def short_footer(self) -> str:
-        """The signature without the fields that say what is usual."""
-        return "|".join(part for part in SIGNATURE_FIELD.findall(self.signature) if part not in DEFAULTS)
+        """The signature without the fields that say what is usual, and with the first of many columns."""
+        fields = [field for field in SIGNATURE_FIELD.findall(self.signature) if field not in DEFAULTS]
+        return "|".join(_first_columns(field) if field.startswith("columns:") else field for field in fields)
 
     def numbers(self) -> dict[str, Number]:
         """Return the loss, the metrics, the penalties with the objective, and the gradient's norm."""
@@ -480,6 +484,11 @@ def title_of(columns: Sequence[Sequence[str]], paths: Sequence[str], word: str) 
         lists.append(", ".join(names[:NAMES_SHOWN]) + more)
     groups = [[text for text in dict.fromkeys(texts) if text] for texts in (lists, paths)]
     return tuple((first, *(f"{word} {text}" for text in others)) for first, *others in filter(None, groups))
+
+
+def _first_columns(field: str) -> str:
+    pairs = LISTED.findall(field)
+    return field if len(pairs) <= NAMES_SHOWN else f"{','.join(pairs[:NAMES_SHOWN])},… ({len(pairs):,})"
 
 
 def _label_texts(entry: Entry) -> list[str]:
