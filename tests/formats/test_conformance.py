@@ -109,6 +109,13 @@ def test_infinities_subnormals_and_signed_zeros_are_kept(tmp_path: Path, source:
 
 
 @sources
+def test_a_row_is_told_its_line_where_there_are_lines(tmp_path: Path, source: str) -> None:
+    found = taken(made(tmp_path, source, {"a": [1.0, 2.0], "b": [3.0, 4.0]}))
+    # Below a line with the names.
+    assert [found.line(row) for row in range(2)] == ([2, 3] if found.chained else [None, None])
+
+
+@sources
 def test_missing_values_are_nan_in_their_places(tmp_path: Path, source: str) -> None:
     values = [1.0, math.nan, 3.0, math.nan]
     data = {"v": np.array(values), "w": np.array([math.nan, 2.0, 2.0, 2.0])}
