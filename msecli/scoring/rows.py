@@ -56,7 +56,7 @@ FEWEST_SPANS = 0.5
 """Row groups of two files are read side by side if at least this share of them begins at common rows."""
 
 
-LONE_KEYS = 5
+LONE_KEYS = 3
 """How many shared columns are tried as keys by themselves, just for advice."""
 
 
@@ -215,7 +215,7 @@ def _advice(plan: Plan) -> str:
 def _possible_keys(plan: Plan) -> list[Sequence[Shared]]:
     """Return shared columns that may be keys together, what tells rows apart best first, and then alone."""
     checked, looked_at = plan.roles.checked, plan.roles.looked_at
-    return [[*checked, *looked_at], checked, *([shared] for shared in checked[:LONE_KEYS])]
+    return list(dict.fromkeys([(*checked, *looked_at), checked, *((shared,) for shared in checked[:LONE_KEYS])]))
 
 
 def _advice_on_counts(plan: Plan) -> str:
