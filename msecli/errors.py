@@ -5,7 +5,8 @@ can catch them by the built-in name they expect.
 
 A message names a setting in backticks, as "use `nan_pred=omit`". Python callers read "use nan_pred='omit'"; the
 command line reads "use --nan-pred omit". "`+on=id`" becomes "use on='id'", and on the command line "run:" with the
-whole command and the option.
+whole command and the option. "`decimal=pred=,`" is the decimal mark of the predictions alone. "`|gzip -dc=a.gz`" is
+a file that another program has to read first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 EXIT_BUG = 1
 EXIT_USAGE = 2
@@ -33,7 +35,12 @@ UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066
 
 ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\b": "\\b", "\f": "\\f"}
 
-SETTING = re.compile(r"`(\+?)(\w+)(?:=([^`]*))?`")
+SETTING = re.compile(r"`(\+?)(\w+)(=?)([^`]*)`")
+SETTINGS = re.compile(r"`\+?\w+(?:=[^`]*)?`(?: `\w+=[^`]*`)*")
+"""One setting, or several that follow each other."""
+
+
+PIPE = re.compile(r"(; )`\|([^`=]+)=([^`]*)`")
 
 
 class MsecliError(Exception):
@@ -42,24 +49,61 @@ class MsecliError(Exception):
     exit_code = EXIT_BUG
 
     def __str__(self) -> str:
-        return self.worded(parameter)
+        return self.worded(parameters)
 
-    def worded(self, spell: Callable[[str, str | None], str], add: Callable[[str], str] = "use {}".format) -> str:
-        """Return the message with each setting spelled by `spell(name, value)`; the value may be None.
+    @property
+    def pipes(self) -> list[tuple[str, str]]:
+        """The programs that have to read a file first, each with the file."""
+        return [(program, file) for _, program, file in PIPE.findall(str(self.args[0]))] if self.args else []
 
-        `add` makes advice of a setting that is to be added to what was asked.
+    def worded(
+        self,
+        spell: Callable[[Sequence[Setting]], str],
+        add: Callable[[str], str] = "use {}".format,
+        pipe: Callable[[str, str], str] = "run: {} {} > FILE".format,
+    ) -> str:
+        """Return the message with settings in words.
+
+        Parameters
+        ----------
+        spell : callable
+            Spells settings that follow each other.
+        add : callable
+            Makes advice of settings that are to be added to what was asked.
+        pipe : callable
+            Makes advice of a program and the file that it has to read first; of several it is called for the last one.
         """
+        files = self.pipes
+
+        def piped(match: re.Match[str]) -> str:
+            return match[1] + pipe(match[2], match[3]) if (match[2], match[3]) == files[-1] else ""
 
         def worded(match: re.Match[str]) -> str:
-            spelled = spell(match[2], match[3])
-            return add(spelled) if match[1] else spelled
+            found = SETTING.findall(match[0])
+            spelled = spell([Setting.of(name, value if given else None) for _, name, given, value in found])
+            return add(spelled) if found[0][0] else spelled
 
-        return SETTING.sub(worded, str(self.args[0]) if self.args else "")
+        message = str(self.args[0]) if self.args else ""
+        return SETTINGS.sub(worded, PIPE.sub(piped, message))
 
 
-READING = frozenset({"input_format", "delimiter", "header", "decimal", "na_values", "encoding", "comment"})
+READING = frozenset({
+    "input_format", "delimiter", "header", "decimal", "thousands", "na_values", "encoding", "comment",
+})  # fmt: skip
 """The settings that Python callers pass in a `Reading`."""
 
+FILES = {
+    "pred": ("predictions", "values"),
+    "target": ("targets", "other"),
+    "weight": ("weight_file",),
+    "coef": ("coef",),
+    "intercept": ("intercept",),
+    "params": ("params",),
+}
+"""What settings of reading call a file, and the parameters that it comes from."""
+
+BOTH = "both"
+"""The files of the predictions and of the targets."""
 
 PLACEHOLDERS = frozenset({"COLUMN", "FILE", "CHAR", "X"})
 """Values for which readers put their own."""
@@ -70,13 +114,70 @@ def setting(name: str, value: str, *, added: bool = False) -> str:
     return f"`{'+' if added else ''}{name}={value.replace('`', '')}`"
 
 
-def parameter(name: str, value: str | None) -> str:
-    """Spell a setting as a Python parameter; a placeholder stays as it is."""
-    name, in_reading = {"input_format": "format"}.get(name, name), name in READING
-    if value is None:
-        return f"Reading.{name}" if in_reading else name
-    word = value if value in {*PLACEHOLDERS, "True", "False"} else repr(value)
-    return f"reading=Reading({name}={word})" if in_reading else f"{name}={word}"
+class Setting(NamedTuple):
+    """A setting in a message; one of reading may be for one file."""
+
+    name: str
+    value: str | None
+    file: str = ""
+
+    @classmethod
+    def of(cls, name: str, value: str | None) -> Self:
+        """Return a setting as it stands in a message; the value of one file has the file in front."""
+        file, equals, rest = (value or "").partition("=")
+        return cls(name, rest, file) if equals and name in READING and file in {*FILES, BOTH} else cls(name, value)
+
+
+def for_file(message: str, file: str) -> str:
+    """Return a message whose settings of how numbers are written, and of the header, are for one file.
+
+    Words that mean missing in one file seldom mean anything else in another.
+    """
+
+    def narrowed(match: re.Match[str]) -> str:
+        sign, name, equals, value = match.groups()
+        return f"`{sign}{name}={file}={value}`" if equals and name in READING - {"na_values"} else match[0]
+
+    return SETTING.sub(narrowed, message) if file else message
+
+
+@contextmanager
+def about_file(file: str) -> Iterator[None]:
+    """Make the settings in errors of the block those of one file; see `for_file`."""
+    try:
+        yield
+    except MsecliError as error:
+        error.args = (for_file(str(error.args[0]), file),)
+        raise
+
+
+def parameters(settings: Sequence[Setting]) -> str:
+    """Spell settings as Python parameters; a placeholder stays as it is.
+
+    Examples
+    --------
+    >>> parameters([Setting("nan_pred", "omit"), Setting("decimal", ","), Setting("header", "False")])
+    "nan_pred='omit' reading=Reading(decimal=',', header=False)"
+    >>> parameters([Setting("header", "False", "pred")])
+    "reading={'pred': Reading(header=False)}"
+    """
+    words, readings = [], dict[str, list[str]]()
+    for name, value, file in settings:
+        own = {"input_format": "format"}.get(name, name) if name in READING else name
+        if value is None:
+            words.append(f"Reading.{own}" if name in READING else name)
+            continue
+        given = f"{own}={value if value in {*PLACEHOLDERS, 'True', 'False'} else repr(value)}"
+        if name in READING:
+            readings.setdefault(file, []).append(given)
+        else:
+            words.append(given)
+    spelled = {file: f"Reading({', '.join(given)})" for file, given in readings.items()}
+    if "" in spelled:
+        words.append(f"reading={spelled.pop('')}")
+    if spelled:
+        words.append(f"reading={{{', '.join(f'{file!r}: {reading}' for file, reading in spelled.items())}}}")
+    return " ".join(words)
 
 
 class UsageError(MsecliError, ValueError):
@@ -115,7 +216,14 @@ class Problems:
         try:
             yield
         except MsecliError as error:
-            self._found.append(error)
+            self.add(error)
+
+    def add(self, error: MsecliError) -> None:
+        """Record an error."""
+        self._found.append(error)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
 
     def raise_found(self) -> None:
         """Raise the collected error, or one error with the messages of several.

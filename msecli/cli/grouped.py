@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,18 +36,33 @@ SIMILAR = 0.75
 """The ratio of `difflib` from which on a name is suggested for another: a slip of the hand, not another word."""
 
 
+ALONE = "all"
+"""The value of an option that stands alone."""
+
+
 def one_of(words: Iterable[str]) -> click.Choice[str]:
     """Return the type of one of several words, in any case."""
     return click.Choice(list(words), case_sensitive=False)
 
 
 class GroupedOption(click.Option):
-    """An option in a group of the help; those with a `brief` text are also on the screen that `-h` prints."""
+    """An option in a group of the help; those with a `brief` text are also on the screen that `-h` prints.
 
-    def __init__(self, *args: Any, group: str, brief: str | None = None, **kwargs: Any) -> None:
+    With `words`, which tells the option's own words, it may stand alone, and then has the value `ALONE`.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        group: str,
+        brief: str | None = None,
+        words: Callable[[str], bool] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.group = group
         self.brief = brief
+        self.words = words
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """Return the value that the environment has under one of the option's names."""
@@ -128,7 +143,7 @@ class GroupedCommand(click.Command):
             # The value is what is being completed; without one Click would not see the files before the option.
             args = [*args, ""]
         try:
-            rest = super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, self._with_values(ctx, args))
         except click.NoSuchOption as error:
             known = [name for option in self.params if not getattr(option, "hidden", False) for name in option.opts]
             raise _no_such(
@@ -141,6 +156,30 @@ class GroupedCommand(click.Command):
         if not ctx.resilient_parsing:
             self._warn_of_variables(ctx)
         return rest
+
+    def _with_values(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give every option that may stand alone a value: the next word, if it is one of its own.
+
+        Click would take any word, so that the file in `--no-header a.csv` would be the option's value.
+        """
+        options = {name: option for option in self._options() if option.words for name in option.opts}
+        found: list[str] = []
+        rest = iter(args)
+        for word in rest:
+            option = options.get(word)
+            if word == "--" or option is None:
+                found += [word, *rest] if word == "--" else [word]
+                continue
+            following = next(rest, None)
+            own = following is not None and option.words is not None and option.words(following)
+            if own and os.path.exists(str(following)):
+                raise click.UsageError(
+                    f"{word} {following}: {following!r} is a file, too; write {word}={following} or ./{following}", ctx
+                )
+            found += (
+                [f"{word}={following}"] if own else [f"{word}={ALONE}", *([] if following is None else [following])]
+            )
+        return found
 
     def _takes_value(self, word: str) -> bool:
         return any(word in option.opts and not option.is_flag for option in self._options())

@@ -547,6 +547,8 @@ def _undecided(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_fi
 def _example(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_files: bool) -> str:
     """Return advice to name columns, for example some that can be scored."""
     advice = "use `pred=COLUMN` `target=COLUMN`"
+    if any(column.numbered for side in sides for column in side.source.columns or ()):
+        return advice
     theirs = frozenset(sides[1].candidates)
     common = tuple(name for name in sides[0].candidates if name in theirs)
     if two_files and common and not any(names) and not any(side.known for side in sides):

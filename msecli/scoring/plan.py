@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import Any, NamedTuple
 
@@ -15,14 +16,23 @@ from msecli.core.metrics import Metric, needed_terms
 from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
 from msecli.errors import DataError, Problems
-from msecli.formats import open_source
 from msecli.formats.base import Selection, Source
 from msecli.pairing.chunks import values_of
 from msecli.pairing.position import check_row_counts
-from msecli.pairing.roles import PREDICTION, Place, Roles, assign_roles, check_shapes, item_shape, numeric_columns
-from msecli.places.file import check_streams
+from msecli.pairing.roles import (
+    PREDICTION,
+    SAME,
+    Place,
+    Roles,
+    UndecidedError,
+    assign_roles,
+    check_shapes,
+    item_shape,
+    numeric_columns,
+)
+from msecli.scoring.opening import open_all, refuse_rows_as_names
 from msecli.scoring.request import Request
-from msecli.text.reading import Reading
+from msecli.text.reading import Readings, word_of
 
 
 class Plan(NamedTuple):
@@ -132,19 +142,23 @@ def make_plan(request: Request) -> Plan:
         If a file cannot be read.
     """
     model, penalized = _parameters(request)
-    sources = open_all(request.inputs, request.reading, request.input_names)
+    sources = open_all(request.inputs, request.reading, request.input_names, alone=not request.parameter_names)
     tables = sources[: len(sources) - (request.weight_file is not None)]
-    roles = assign_roles(
-        tables,
-        sources[-1] if request.weight_file is not None else None,
-        pred=request.pred,
-        target=request.target,
-        weight=request.weight,
-        on=request.on,
-        by=request.by,
-        model=model is not None,
-        row_check=request.row_check,
-    )
+    with _told_of_names(request, tables):
+        roles = assign_roles(
+            tables,
+            sources[-1] if request.weight_file is not None else None,
+            pred=request.pred,
+            target=request.target,
+            weight=request.weight,
+            on=request.on,
+            by=request.by,
+            model=model is not None,
+            row_check=request.row_check,
+        )
+    if roles.rule != SAME:
+        for place, named in ((roles.prediction, request.pred), (roles.target, request.target)):
+            refuse_rows_as_names(sources[place.file], () if named else place.columns, _word(request, place.file))
     item = item_shape(sources[PREDICTION], roles.prediction.columns)
     if model is not None:
         _check_inputs(sources[PREDICTION].path, item, model)
@@ -158,27 +172,23 @@ def make_plan(request: Request) -> Plan:
     )
 
 
-def open_all(data: Sequence[Any], reading: Reading, names: Sequence[str]) -> tuple[Source, ...]:
-    """Open several sources, and report the problems of all of them together.
-
-    Parameters
-    ----------
-    data : sequence of str or data in memory
-    reading : Reading
-    names : sequence of str
-        The names of data in memory in messages.
-    """
-    check_streams([path for path in data if isinstance(path, str)])
-    problems = Problems()
-    sources: list[Source] = []
-    for each, name in zip(data, names, strict=False):
-        with problems.collect():
-            sources.append(open_source(each, reading, name))
-    problems.raise_found()
-    return tuple(sources)
+@contextmanager
+def _told_of_names(request: Request, tables: Sequence[Source]) -> Iterator[None]:
+    """Refuse first rows as names before saying that no rule tells which columns to score."""
+    try:
+        yield
+    except UndecidedError:
+        for number, table in enumerate(tables):
+            refuse_rows_as_names(table, (column.name for column in table.columns or ()), _word(request, number))
+        raise
 
 
-def read_array(data: Any, reading: Reading, name: str) -> FloatArray:
+def _word(request: Request, file: int) -> str:
+    """Return what settings call a file; nothing if there is no other."""
+    return word_of(request.input_names[file]) if len(request.inputs) > 1 or request.parameter_names else ""
+
+
+def read_array(data: Any, readings: Readings, name: str) -> FloatArray:
     """Return an array, or the numeric columns of a table side by side, from a file or memory.
 
     Returns
@@ -193,7 +203,7 @@ def read_array(data: Any, reading: Reading, name: str) -> FloatArray:
     """
     if isinstance(data, float | int | np.number) or getattr(data, "ndim", 1) == 0:
         data = np.reshape(data, 1)  # a lone intercept
-    source = open_source(data, reading, name)
+    (source,) = open_all([data], readings, [name], alone=False)
     place = Place(0, () if source.item is not None else numeric_columns(source))
     blocks = (block for part in source.parts(Selection(place.columns)) for block in part.read())
     array = np.concatenate([values_of((block,), place) for block in blocks])
