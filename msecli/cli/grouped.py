@@ -162,23 +162,21 @@ class GroupedCommand(click.Command):
 
         Click would take any word, so that the file in `--no-header a.csv` would be the option's value.
         """
-        options = {name: option for option in self._options() if option.words for name in option.opts}
+        alone = {name: option.words for option in self._options() if option.words for name in option.opts}
         found: list[str] = []
-        rest = iter(args)
-        for word in rest:
-            option = options.get(word)
-            if word == "--" or option is None:
-                found += [word, *rest] if word == "--" else [word]
-                continue
-            following = next(rest, None)
-            own = following is not None and option.words is not None and option.words(following)
-            if own and os.path.exists(str(following)):
-                raise click.UsageError(
-                    f"{word} {following}: {following!r} is a file, too; write {word}={following} or ./{following}", ctx
-                )
-            found += (
-                [f"{word}={following}"] if own else [f"{word}={ALONE}", *([] if following is None else [following])]
-            )
+        left = list(args)
+        while left:
+            word = left.pop(0)
+            if word == "--":
+                return [*found, word, *left]
+            if word in alone:
+                value = left.pop(0) if left and alone[word](left[0]) else ALONE
+                if value != ALONE and os.path.exists(value):
+                    raise click.UsageError(
+                        f"{value!r} is a file, too: write {word}={value}, or ./{value} for the file", ctx
+                    )
+                word = f"{word}={value}"
+            found.append(word)
         return found
 
     def _takes_value(self, word: str) -> bool:

@@ -43,9 +43,14 @@ def open_all(data: Sequence[Any], readings: Readings, names: Sequence[str], *, a
                 other_dialects[word] = error
     if other_dialects:
         texts = any(source.format in FORMATS and not FORMATS[source.format].magic for source in sources)
-        problems.add(_with_advice(other_dialects, everywhere=alone and not texts, whole=not problems))
+        problems.add(_with_advice(other_dialects, everywhere=alone and not texts and not problems, whole=not problems))
     problems.raise_found()
     return tuple(sources)
+
+
+def open_one(data: Any, readings: Readings, name: str) -> Source:
+    """Open one of several files of a run, as `open_all` does."""
+    return open_all([data], readings, [name], alone=False)[0]
 
 
 def _with_advice(found: dict[str, OtherDialectError], *, everywhere: bool, whole: bool) -> MsecliError:

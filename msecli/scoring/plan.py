@@ -15,7 +15,7 @@ from msecli.core.linear import LinearModel
 from msecli.core.metrics import Metric, needed_terms
 from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
-from msecli.errors import DataError, Problems
+from msecli.errors import DataError, Problems, Warned
 from msecli.formats.base import Selection, Source
 from msecli.pairing.chunks import values_of
 from msecli.pairing.position import check_row_counts
@@ -30,7 +30,7 @@ from msecli.pairing.roles import (
     item_shape,
     numeric_columns,
 )
-from msecli.scoring.opening import open_all, refuse_rows_as_names
+from msecli.scoring.opening import open_all, open_one, refuse_rows_as_names
 from msecli.scoring.request import Request
 from msecli.text.reading import Readings, word_of
 
@@ -141,7 +141,8 @@ def make_plan(request: Request) -> Plan:
     ReadWriteError
         If a file cannot be read.
     """
-    model, penalized = _parameters(request)
+    warnings: list[Warned] = []
+    model, penalized = _parameters(request, warnings)
     sources = open_all(request.inputs, request.reading, request.input_names, alone=not request.parameter_names)
     tables = sources[: len(sources) - (request.weight_file is not None)]
     with _told_of_names(request, tables):
@@ -159,6 +160,7 @@ def make_plan(request: Request) -> Plan:
     if roles.rule != SAME:
         for place, named in ((roles.prediction, request.pred), (roles.target, request.target)):
             refuse_rows_as_names(sources[place.file], () if named else place.columns, _word(request, place.file))
+    roles = roles._replace(warnings=(*roles.warnings, *warnings))
     item = item_shape(sources[PREDICTION], roles.prediction.columns)
     if model is not None:
         _check_inputs(sources[PREDICTION].path, item, model)
@@ -188,8 +190,8 @@ def _word(request: Request, file: int) -> str:
     return word_of(request.input_names[file]) if len(request.inputs) > 1 or request.parameter_names else ""
 
 
-def read_array(data: Any, readings: Readings, name: str) -> FloatArray:
-    """Return an array, or the numeric columns of a table side by side, from a file or memory.
+def read_array(data: Any, readings: Readings, name: str, warnings: list[Warned]) -> FloatArray:
+    """Return an array, or the numeric columns of a table side by side, from a file or memory; add to the warnings.
 
     Returns
     -------
@@ -203,8 +205,10 @@ def read_array(data: Any, readings: Readings, name: str) -> FloatArray:
     """
     if isinstance(data, float | int | np.number) or getattr(data, "ndim", 1) == 0:
         data = np.reshape(data, 1)  # a lone intercept
-    (source,) = open_all([data], readings, [name], alone=False)
+    source = open_one(data, readings, name)
+    warnings += source.warnings
     place = Place(0, () if source.item is not None else numeric_columns(source))
+    refuse_rows_as_names(source, place.columns, word_of(name))
     blocks = (block for part in source.parts(Selection(place.columns)) for block in part.read())
     array = np.concatenate([values_of((block,), place) for block in blocks])
     if np.isnan(array).any():
@@ -213,7 +217,7 @@ def read_array(data: Any, readings: Readings, name: str) -> FloatArray:
     return array
 
 
-def _parameters(request: Request) -> tuple[LinearModel | None, tuple[FloatArray, ...]]:
+def _parameters(request: Request, warnings: list[Warned]) -> tuple[LinearModel | None, tuple[FloatArray, ...]]:
     """Read the model and the penalized arrays, and report the problems of all of them together."""
     problems = Problems()
     arrays: list[FloatArray] = []
@@ -223,7 +227,7 @@ def _parameters(request: Request) -> tuple[LinearModel | None, tuple[FloatArray,
     ]
     for name, data in wanted:
         with problems.collect():
-            arrays.append(read_array(data, request.reading, name))
+            arrays.append(read_array(data, request.reading, name, warnings))
     problems.raise_found()
     penalized = arrays[: len(request.params)]
     if not request.linear:

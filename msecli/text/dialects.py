@@ -57,7 +57,10 @@ def read_text_head(original: InputFile, file: InputFile, reading: Reading, delim
         if settings:
             raise OtherDialectError(error.what, settings) from error
         raise
-    settings = None if _holds_numbers(head, grammar_of(reading)) else other_dialect(original, reading, delimiter)
+    grammar = grammar_of(reading)
+    # A number among the names may be a piece of a row.
+    doubtful = not _holds_numbers(head, grammar) or (head.header and any(map(grammar.is_finite, head.names)))
+    settings = other_dialect(original, reading, delimiter) if doubtful else None
     if settings:
         first = shown(delimiter.join(head.names))
         what = f"{file.path}: no column of numbers found with the delimiter {delimiter!r}; the first line is {first}"
@@ -67,11 +70,12 @@ def read_text_head(original: InputFile, file: InputFile, reading: Reading, delim
 
 def _holds_numbers(head: Head, grammar: Grammar) -> bool:
     """Tell whether some rows are as long as the first line, and a column of them holds a number, or nothing at all."""
-    rows = [fields for row in head.first_rows if len(fields := fields_of(row)) == len(head.names)]
-    if not rows:
-        return not head.first_rows
-    columns = _present(rows, grammar)
-    return any(not fields or truth_of(fields) or any(map(grammar.is_number, fields)) for fields in columns)
+    rows = [row.fields for row in head.first_rows if len(row.fields) == len(head.names)]
+    for number in range(len(head.names) if rows else 0):
+        present = [text for row in rows if not grammar.is_missing(text := row[number].decode(errors="replace"))]
+        if not present or any(map(grammar.is_number, present)) or truth_of(present):
+            return True
+    return not head.first_rows
 
 
 def _present(rows: Sequence[Fields], grammar: Grammar) -> list[list[str]]:

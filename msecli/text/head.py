@@ -90,7 +90,9 @@ def head_of(path: str, buffer: bytes, dialect: Dialect, reading: Reading, *, who
     if reading.header is False:
         return _with_rows(buffer, start, numbered, dialect, whole=whole, header=False)
     head = _with_rows(buffer, start + first.end, _names(path, first), dialect, whole=whole)
-    if reading.header is None and is_row(head.names, [*map(fields_of, head.first_rows)], grammar_of(reading)):
+    grammar = grammar_of(reading)
+    numbers = reading.header is None and all(map(grammar.is_finite, head.names))
+    if numbers and is_row(head.names, [*map(fields_of, head.first_rows)], grammar):
         return _with_rows(buffer, start, numbered, dialect, whole=whole, header=False)
     return head
 
