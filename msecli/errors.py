@@ -40,7 +40,8 @@ SETTINGS = re.compile(r"`\+?\w+(?:=[^`]*)?`(?: `\w+=[^`]*`)*")
 """One setting, or several that follow each other."""
 
 
-PIPE = re.compile(r"(; )`\|([^`=]+)=([^`]*)`")
+PIPE = re.compile(r"; `\|([^`=]+)=([^`]*)`((?: `\w+=[^`]*`)*)")
+"""A program that has to read a file first, the file, and the settings that its output then needs."""
 
 
 class MsecliError(Exception):
@@ -52,15 +53,16 @@ class MsecliError(Exception):
         return self.worded(parameters)
 
     @property
-    def pipes(self) -> list[tuple[str, str]]:
-        """The programs that have to read a file first, each with the file."""
-        return [(program, file) for _, program, file in PIPE.findall(str(self.args[0]))] if self.args else []
+    def pipes(self) -> list[Pipe]:
+        """The programs that have to read files first."""
+        found = PIPE.findall(str(self.args[0])) if self.args else []
+        return [Pipe(program, file, _settings(more)) for program, file, more in found]
 
     def worded(
         self,
         spell: Callable[[Sequence[Setting]], str],
         add: Callable[[str], str] = "use {}".format,
-        pipe: Callable[[str, str], str] = "run: {} {} > FILE".format,
+        pipe: Callable[[Sequence[Pipe]], str] = lambda pipes: f"run: {pipes[-1].program} {pipes[-1].file} > FILE",
     ) -> str:
         """Return the message with settings in words.
 
@@ -71,20 +73,15 @@ class MsecliError(Exception):
         add : callable
             Makes advice of settings that are to be added to what was asked.
         pipe : callable
-            Makes advice of a program and the file that it has to read first; of several it is called for the last one.
+            Makes advice, which ends the message, of the programs that have to read files first.
         """
-        files = self.pipes
-
-        def piped(match: re.Match[str]) -> str:
-            return match[1] + pipe(match[2], match[3]) if (match[2], match[3]) == files[-1] else ""
 
         def worded(match: re.Match[str]) -> str:
-            found = SETTING.findall(match[0])
-            spelled = spell([Setting.of(name, value if given else None) for _, name, given, value in found])
-            return add(spelled) if found[0][0] else spelled
+            spelled = spell(_settings(match[0]))
+            return add(spelled) if match[0].startswith("`+") else spelled
 
-        message = str(self.args[0]) if self.args else ""
-        return SETTINGS.sub(worded, PIPE.sub(piped, message))
+        message, pipes = str(self.args[0]) if self.args else "", self.pipes
+        return SETTINGS.sub(worded, PIPE.sub("", message)) + (f"; {pipe(pipes)}" if pipes else "")
 
 
 READING = frozenset({
@@ -128,6 +125,18 @@ class Setting(NamedTuple):
         return cls(name, rest, file) if equals and name in READING and file in {*FILES, BOTH} else cls(name, value)
 
 
+class Pipe(NamedTuple):
+    """A program that has to read a file first, and the settings that its output then needs."""
+
+    program: str
+    file: str
+    settings: Sequence[Setting]
+
+
+def _settings(text: str) -> list[Setting]:
+    return [Setting.of(name, value if given else None) for _, name, given, value in SETTING.findall(text)]
+
+
 def for_file(message: str, file: str) -> str:
     """Return a message whose settings of how numbers are written, and of the header, are for one file.
 
@@ -146,6 +155,8 @@ def about_file(file: str) -> Iterator[None]:
     """Make the settings in errors of the block those of one file; see `for_file`."""
     try:
         yield
+    except UsageError:
+        raise  # about what was set, and for which file
     except MsecliError as error:
         error.args = (for_file(str(error.args[0]), file),)
         raise

@@ -29,6 +29,7 @@ from msecli.errors import (
     EXIT_READ_WRITE,
     PLACEHOLDERS,
     MsecliError,
+    Pipe,
     Setting,
     visible,
 )
@@ -103,7 +104,7 @@ def guarded(run: Callable[[], int], arguments: Sequence[str] = (), program: str 
         message = error.worded(
             as_options,
             lambda added: f"run: {program} {_typed(arguments)} {added}",
-            lambda *_, pipes=error.pipes: _piped(program, arguments, pipes),
+            lambda pipes: _piped(program, arguments, pipes),
         )
         # Messages may have several lines; a line end in a file's name must not add one.
         for word in arguments:
@@ -152,20 +153,20 @@ def as_options(settings: Sequence[Setting]) -> str:
     return " ".join(map(option, settings))
 
 
-def _piped(program: str, arguments: Sequence[str], pipes: Sequence[tuple[str, str]]) -> str:
+def _piped(program: str, arguments: Sequence[str], pipes: Sequence[Pipe]) -> str:
     """Return the whole command, with files that other programs read first.
 
     For one file the program stands before the command; for several each takes the place of its file.
     """
-    commands = {path: f"{command} {_typed([path])}" for command, path in pipes}
-    if len(commands) == 1 and STDIN not in arguments:
-        (path,) = commands
-        return f"run: {commands[path]} | {program} {' '.join(_in_place(word, {path: STDIN}) for word in arguments)}"
+    commands = {pipe.file: f"{pipe.program} {_typed([pipe.file])}" for pipe in pipes}
+    more = [as_options(pipe.settings) for pipe in pipes if pipe.settings]
     if STDIN in commands:
-        return f"run: … | {pipes[0][0]} | {program} {_typed(arguments)}"
-    replacements = {path: f"<({command})" for path, command in commands.items()}
-    words = [_in_place(word, replacements) for word in arguments]
-    return f"run, in bash or zsh: {program} {' '.join(words)}"
+        return f"run: {' '.join(['… |', pipes[0].program, '|', program, _typed(arguments), *more])}"
+    if len(commands) == 1 and STDIN not in arguments:
+        start, replacements = f"run: {' '.join(commands.values())} | {program}", dict.fromkeys(commands, STDIN)
+    else:
+        start, replacements = f"run, in bash or zsh: {program}", {path: f"<({commands[path]})" for path in commands}
+    return " ".join([start, *(_in_place(word, replacements) for word in arguments), *more])
 
 
 def _in_place(word: str, replacements: Mapping[str, str]) -> str:

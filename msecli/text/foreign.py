@@ -55,7 +55,9 @@ def check_magic(path: str, head: bytes) -> None:
         if head.startswith(magic):
             # The programs open only files with a suffix of theirs.
             typed = command if path == STDIN or path.lower().endswith(suffixes) else f"{command} <"
-            raise DataError(f"{path}: the file is compressed with {name}; `|{typed}={path}`")
+            # What comes out of a pipe has no suffix.
+            more = " `input_format=tsv`" if path.lower().removesuffix(suffixes[0]).endswith((".tsv", ".tab")) else ""
+            raise DataError(f"{path}: the file is compressed with {name}; `|{typed}={path}`{more}")
     kind = next((kind for magic, kind in OTHER_BINARY.items() if head.startswith(magic)), None)
     if kind is not None:
         raise DataError(f"{path}: the file is {kind}; export it as CSV, Parquet or NPY")

@@ -122,6 +122,17 @@ def test_two_compressed_files_take_the_place_of_files(run: Run) -> None:
     assert said(command, P) == "2.5\n"
 
 
+def test_what_comes_out_of_a_pipe_is_said_to_have_tabs(run: Run) -> None:
+    Path("x.tsv.gz").write_bytes(gzip.compress(b"yhat\ty\n1\t2\n"))
+    command = printed(run, "compute", "x.tsv.gz")
+    assert command.endswith("compute - --input-format tsv")
+    assert said(command) == "1.0\n"
+    Path("t.csv.gz").write_bytes(gzip.compress(b"y\n2\n"))
+    command = printed(run, "compute", "x.tsv.gz", "t.csv.gz")
+    assert command.endswith(" <(gzip -dc t.csv.gz) --input-format pred=tsv")
+    assert said(command) == "1.0\n"
+
+
 def test_a_compressed_pipe_needs_the_program_before_it(run: Run) -> None:
     Path("t.csv").write_bytes(T)
     ran = run("compute", "-", "t.csv", stdin=gzip.compress(P))
