@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from msecli.errors import DataError, shown
 from msecli.places.file import InputFile
 from msecli.text.encoding import DialectError, encoding_of
-from msecli.text.grammar import NOTATIONS, Grammar, truth_of
+from msecli.text.grammar import NOTATIONS, Grammar, marks, truth_of
 from msecli.text.head import HEAD_BYTES, Head, fields_of, grammar_of, head_of, is_row, read_head
 from msecli.text.reading import Reading
 from msecli.text.records import Dialect
@@ -104,13 +105,17 @@ def _clean(text: bytes, reading: Reading, delimiter: str, encoding: str | None, 
     """Yield the dialects that read a text cleanly; of those with the same fields only the first."""
     commented = reading.comment is None and text.lstrip().startswith(COMMENT.encode())
     given = {"encoding": reading.encoding, "comment": reading.comment, "delimiter": delimiter}
-    seen = set()
+    seen, width = set(), 0
     for comment in (reading.comment, COMMENT) if commented else (reading.comment,):
         for mark in dict.fromkeys((delimiter, *DELIMITERS)):
             dialect = Dialect(mark.encode(), comment.encode() if comment else None)
             try:
                 head = head_of("", text, dialect, reading._replace(header=reading.header is not False), whole=whole)
             except DataError:
+                continue
+            # A first line of several names is not taken for one name, unless it is a comment.
+            width = max(width, len(head.names) if mark == delimiter and comment == reading.comment else 0)
+            if comment == reading.comment and len(head.names) < width:
                 continue
             rows = tuple(fields_of(row) for row in head.first_rows)
             regular = all(len(row) == len(head.names) for row in rows) and not any(
@@ -119,14 +124,26 @@ def _clean(text: bytes, reading: Reading, delimiter: str, encoding: str | None, 
             if not regular or (head.names, rows) in seen:
                 continue
             seen.add((head.names, rows))
-            marks = {"encoding": encoding, "comment": comment, "delimiter": mark}
-            changed = {name: value for name, value in marks.items() if value and value != given[name]}
+            written = {"encoding": encoding, "comment": comment, "delimiter": mark}
+            changed = {name: value for name, value in written.items() if value and value != given[name]}
             for decimal, thousands in NOTATIONS:
-                if reading.thousands in {None, thousands}:
-                    notation = reading._replace(decimal=decimal, thousands=thousands or None)
+                notation = reading._replace(decimal=decimal, thousands=thousands or None)
+                if reading.thousands in {None, thousands} and _is_seen(notation, reading, rows):
                     numeric = _numeric(head.names, rows, notation)
                     if numeric:
                         yield Found(numeric, changed | _notation(notation, reading, mark))
+
+
+def _is_seen(notation: Reading, reading: Reading, rows: Sequence[Fields]) -> bool:
+    """Tell whether the marks that differ from the given ones stand before digits, as far as they have to."""
+
+    def seen(alike: str) -> bool:
+        return any(re.search(f"[{alike}][0-9]", field) for row in rows for field in row)
+
+    thousands = notation.thousands or ""
+    if thousands and thousands != reading.thousands and not seen(marks(thousands)):
+        return False
+    return reading.decimal in {notation.decimal, thousands} or seen(notation.decimal)
 
 
 def _notation(notation: Reading, reading: Reading, delimiter: str) -> dict[str, str]:

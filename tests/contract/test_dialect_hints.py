@@ -150,6 +150,8 @@ def test_norms_need_it_as_well(run: Run) -> None:
         "a;b\n1;2\n3\n",  # a row too short in every dialect
         "a;b\n",
         "some words\nand more of them\n",
+        "yhat\n1,\n2,\n",  # a comma too many, not a decimal one
+        '"a,",b c,yhat,y\n1,2\n',  # a row too short, though in one name there is a comma
         b"a,\xe9\x81\n1;2\n",  # in no encoding that would be guessed
     ],
 )
