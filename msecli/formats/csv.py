@@ -19,7 +19,7 @@ from msecli.places.file import InputFile
 from msecli.text.dialects import read_text_head
 from msecli.text.encoding import decoded
 from msecli.text.grammar import Grammar, Truth, notations_of, truth_of
-from msecli.text.head import BYTE_ORDER_MARK, Head, check_reading, grammar_of, line_number
+from msecli.text.head import BYTE_ORDER_MARK, Head, are_counted, check_reading, grammar_of, line_number
 from msecli.text.problems import all_nan, count_inexact, first_problem
 from msecli.text.reading import Reading
 from msecli.text.records import (
@@ -106,9 +106,10 @@ class CsvSource:
         truths = {number: truth for number, fields in enumerate(present) if (truth := truth_of(fields)) is not None}
         self._layout = Layout(head.dialect, grammar._replace(truths=truths), file.word)
         self._empty = head.empty
+        named = head.header and reading.header is None and not are_counted(head.names)
         self.columns: tuple[Column, ...] | None = tuple(
             _column(name, fields, truths.get(number), grammar, named=head.header)._replace(
-                like_data=head.header and reading.header is None and _is_like(name, fields, grammar),
+                like_data=named and _is_like(name, fields, grammar),
                 numbered=not head.header,
             )
             for number, (name, fields) in enumerate(zip(head.names, present, strict=True))

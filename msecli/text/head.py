@@ -131,10 +131,16 @@ def fields_of(row: Record) -> tuple[str, ...]:
     return tuple(field.decode(errors="replace") for field in row.fields)
 
 
+def are_counted(names: Sequence[str]) -> bool:
+    """Tell whether names are 0, 1, … as pandas calls columns without names; a lone 0 only beside an empty name."""
+    numbers = [name for name in names if name]
+    return len(names) > 1 and bool(numbers) and numbers == [*map(str, range(len(numbers)))]
+
+
 def is_row(fields: Sequence[str], rows: Sequence[Sequence[str]], grammar: Grammar) -> bool:
     """Tell whether a line is a row like those below it: integers over integers, decimals over decimals, none twice."""
     kinds = [grammar.kind(field) for field in fields]
-    if not rows or len(set(fields)) < len(fields) or not set(kinds) <= {"integer", "decimal"}:
+    if not rows or len(set(fields)) < len(fields) or not set(kinds) <= {"integer", "decimal"} or are_counted(fields):
         return False
     if any(len(row) != len(fields) for row in rows):
         return False

@@ -56,6 +56,7 @@ def test_predictions_of_savetxt_go_with_a_target_of_pandas(run: Run) -> None:
         ("1.0,2.5", ["3,4.5"], False),  # a decimal over an integer
         ("1,2", ["3,4", "5,6.0"], False),
         ("1,1", ["3,4"], False),  # a number twice
+        ("0,1", ["3,4"], False),  # as pandas calls columns
         ("1,2", ["3,x"], False),  # text below
         ("1,2", ["3,4,5"], False),  # another width
         ("1,2", [",NA"], False),  # nothing to compare with
@@ -197,6 +198,19 @@ def test_a_single_column_of_a_cut_file_loses_no_row(run: Run) -> None:
     ran = run("compute", "cut.csv", "t.csv")
     assert (ran.code, ran.out) == (3, "")
     assert "the column name '0.5' is a number like those below" in ran.err
+
+
+@pytest.mark.parametrize("index", [False, True])
+@pytest.mark.usefixtures("folder")
+def test_columns_that_pandas_counts_have_names(run: Run, *, index: bool) -> None:
+    pd.DataFrame([[1, 2], [3, 5]]).to_csv("p.csv", index=index)
+    np.save("t.npy", [[1.0, 2.0], [3.0, 3.0]])
+    ran = run("compute", "p.csv", "t.npy", *(() if index else ("--header",)))
+    assert (ran.code, ran.out) == (0, "1.0\n")
+    save(t="y\n1\n3\n")
+    found = run("compute", "p.csv", "t.csv", *(() if index else ("--header", "pred")))
+    assert "cannot tell which columns to score" in found.err
+    assert "--no-header" not in found.err
 
 
 @pytest.mark.usefixtures("folder")
