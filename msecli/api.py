@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msecli.core.parameters import names, real_numbers
@@ -19,6 +19,7 @@ from msecli.scoring.run import run
 from msecli.text.reading import Reading
 
 Names = str | Iterable[str] | None
+Readable = Reading | Mapping[str, Reading] | None
 Data = Any
 """A path, a DataFrame, a pyarrow Table, or an array-like."""
 
@@ -53,7 +54,7 @@ def score(
     keep: Names = (),
     size_average: bool | None = None,
     reduce: bool | None = None,
-    reading: Reading | None = None,
+    reading: Readable = None,
     engine: str = "local",
     jobs: int | None = None,
 ) -> Result:
@@ -109,8 +110,9 @@ def score(
         target.
     size_average, reduce : bool, optional
         Deprecated: as in PyTorch, ``reduce=False`` is "none", else ``size_average=False`` is "sum", else "mean".
-    reading : Reading, optional
-        How to read files that do not describe themselves.
+    reading : Reading or mapping of str to Reading, optional
+        How to read files that do not describe themselves: all of them, or some: "pred", "target", "both", "weight",
+        "coef", "intercept", "params".
     engine : {"local"}
         Where to score the parts of the data.
     jobs : int, optional
@@ -207,7 +209,7 @@ def linear(
     regularize_intercept: bool = False,
     grad_norm: bool = False,
     keep: Names = ("grad_params",),
-    reading: Reading | None = None,
+    reading: Readable = None,
     engine: str = "local",
     jobs: int | None = None,
 ) -> Result:
@@ -304,7 +306,7 @@ def norm(
     *,
     ord: float | Iterable[float] = 2.0,
     columns: Names = (),
-    reading: Reading | None = None,
+    reading: Readable = None,
     engine: str = "local",
     jobs: int | None = None,
 ) -> NormResult:
@@ -383,7 +385,7 @@ def gradcheck(
     ignore_index: float | Iterable[float] | None = (),
     nan_target: Policy = "raise",
     nan_pred: Policy = "raise",
-    reading: Reading | None = None,
+    reading: Readable = None,
     engine: str = "local",
     jobs: int | None = None,
 ) -> GradCheck:

@@ -5,7 +5,8 @@ can catch them by the built-in name they expect.
 
 A message names a setting in backticks, as "use `nan_pred=omit`". Python callers read "use nan_pred='omit'"; the
 command line reads "use --nan-pred omit". "`+on=id`" becomes "use on='id'", and on the command line "run:" with the
-whole command and the option.
+whole command and the option. "`decimal=pred=,`" is the decimal mark of the predictions alone. "`|gzip -dc=a.gz`" is
+a file that another program has to read first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 EXIT_BUG = 1
 EXIT_USAGE = 2
@@ -36,6 +38,12 @@ ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\b": "\\b", "\f": "\\f"}
 SETTING = re.compile(r"(?<!['\"])`(\+?)(\w+)(?:=([^`]*))?`(?!['\"])")
 """A setting in backticks; in quotes they are those of a name in the data."""
 
+SETTINGS = re.compile(rf"{SETTING.pattern}(?: {SETTING.pattern})*")
+"""One setting, or several that follow each other."""
+
+PIPE = re.compile(r"; `\|([^`=]+)=([^`]*)`((?: `\w+=[^`]*`)*)")
+"""A program that has to read a file first, the file, and the settings that its output then needs."""
+
 SIMILAR = 0.75
 """The ratio of `difflib` from which on a name is suggested for another: a slip of the hand, not another word."""
 
@@ -46,24 +54,57 @@ class MsecliError(Exception):
     exit_code = EXIT_BUG
 
     def __str__(self) -> str:
-        return self.worded(parameter)
+        return self.worded(parameters)
 
-    def worded(self, spell: Callable[[str, str | None], str], add: Callable[[str], str] = "use {}".format) -> str:
-        """Return the message with each setting spelled by `spell(name, value)`; the value may be None.
+    @property
+    def pipes(self) -> list[Pipe]:
+        """The programs that have to read files first."""
+        found = PIPE.findall(str(self.args[0])) if self.args else []
+        return [Pipe(program, file, _settings(more)) for program, file, more in found]
 
-        `add` makes advice of a setting that is to be added to what was asked.
+    def worded(
+        self,
+        spell: Callable[[Sequence[Setting]], str],
+        add: Callable[[str], str] = "use {}".format,
+        pipe: Callable[[Sequence[Pipe]], str] = lambda pipes: f"run: {pipes[-1].program} {pipes[-1].file} > FILE",
+    ) -> str:
+        """Return the message with settings in words.
+
+        Parameters
+        ----------
+        spell : callable
+            Spells settings that follow each other.
+        add : callable
+            Makes advice of settings that are to be added to what was asked.
+        pipe : callable
+            Makes advice, which ends the message, of the programs that have to read files first.
         """
 
         def worded(match: re.Match[str]) -> str:
-            spelled = spell(match[2], match[3])
-            return add(spelled) if match[1] else spelled
+            spelled = spell(_settings(match[0]))
+            return add(spelled) if match[0].startswith("`+") else spelled
 
-        return SETTING.sub(worded, str(self.args[0]) if self.args else "")
+        message, pipes = str(self.args[0]) if self.args else "", self.pipes
+        return SETTINGS.sub(worded, PIPE.sub("", message)) + (f"; {pipe(pipes)}" if pipes else "")
 
 
-READING = frozenset({"input_format", "delimiter", "header", "decimal", "na_values", "encoding", "comment"})
+READING = frozenset({
+    "input_format", "delimiter", "header", "decimal", "thousands", "na_values", "encoding", "comment",
+})  # fmt: skip
 """The settings that Python callers pass in a `Reading`."""
 
+FILES = {
+    "pred": ("predictions", "values"),
+    "target": ("targets", "other"),
+    "weight": ("weight_file",),
+    "coef": ("coef",),
+    "intercept": ("intercept",),
+    "params": ("params",),
+}
+"""What settings of reading call a file, and the parameters that it comes from."""
+
+BOTH = "both"
+"""The files of the predictions and of the targets."""
 
 PLACEHOLDERS = frozenset({"COLUMN", "FILE", "CHAR", "X"})
 """Values for which readers put their own."""
@@ -74,13 +115,84 @@ def setting(name: str, value: str, *, added: bool = False) -> str:
     return f"`{'+' if added else ''}{name}={value.replace('`', '')}`"
 
 
-def parameter(name: str, value: str | None) -> str:
-    """Spell a setting as a Python parameter; a placeholder stays as it is."""
-    name, in_reading = {"input_format": "format"}.get(name, name), name in READING
-    if value is None:
-        return f"Reading.{name}" if in_reading else name
-    word = value if value in {*PLACEHOLDERS, "True", "False"} else repr(value)
-    return f"reading=Reading({name}={word})" if in_reading else f"{name}={word}"
+class Setting(NamedTuple):
+    """A setting in a message; one of reading may be for one file."""
+
+    name: str
+    value: str | None
+    file: str = ""
+
+    @classmethod
+    def of(cls, name: str, value: str | None) -> Self:
+        """Return a setting as it stands in a message; the value of one file has the file in front."""
+        file, equals, rest = (value or "").partition("=")
+        return cls(name, rest, file) if equals and name in READING and file in {*FILES, BOTH} else cls(name, value)
+
+
+class Pipe(NamedTuple):
+    """A program that has to read a file first, and the settings that its output then needs."""
+
+    program: str
+    file: str
+    settings: Sequence[Setting]
+
+
+def _settings(text: str) -> list[Setting]:
+    return [Setting.of(name, value) for _, name, value in (found.groups() for found in SETTING.finditer(text))]
+
+
+def for_file(message: str, file: str) -> str:
+    """Return a message whose settings of how numbers are written, and of the header, are for one file.
+
+    Words that mean missing in one file seldom mean anything else in another.
+    """
+
+    def narrowed(match: re.Match[str]) -> str:
+        sign, name, value = match.groups()
+        return f"`{sign}{name}={file}={value}`" if value is not None and name in READING - {"na_values"} else match[0]
+
+    return SETTING.sub(narrowed, message) if file else message
+
+
+@contextmanager
+def about_file(file: str) -> Iterator[None]:
+    """Make the settings in errors of the block those of one file; see `for_file`."""
+    try:
+        yield
+    except UsageError:
+        raise  # about what was set, and for which file
+    except MsecliError as error:
+        error.args = (for_file(str(error.args[0]), file),)
+        raise
+
+
+def parameters(settings: Sequence[Setting]) -> str:
+    """Spell settings as Python parameters; a placeholder stays as it is.
+
+    Examples
+    --------
+    >>> parameters([Setting("nan_pred", "omit"), Setting("decimal", ","), Setting("header", "False")])
+    "nan_pred='omit' reading=Reading(decimal=',', header=False)"
+    >>> parameters([Setting("header", "False", "pred")])
+    "reading={'pred': Reading(header=False)}"
+    """
+    words, readings = [], dict[str, list[str]]()
+    for name, value, file in settings:
+        own = {"input_format": "format"}.get(name, name) if name in READING else name
+        if value is None:
+            words.append(f"Reading.{own}" if name in READING else name)
+            continue
+        given = f"{own}={value if value in {*PLACEHOLDERS, 'True', 'False'} else repr(value)}"
+        if name in READING:
+            readings.setdefault(file, []).append(given)
+        else:
+            words.append(given)
+    spelled = {file: f"Reading({', '.join(given)})" for file, given in readings.items()}
+    if "" in spelled:
+        words.append(f"reading={spelled.pop('')}")
+    if spelled:
+        words.append(f"reading={{{', '.join(f'{file!r}: {reading}' for file, reading in spelled.items())}}}")
+    return " ".join(words)
 
 
 class UsageError(MsecliError, ValueError):
@@ -119,7 +231,14 @@ class Problems:
         try:
             yield
         except MsecliError as error:
-            self._found.append(error)
+            self.add(error)
+
+    def add(self, error: MsecliError) -> None:
+        """Record an error."""
+        self._found.append(error)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
 
     def raise_found(self) -> None:
         """Raise the collected error, or one error with the messages of several.

@@ -23,7 +23,7 @@ import pytest
 
 import msecli
 from msecli import DataError, MsecliError, UsageError
-from msecli.cli.main import option
+from msecli.cli.main import as_options
 from tests.files import write
 
 Run = Callable[..., Any]
@@ -105,7 +105,7 @@ def refused(run: Run, code: int, *files: Path, **options: Any) -> str:
     assert isinstance(raised.value, DataError if code == DATA else UsageError)
     assert isinstance(raised.value, ValueError)
     command = shlex.join(["compute", *map(str, files), *map(str, arguments(options))])
-    assert ran.err == f"Error: {raised.value.worded(option, lambda added: f'run: msecli {command} {added}')}\n"
+    assert ran.err == f"Error: {raised.value.worded(as_options, lambda added: f'run: msecli {command} {added}')}\n"
     return str(raised.value)
 
 

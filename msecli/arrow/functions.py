@@ -16,9 +16,25 @@ from numpy.typing import NDArray
 from msecli.core.exact import BoolArray, IntArray
 
 try:
-    from pyarrow._compute import CastOptions, DictionaryEncodeOptions, SetLookupOptions, TrimOptions, call_function
+    from pyarrow._compute import (
+        CastOptions,
+        DictionaryEncodeOptions,
+        MatchSubstringOptions,
+        ReplaceSubstringOptions,
+        SetLookupOptions,
+        TrimOptions,
+        call_function,
+    )
 except ImportError:
-    from pyarrow.compute import CastOptions, DictionaryEncodeOptions, SetLookupOptions, TrimOptions, call_function
+    from pyarrow.compute import (
+        CastOptions,
+        DictionaryEncodeOptions,
+        MatchSubstringOptions,
+        ReplaceSubstringOptions,
+        SetLookupOptions,
+        TrimOptions,
+        call_function,
+    )
 
 
 def integers(values: NDArray[np.int64] | NDArray[np.uint64]) -> pa.Array:
@@ -71,6 +87,21 @@ def trimmed(array: pa.Array, characters: str) -> pa.Array:
 def all_characters(kind: str, array: pa.Array) -> BoolArray:
     """Return which strings, none of them null, consist of one kind of character: "alpha" or "decimal"."""
     return _bits(call_function(f"ascii_is_{kind}", [array]))
+
+
+def matches(array: pa.Array, pattern: str) -> BoolArray:
+    """Return which strings match a pattern from start to end; null never does."""
+    found = call_function("match_substring_regex", [array], MatchSubstringOptions(rf"\A(?:{pattern})\z"))
+    return _bits(found) & _valid(array)
+
+
+def replaced(array: pa.Array, pattern: str, replacement: str) -> pa.Array:
+    """Replace whatever matches a pattern in each string."""
+    return call_function("replace_substring_regex", [array], ReplaceSubstringOptions(pattern, replacement))
+
+
+def _valid(array: pa.Array) -> BoolArray:
+    return _bits(call_function("is_valid", [array]))
 
 
 def unsigned_integers(array: pa.Array) -> NDArray[np.uint64]:

@@ -174,17 +174,18 @@ def _listed(names: Iterable[str], incomplete: str) -> list[CompletionItem[str]]:
 
 def _columns(option: click.Option, context: click.Context) -> Iterator[str]:
     """Yield the columns of the files on the line: those of predictions, of targets, or, if it may be any, of all."""
-    from msecli.cli.options import reading_from
+    from msecli.cli.reading import readings_from
 
     found: dict[str, None] = {}
     arguments = [each.name or "" for each in context.command.params if isinstance(each, click.Argument)]
     given = [context.params.get(name) or () for name in arguments]
     paths = [path for value in given for path in ((value,) if isinstance(value, str) else value)]
-    for path in paths[FILES.get(option.name or "", slice(None))]:
+    readings = readings_from(context.params)
+    for name, path in [*zip(NAMES, paths, strict=False)][FILES.get(option.name or "", slice(None))]:
         # A pipe could be read only once.
         if os.path.isfile(path):
             try:
-                source = open_source(path, reading_from(context.params), path)
+                source = open_source(path, readings.of(name), path)
             except (MsecliError, OSError):
                 continue
             found.update(dict.fromkeys(column.name for column in source.columns or ()))
@@ -194,5 +195,8 @@ def _columns(option: click.Option, context: click.Context) -> Iterator[str]:
 FILES = {"pred": slice(0, 1), "inputs": slice(0, 1), "target": slice(-1, None)}
 """The files on the line that have the columns of an option; by default all."""
 
-WORDS: dict[str, Iterable[str]] = {"FORMAT": FORMATS, "NAMES": (*metric_names(), ALL)}
+NAMES = ("predictions", "targets")
+"""The parameters that the files on the line are, in every command."""
+
+WORDS: dict[str, Iterable[str]] = {"[INPUT=]FORMAT": FORMATS, "NAMES": (*metric_names(), ALL)}
 """What other metavars of options stand for."""

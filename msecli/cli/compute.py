@@ -9,6 +9,7 @@ import click
 from msecli.cli import options
 from msecli.cli.deliver import kept_by, score_and_deliver
 from msecli.cli.grouped import GroupedCommand
+from msecli.cli.reading import READING
 
 EXAMPLES = """\b
 Examples:
@@ -26,7 +27,7 @@ Examples:
 @click.argument("predictions", type=options.FileName())
 @click.argument("targets", required=False, type=options.FileName())
 @options.all_of(
-    *options.READING,
+    *READING,
     options.pred,
     *options.ROWS,
     *options.LOSS,

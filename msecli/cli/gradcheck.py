@@ -10,6 +10,7 @@ from msecli.cli import options
 from msecli.cli.deliver import outputs_from, warn, write_report
 from msecli.cli.grouped import GroupedCommand
 from msecli.cli.progress import ProgressBar
+from msecli.cli.reading import READING
 from msecli.errors import GateError
 
 EXAMPLES = """\b
@@ -29,7 +30,7 @@ Examples:
     options.model_coef,
     options.intercept,
     options.inputs,
-    *options.READING,
+    *READING,
     options.pred,
     *options.PAIRS,
     options.reduction,

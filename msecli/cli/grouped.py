@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,6 +33,9 @@ SCREEN_COLUMNS = 80
 EXAMPLES_SHOWN = 3
 """Of the examples, `-h` shows these first ones; it has to fit on a screen of 24 lines."""
 
+ALONE = "all"
+"""The value of an option that stands alone."""
+
 
 class Word(click.Choice[str]):
     """One of several words, in any case; of another word it says which one was probably meant."""
@@ -54,12 +57,23 @@ def one_of(words: Iterable[str]) -> Word:
 
 
 class GroupedOption(click.Option):
-    """An option in a group of the help; those with a `brief` text are also on the screen that `-h` prints."""
+    """An option in a group of the help; those with a `brief` text are also on the screen that `-h` prints.
 
-    def __init__(self, *args: Any, group: str, brief: str | None = None, **kwargs: Any) -> None:
+    With `words`, which tells the option's own words, it may stand alone, and then has the value `ALONE`.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        group: str,
+        brief: str | None = None,
+        words: Callable[[str], bool] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.group = group
         self.brief = brief
+        self.words = words
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """Return the value that the environment has under one of the option's names."""
@@ -140,7 +154,7 @@ class GroupedCommand(click.Command):
             # The value is what is being completed; without one Click would not see the files before the option.
             args = [*args, ""]
         try:
-            rest = super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, self._with_values(ctx, args))
         except click.NoSuchOption as error:
             known = [name for option in self.params if not getattr(option, "hidden", False) for name in option.opts]
             raise _no_such(
@@ -153,6 +167,28 @@ class GroupedCommand(click.Command):
         if not ctx.resilient_parsing:
             self._warn_of_variables(ctx)
         return rest
+
+    def _with_values(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give every option that may stand alone a value: the next word, if it is one of its own.
+
+        Click would take any word, so that the file in `--no-header a.csv` would be the option's value.
+        """
+        alone = {name: option.words for option in self._options() if option.words for name in option.opts}
+        found: list[str] = []
+        left = list(args)
+        while left:
+            word = left.pop(0)
+            if word == "--":
+                return [*found, word, *left]
+            if word in alone:
+                value = left.pop(0) if left and alone[word](left[0]) else ALONE
+                if value != ALONE and os.path.exists(value):
+                    raise click.UsageError(
+                        f"{value!r} is a file, too: write {word}={value}, or ./{value} for the file", ctx
+                    )
+                word = f"{word}={value}"
+            found.append(word)
+        return found
 
     def _takes_value(self, word: str) -> bool:
         return any(word in option.opts and not option.is_flag for option in self._options())

@@ -9,6 +9,7 @@ import click
 from msecli.cli import options
 from msecli.cli.deliver import kept_by, score_and_deliver
 from msecli.cli.grouped import GroupedCommand
+from msecli.cli.reading import READING
 
 EXAMPLES = """\b
 Examples:
@@ -26,7 +27,7 @@ Examples:
     options.intercept,
     options.inputs,
     options.predictions,
-    *options.READING,
+    *READING,
     *options.ROWS,
     *options.LOSS,
     *options.PENALTY,

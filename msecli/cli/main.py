@@ -7,7 +7,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NoReturn
 
@@ -29,8 +29,11 @@ from msecli.errors import (
     EXIT_READ_WRITE,
     PLACEHOLDERS,
     MsecliError,
+    Pipe,
+    Setting,
     visible,
 )
+from msecli.places.file import STDIN
 
 LINE_END = "\n"
 
@@ -98,7 +101,11 @@ def guarded(run: Callable[[], int], arguments: Sequence[str] = (), program: str 
     try:
         return run()
     except MsecliError as error:
-        message = error.worded(option, lambda added: f"run: {program} {_with(arguments, added)}")
+        message = error.worded(
+            as_options,
+            lambda added: f"run: {program} {_line(arguments, [added], {})}",
+            lambda pipes: _piped(program, arguments, pipes),
+        )
         # Messages may have several lines; a line end in a file's name must not add one.
         for word in arguments:
             message = message.replace(word, visible(word)) if LINE_END in word else message
@@ -124,18 +131,61 @@ def guarded(run: Callable[[], int], arguments: Sequence[str] = (), program: str 
         return _tell("this is a bug in msecli; please report it with the lines above", EXIT_BUG)
 
 
-def option(name: str, value: str | None) -> str:
+def option(setting: Setting) -> str:
     """Spell a setting as a command-line option; a placeholder stays as it is.
 
     Examples
     --------
-    >>> option("nan_pred", "omit"), option("on", "COLUMN"), option("comment", "#"), option("header", "False")
-    ('--nan-pred omit', '--on COLUMN', "--comment '#'", '--no-header')
+    >>> [option(Setting(*each)) for each in (("nan_pred", "omit"), ("on", "COLUMN"), ("comment", "#"))]
+    ['--nan-pred omit', '--on COLUMN', "--comment '#'"]
+    >>> option(Setting("header", "False", "pred")), option(Setting("decimal", ",", "both"))
+    ('--no-header pred', '--decimal both=,')
     """
+    name, value, file = setting
     if value in {"True", "False"}:
-        return f"--{'' if value == 'True' else 'no-'}{name.replace('_', '-')}"
+        return f"--{'' if value == 'True' else 'no-'}{name.replace('_', '-')}{file and f' {file}'}"
     typed = SHORT_OPTIONS.get(name, f"--{name.replace('_', '-')}")
-    return typed if value is None else f"{typed} {value if value in PLACEHOLDERS else _typed([value])}"
+    if value is None:
+        return typed
+    return f"{typed} {value if value in PLACEHOLDERS else _typed([f'{file}={value}' if file else value])}"
+
+
+def as_options(settings: Sequence[Setting]) -> str:
+    """Spell settings as command-line options."""
+    return " ".join(map(option, settings))
+
+
+def _piped(program: str, arguments: Sequence[str], pipes: Sequence[Pipe]) -> str:
+    """Return the whole command, with files that other programs read first.
+
+    For one file the program stands before the command; for several each takes the place of its file.
+    """
+    commands = {pipe.file: f"{pipe.program} {_typed([pipe.file])}" for pipe in pipes}
+    more = [as_options(pipe.settings) for pipe in pipes if pipe.settings]
+    if STDIN in commands:
+        return f"run: … | {pipes[0].program} | {program} {_line(arguments, more, {})}"
+    if len(commands) == 1 and STDIN not in arguments:
+        start, replacements = f"run: {' '.join(commands.values())} | {program}", dict.fromkeys(commands, STDIN)
+    else:
+        start, replacements = f"run, in bash or zsh: {program}", {path: f"<({commands[path]})" for path in commands}
+    return f"{start} {_line(arguments, more, replacements)}"
+
+
+def _line(arguments: Sequence[str], added: Sequence[str], replacements: Mapping[str, str]) -> str:
+    """Return arguments as they are typed, with options added ahead of a "--", which ends the options."""
+    typed = [_in_place(word, replacements) for word in arguments]
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return " ".join([*typed[:end], *added, *typed[end:]])
+
+
+def _in_place(word: str, replacements: Mapping[str, str]) -> str:
+    """Return a word as it is typed, with the replacement of a file that it is or, as in --option=FILE, ends in."""
+    for path, replacement in replacements.items():
+        if word == path:
+            return replacement
+        if word.endswith(f"={path}"):
+            return _typed([word.removesuffix(path)]) + replacement
+    return _typed([word])
 
 
 def _typed(words: Sequence[str]) -> str:
@@ -143,12 +193,6 @@ def _typed(words: Sequence[str]) -> str:
     import shlex
 
     return shlex.join(words)
-
-
-def _with(arguments: Sequence[str], added: str) -> str:
-    """Return a command with an option added, ahead of a "--", which ends the options."""
-    at = arguments.index("--") if "--" in arguments else len(arguments)
-    return " ".join(filter(None, [_typed(arguments[:at]), added, _typed(arguments[at:])]))
 
 
 def _notes(error: Exception) -> Sequence[str]:

@@ -10,6 +10,7 @@ from msecli.cli import options
 from msecli.cli.deliver import outputs_from, warn, write_report
 from msecli.cli.grouped import GroupedCommand
 from msecli.cli.progress import ProgressBar
+from msecli.cli.reading import READING, readings_from
 
 EXAMPLES = """\b
 Examples:
@@ -22,7 +23,7 @@ Examples:
 @click.command(cls=GroupedCommand, epilog=EXAMPLES, short_help="Compute norms of a file, or of the difference of two.")
 @click.argument("file", type=options.FileName())
 @click.argument("other", required=False, type=options.FileName())
-@options.all_of(options.orders, options.column, *options.READING, *options.OUTPUT, *options.RUNNING)
+@options.all_of(options.orders, options.column, *READING, *options.OUTPUT, *options.RUNNING)
 def norm(file: str, other: str | None, **values: Any) -> None:
     """Compute vector norms of the numbers in FILE, or of FILE minus OTHER.
 
@@ -38,7 +39,7 @@ def norm(file: str, other: str | None, **values: Any) -> None:
         subtracted=other,
         orders=values["ord"] or 2.0,
         columns=values["column"],
-        reading=options.reading_from(values),
+        reading=readings_from(values),
         jobs=values["jobs"],
     )
     check_outputs(outputs, request.files, overwrite=values["overwrite"])

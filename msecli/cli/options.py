@@ -13,11 +13,10 @@ from click.types import StringParamType
 
 from msecli.cli.colors import colored, is_terminal, say
 from msecli.cli.grouped import GroupedOption, one_of
+from msecli.cli.reading import readings_from
 from msecli.core.metrics import ALL, metric_names
 from msecli.core.reduction import REDUCTIONS, legacy_reduction
-from msecli.formats import FORMATS
 from msecli.outputs import RENDERERS, TEXT_FORMATS, Style
-from msecli.text.reading import Reading
 
 if TYPE_CHECKING:
     from click.decorators import FC
@@ -53,46 +52,6 @@ def _split(context: click.Context, parameter: click.Parameter, value: tuple[str,
     """Split values at commas: `-m a,b -m c` means a, b and c."""
     return tuple(name.strip() for text in value for name in text.split(",") if name.strip())
 
-
-def _words(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    """Split words at commas, without the blanks around them; blanks alone are a word."""
-    return tuple(word.strip() or word for text in value for word in text.split(",") if word)
-
-
-def _lower(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Take a word in any case."""
-    return None if value is None else value.lower()
-
-
-input_format = _option(
-    "Reading",
-    "--input-format",
-    metavar="FORMAT",
-    callback=_lower,
-    help=f"Format of the input files, if their content and suffix mislead: {', '.join(FORMATS)}.",
-)
-delimiter = _option(
-    "Reading", "--delimiter", metavar="CHAR", help="Column delimiter of text files. [default: , or tab for TSV]"
-)
-header = _option(
-    "Reading",
-    "--header/--no-header",
-    default=None,
-    help="Whether text files begin with the column names. Without a header the columns are named 0, 1, …",
-)
-decimal = _option(
-    "Reading", "--decimal", metavar="CHAR", default=".", show_default=True, help="Decimal mark of text files."
-)
-na_values = _option(
-    "Reading",
-    "--na-values",
-    metavar="WORDS",
-    multiple=True,
-    callback=_words,
-    help="More missing words in text files, besides NA, N/A, n/a, #N/A, NaN, NaT, null, None, <NA> and empty fields.",
-)
-encoding = _option("Reading", "--encoding", metavar="NAME", help="Encoding of text files. [default: utf-8]")
-comment = _option("Reading", "--comment", metavar="CHAR", help="Skip lines of text files that begin with CHAR.")
 
 pred = _option(
     "Columns and rows",
@@ -441,7 +400,6 @@ REQUESTED = (
 )
 """The options that set the request parameter of the same name."""
 
-READING = (input_format, delimiter, header, decimal, na_values, encoding, comment)
 PAIRS = (target, on, unmatched, row_check, weight, weight_file, ignore_index, nan_target, nan_pred)
 ROWS = (*PAIRS[:6], by, batch_size, shuffle, drop_last, *PAIRS[6:])
 LOSS = (reduction, axis, metrics, peak, season, size_average, reduce)
@@ -462,19 +420,6 @@ def all_of(*options: Callable[[Function], Function]) -> Callable[[Function], Fun
     return decorate
 
 
-def reading_from(values: Mapping[str, Any]) -> Reading:
-    """Return the `Reading` from the values of the reading options."""
-    return Reading(
-        values["input_format"],
-        "\t" if values["delimiter"] == "\\t" else values["delimiter"],
-        values["header"],
-        values["decimal"],
-        values["na_values"],
-        values["encoding"],
-        values["comment"],
-    )
-
-
 def request_from(values: Mapping[str, Any], predictions: str, targets: str | None, **more: Any) -> Request:
     """Return the request from a command's options and from `more`, which the command adds.
 
@@ -486,7 +431,7 @@ def request_from(values: Mapping[str, Any], predictions: str, targets: str | Non
     return Request.of(
         predictions=predictions,
         targets=targets,
-        reading=reading_from(values),
+        reading=readings_from(values),
         reduction=reduction_from(values),
         **given,
         **more,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from msecli.errors import DataError, UsageError, Warned, not_one_of
+from msecli.errors import DataError, UsageError, Warned, about_file, not_one_of
 from msecli.formats.base import Format, Source
 from msecli.text.reading import Reading
 
@@ -26,7 +26,7 @@ START_BYTES = 64
 """Bytes to recognise a file by; the longest known magic number has 6."""
 
 
-def open_source(data: Any, reading: Reading, name: str) -> Source:
+def open_source(data: Any, reading: Reading, name: str, word: str = "") -> Source:
     """Open a file of any known format, or data in memory.
 
     The content of a file decides its format, then its suffix; otherwise it is CSV.
@@ -38,6 +38,8 @@ def open_source(data: Any, reading: Reading, name: str) -> Source:
     reading : Reading
     name : str
         The name of data in memory in messages.
+    word : str
+        What settings call the file, if there are others.
 
     Raises
     ------
@@ -50,25 +52,30 @@ def open_source(data: Any, reading: Reading, name: str) -> Source:
         from msecli.formats.memory import open_memory
 
         return open_memory(data, name)
+    with about_file(word):
+        return _open_file(data, reading, word)
+
+
+def _open_file(path: str, reading: Reading, word: str) -> Source:
     from msecli.places.file import InputFile
-    from msecli.text.encoding import check_magic
+    from msecli.text.foreign import check_kind
 
     _check_name(reading.format)
-    file = InputFile(data)
+    file = InputFile(path, word)
     start = file.read(START_BYTES, 0)
-    format = FORMATS[reading.format] if reading.format else detect(data, start)
+    format = FORMATS[reading.format] if reading.format else detect(path, start)
     if format.magic and not start.startswith(format.magic):
-        check_magic(data, start)
+        check_kind(path, start)
         raise DataError(
-            f"{data}: not a {format.name} file: it begins with {start[:8]!r}, not with the magic number "
+            f"{path}: not a {format.name} file: it begins with {start[:8]!r}, not with the magic number "
             f"{format.magic!r}; if it is text, use `input_format=csv`"
         )
     source = format.open(file, reading)
-    expected = by_suffix(data)
+    expected = by_suffix(path)
     if reading.format is None and expected is not None and expected.magic != format.magic:
-        suffix = os.path.splitext(data)[1]
+        suffix = os.path.splitext(path)[1]
         meaning = f"the name ends in {suffix}, but the content is {format.name}; read as {format.name}"
-        source.warnings = (*source.warnings, Warned("content_differs_from_suffix", data, meaning))
+        source.warnings = (*source.warnings, Warned("content_differs_from_suffix", path, meaning))
     return source
 
 

@@ -26,11 +26,25 @@ ROUNDED = "integers beyond 2**53 were rounded to the nearest float64"
 
 
 class Column(NamedTuple):
-    """A column of a table: its name, its kind as error messages put it, and whether it is numeric."""
+    """A column of a table.
+
+    Parameters
+    ----------
+    name : str
+    kind : str
+        What error messages call its type.
+    numeric : bool
+    like_data : bool
+        Whether the name, taken from the first line, is a number like those below it, so that it may be data.
+    numbered : bool
+        Whether the text has no names, so that the name is only a number, which says nothing of what the column holds.
+    """
 
     name: str
     kind: str
     numeric: bool
+    like_data: bool = False
+    numbered: bool = False
 
 
 class Selection(NamedTuple):

@@ -14,12 +14,13 @@ import pyarrow.csv as pa_csv
 from msecli.arrow.columns import floats, labels
 from msecli.core.check import LAST_EXACT_INTEGER
 from msecli.core.exact import FloatArray
-from msecli.errors import DataError, Warned, shown
+from msecli.errors import SHOWN, DataError, Warned, for_file, shown
 from msecli.formats.base import ROUNDED, Block, Column, Selection
 from msecli.places.file import InputFile
+from msecli.text.dialects import read_text_head
 from msecli.text.encoding import decoded
-from msecli.text.grammar import Grammar
-from msecli.text.head import BYTE_ORDER_MARK, Head, check_reading, line_number, read_head
+from msecli.text.grammar import Grammar, Truth, notations_of, truth_of
+from msecli.text.head import BYTE_ORDER_MARK, Head, are_counted, check_reading, grammar_of, line_number
 from msecli.text.problems import all_nan, count_inexact, first_problem
 from msecli.text.reading import Reading
 from msecli.text.records import (
@@ -51,13 +52,11 @@ SHORT_FILE = 1 << 20
 
 NUMBER_STARTS = tuple("+-.0123456789")
 
-MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "<NA>", "NaT")
-"""Fields that mean "missing". NaN, however it is spelled (-NAN), is a number, and missing too."""
-
 WHOLE = re.compile(r"-?[1-9]\d{0,17}|0", re.ASCII)
 
 OVERFLOWED = "numbers too large for float64 were read as infinite"
 SKIPPED = "blank lines were skipped"
+NO_HEADER = "the first line was read as data, because it holds only numbers, like the lines below it"
 
 
 class Layout(NamedTuple):
@@ -65,16 +64,22 @@ class Layout(NamedTuple):
 
     dialect: Dialect
     grammar: Grammar
+    word: str = ""
 
     @property
     def single(self) -> bool:
         """Whether there is only one column, so that a blank line is an empty field."""
         return len(self.grammar.names) == 1
 
+    def converts(self, column: int) -> bool:
+        """Whether the numbers of a column are written as Arrow's parser does not read them."""
+        return bool(self.grammar.thousands) or column in self.grammar.truths
+
     @property
     def plain(self) -> bool:
         """Whether numbers are written as usual, there are no comments, and no number means missing."""
-        usual = self.grammar.decimal == "." and self.dialect.comment is None
+        grammar = self.grammar
+        usual = grammar.decimal == "." and not grammar.thousands and self.dialect.comment is None
         return usual and not any(word.startswith(NUMBER_STARTS) for word in self.grammar.missing)
 
 
@@ -92,16 +97,28 @@ class CsvSource:
         self._file = decoded(file, reading.encoding)
         self.item: tuple[int, ...] | None = None
         self.rows: int | None = None
-        head = read_head(self._file, reading, reading.delimiter or delimiter)
+        head = read_text_head(file, self._file, reading, reading.delimiter or delimiter)
         self._start = head.data
-        self._layout = Layout(head.dialect, Grammar(head.names, reading.decimal, (*MISSING, *reading.na_values)))
+        grammar = grammar_of(reading, head.names)
         self._sample = _sample(head)
+        present = [
+            [field for row in self._sample if not grammar.is_missing(field := row[number])]
+            for number in range(len(head.names))
+        ]
+        truths = {number: truth for number, fields in enumerate(present) if (truth := truth_of(fields)) is not None}
+        self._layout = Layout(head.dialect, grammar._replace(truths=truths), file.word)
         self._empty = head.empty
+        named = head.header and reading.header is None and not are_counted(head.names)
         self.columns: tuple[Column, ...] | None = tuple(
-            _column(name, [row[number] for row in self._sample]) for number, name in enumerate(head.names)
+            _column(name, fields, truths.get(number), grammar, named=head.header)._replace(
+                like_data=named and _is_like(name, fields, grammar),
+                numbered=not head.header,
+            )
+            for number, (name, fields) in enumerate(zip(head.names, present, strict=True))
         )
         self.work = self._file.size
-        self.warnings: Sequence[Warned] = ()
+        detected = reading.header is None and not head.header
+        self.warnings: Sequence[Warned] = (Warned("no_header", self.path, NO_HEADER),) if detected else ()
 
     def parts(self, selection: Selection, rows: range | None = None) -> Sequence[CsvPart]:
         """Return parts of `PART_BYTES`.
@@ -218,7 +235,8 @@ class CsvPart(NamedTuple):
 
     def _error(self, position: int, lines: int, description: str) -> DataError:
         """Return an error about the line that is `lines` below the one of a byte."""
-        return DataError(f"{self.file.path}, line {line_number(self.file, position) + lines}: {description}")
+        line = line_number(self.file, position) + lines
+        return DataError(for_file(f"{self.file.path}, line {line}: {description}", self.layout.word))
 
     def _records(self) -> tuple[int, memoryview]:
         """Return the position of the first record, and the text from there to the end of the last record."""
@@ -289,6 +307,8 @@ class CsvPart(NamedTuple):
         """Return the numbers of plain text by the fast path, or None if it cannot be used."""
         if self.wanted.labels or not self.layout.plain or self.file.size <= SHORT_FILE:
             return None
+        if any(map(self.layout.converts, self.wanted.numbers.values())):
+            return None
         from msecli.text.plain import plain_numbers  # costly to import: see SHORT_FILE
 
         columns = sorted(set(self.wanted.numbers.values()))
@@ -303,13 +323,20 @@ class CsvPart(NamedTuple):
         return Block(len(found[0]), {name: by_column[column] for name, column in self.wanted.numbers.items()})
 
 
-def _column(name: str, fields: list[str]) -> Column:
-    """Return a column, numeric if most of its present fields are numbers, or if it has none."""
-    present = [field for field in fields if field not in MISSING]
-    grammars = [Grammar(decimal=mark) for mark in ".,"]
-    texts = [field for field in present if not any(grammar.is_number(field) for grammar in grammars)]
-    numeric = 2 * len(texts) < len(present) or not present
-    return Column(name, "number" if numeric else f"text such as {shown(texts[0])}", numeric)
+def _column(name: str, present: list[str], truth: Truth | None, grammar: Grammar, *, named: bool) -> Column:
+    """Return a column, numeric if most of its present fields are numbers in some notation, or if it has none."""
+    if truth is not None:
+        return Column(name, f"{truth[0]} or {truth[1]}", numeric=True)
+    texts = [field for field in present if not (grammar.is_number(field) or notations_of(field))]
+    if 2 * len(texts) >= len(present) > 0:
+        return Column(name, f"text such as {shown(texts[0])}", numeric=False)
+    # Where columns have no names, only what they hold tells them apart.
+    return Column(name, "number" if named or not present else f"number such as {present[0][:SHOWN]}", numeric=True)
+
+
+def _is_like(name: str, present: list[str], grammar: Grammar) -> bool:
+    """Tell whether a name is an integer above integers, or a decimal above decimals."""
+    return grammar.is_finite(name) and {grammar.kind(name)} == set(map(grammar.kind, present)) - {""}
 
 
 def _parsed_block(part: CsvPart, buffer: memoryview) -> Block:
@@ -320,13 +347,21 @@ def _parsed_block(part: CsvPart, buffer: memoryview) -> Block:
         table, blank = _table(text, layout, wanted)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise part.fault(buffer, error) from error
-    read = {name: _whole(table.column(str(column))) for name, column in wanted.numbers.items()}
+    fields = {name: _whole(table.column(str(column))) for name, column in wanted.numbers.items()}
+    read = {name: array for name, array in fields.items() if not layout.converts(wanted.numbers[name])}
     numbers: dict[str | None, FloatArray] = {name: floats(array, path)[0] for name, array in read.items()}
+    for name in fields.keys() - read.keys():
+        from msecli.text.written import numbers_of  # seldom needed
+
+        converted = numbers_of(fields[name], layout.grammar, wanted.numbers[name])
+        if converted is None:
+            raise part.fault(buffer)
+        numbers[name] = converted
     # Arrow also reads words such as nan(ind) as NaN.
     is_nan = {name: np.isnan(numbers[name]) for name in read}
     written = [name for name, array in read.items() if np.count_nonzero(is_nan[name]) > array.null_count]
-    for name, fields in _texts(written, text, layout, wanted).items():
-        if not all_nan(fields, is_nan[name]):
+    for name, texts in _texts(written, text, layout, wanted).items():
+        if not all_nan(texts, is_nan[name]):
             raise part.fault(buffer)
     found = {
         name: _canonical(labels(_whole(table.column(_label(column))), name), wanted.types[name])
@@ -346,7 +381,9 @@ def _table(text: bytes | memoryview, layout: Layout, wanted: Wanted) -> tuple[pa
 
 
 def _parse(text: bytes | memoryview, layout: Layout, wanted: Wanted) -> pa.Table:
-    numbers = {str(column): pa.float64() for column in wanted.numbers.values()}
+    numbers = {
+        str(column): pa.string() if layout.converts(column) else pa.float64() for column in wanted.numbers.values()
+    }
     labels = {str(column): pa.string() for column in wanted.labels.values()}
     if not numbers.keys() & labels.keys():
         table = _parsed(text, layout, numbers | labels)
@@ -430,6 +467,10 @@ def _with_inexact(block: Block, buffer: memoryview, part: CsvPart) -> Block:
     text = without_comments(bytes(buffer), layout.dialect) if layout.dialect.comment else buffer
     warnings = list(block.warnings)
     for name, fields in _texts(large, text, layout, part.wanted).items():
+        if layout.converts(part.wanted.numbers[name]):
+            from msecli.text.written import without_marks  # seldom needed
+
+            fields = without_marks(fields, layout.grammar)  # noqa: PLW2901 - the same numbers
         overflowed, rounded = count_inexact(fields, values[name])
         where = f"{part.file.path}, column {name!r}"
         found = (

@@ -576,6 +576,8 @@ def _example(sides: tuple[_Side, _Side], names: tuple[Names, Names], *, two_file
     """Return advice to name columns, and an example with some that can be scored, which may be empty."""
     left = [f"`{name}=COLUMN`" for name, given in zip(("pred", "target"), names, strict=True) if not given]
     advice = f"use {' '.join(left)}"
+    if any(column.numbered for side in sides for column in side.source.columns or ()):
+        return advice, ""
     theirs = frozenset(sides[1].candidates)
     common = tuple(name for name in sides[0].candidates if name in theirs)
     if two_files and common and not any(names) and not any(side.known for side in sides):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import sys
 import weakref
@@ -31,6 +32,10 @@ A run that shows its progress sets it; otherwise every function from the command
 STDIN = "-"
 CHUNK_BYTES = 1 << 20
 
+URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+FETCHED = frozenset({"http", "https", "ftp"})
+"""The schemes of URLs that curl fetches."""
+
 
 class InputFile:
     """A regular file, open for reads at any offset from any thread.
@@ -42,6 +47,8 @@ class InputFile:
     ----------
     path : str
         As the user wrote it; "-" is standard input.
+    word : str
+        What settings call the file, if there are others.
 
     Raises
     ------
@@ -51,8 +58,10 @@ class InputFile:
         If it is empty.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    word = ""
+
+    def __init__(self, path: str, word: str = "") -> None:
+        self.path, self.word = path, word
         with _explained(path):
             self._adopt(_open_seekable(path))
 
@@ -168,6 +177,10 @@ def check_streams(paths: Iterable[str]) -> None:
 
 
 def _open_seekable(path: str) -> BinaryIO:
+    if (scheme := URL.match(path)) and not os.path.exists(path):
+        fetched = scheme[1].lower() in FETCHED
+        advice = f"`|curl -fsSL={path}`" if fetched else "copy the file to this machine first"
+        raise ReadWriteError(f"{path}: msecli reads files, not URLs; {advice}")
     if path == STDIN:
         if sys.stdin is None:
             raise ReadWriteError(f"{path}: cannot read: standard input is closed")

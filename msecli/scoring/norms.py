@@ -30,10 +30,13 @@ from msecli.pairing.roles import (
 )
 from msecli.results.norm import NormResult
 from msecli.results.score import Input
-from msecli.scoring.plan import open_all
+from msecli.scoring.opening import open_all, refuse_rows_as_names
 from msecli.scoring.request import TAKEN_AS
 from msecli.scoring.rows import Ledger, Progress, blocks_of
-from msecli.text.reading import AS_FILES_SAY, Reading
+from msecli.text.reading import ALL_AS_FILES_SAY, Readings, word_of
+
+INPUTS = ("values", "other")
+"""The parameters that the inputs come from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,7 @@ class NormRequest:
         Each at least 1, or infinity.
     columns : tuple of str
         The columns to take; by default all numeric ones.
-    reading : Reading
+    reading : Readings
     engine : str
     jobs : int, optional
 
@@ -63,7 +66,7 @@ class NormRequest:
     subtracted: Any = None
     orders: tuple[float, ...] = (2.0,)
     columns: tuple[str, ...] = ()
-    reading: Reading = AS_FILES_SAY
+    reading: Readings = ALL_AS_FILES_SAY
     engine: str = "local"
     jobs: int | None = None
 
@@ -77,6 +80,7 @@ class NormRequest:
             raise UsageError("`values`: None is neither a path nor a table nor an array")
         for order in self.orders:
             check_order(order)
+        self.reading.check(INPUTS[: len(self.inputs)])
 
     @property
     def inputs(self) -> tuple[Any, ...]:
@@ -113,8 +117,11 @@ def norms(request: NormRequest, progress: Progress = lambda _: None) -> NormResu
         If a file cannot be read.
     """
     orders = tuple(dict.fromkeys(request.orders))
-    sources = open_all(request.inputs, request.reading, ("values", "other"))
+    sources = open_all(request.inputs, request.reading, INPUTS, alone=True)
     places, checked, warnings = _places(sources, request.columns)
+    for source, place, name in zip(sources, places, INPUTS, strict=False):
+        word = word_of(name) if len(sources) > 1 else ""
+        refuse_rows_as_names(source, () if request.columns else place.columns, word)
     ledger = Ledger(sources, warnings)
     sums, elements = NormSums(orders), 0
     with arithmetic() as subnormals, engine_named(request.engine).start(request.jobs) as engine:

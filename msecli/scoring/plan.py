@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import Any, NamedTuple
 
@@ -14,13 +15,13 @@ from msecli.core.linear import LinearModel
 from msecli.core.metrics import Metric, needed_terms
 from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
-from msecli.errors import DataError, MsecliError, Problems, many, numbered
-from msecli.formats import open_source
+from msecli.errors import DataError, MsecliError, Problems, Warned, many, numbered
 from msecli.formats.base import Selection, Source
 from msecli.pairing.chunks import values_of
 from msecli.pairing.position import check_row_counts
 from msecli.pairing.roles import (
     PREDICTION,
+    SAME,
     Place,
     Roles,
     UndecidedError,
@@ -29,9 +30,9 @@ from msecli.pairing.roles import (
     item_shape,
     numeric_columns,
 )
-from msecli.places.file import check_streams
+from msecli.scoring.opening import open_all, open_one, refuse_rows_as_names
 from msecli.scoring.request import Request
-from msecli.text.reading import Reading
+from msecli.text.reading import Readings, word_of
 
 
 class Plan(NamedTuple):
@@ -140,10 +141,11 @@ def make_plan(request: Request) -> Plan:
     ReadWriteError
         If a file cannot be read.
     """
-    model, penalized = _parameters(request)
-    sources = open_all(request.inputs, request.reading, request.input_names)
+    warnings: list[Warned] = []
+    model, penalized = _parameters(request, warnings)
+    sources = open_all(request.inputs, request.reading, request.input_names, alone=not request.parameter_names)
     tables = sources[: len(sources) - (request.weight_file is not None)]
-    try:
+    with _told_why(request, tables):
         roles = assign_roles(
             tables,
             sources[-1] if request.weight_file is not None else None,
@@ -155,11 +157,10 @@ def make_plan(request: Request) -> Plan:
             model=model is not None,
             row_check=request.row_check,
         )
-    except UndecidedError as error:
-        differ = "" if request.on else _different_counts(tables)
-        if differ:  # so that no example of columns to score would run
-            raise DataError(f"{error.plain}\n{differ}") from error
-        raise
+    if roles.rule != SAME:
+        for place, named in ((roles.prediction, request.pred), (roles.target, request.target)):
+            refuse_rows_as_names(sources[place.file], () if named else place.columns, _word(request, place.file))
+    roles = roles._replace(warnings=(*roles.warnings, *warnings))
     item = item_shape(sources[PREDICTION], roles.prediction.columns)
     if model is not None:
         _check_inputs(sources[PREDICTION].path, item, model)
@@ -169,6 +170,20 @@ def make_plan(request: Request) -> Plan:
     return Plan(
         request, sources, roles, rules_of(request, item, kept, weighted=request.weighted), item, kept, model, penalized
     )
+
+
+@contextmanager
+def _told_why(request: Request, tables: Sequence[Source]) -> Iterator[None]:
+    """Where no rule tells which columns to score, refuse first rows as names, and tell whether the rows can pair."""
+    try:
+        yield
+    except UndecidedError as error:
+        for number, table in enumerate(tables):
+            refuse_rows_as_names(table, (column.name for column in table.columns or ()), _word(request, number))
+        differ = "" if request.on else _different_counts(tables)
+        if differ:  # so that no example of columns to score would run
+            raise DataError(f"{error.plain}\n{differ}") from error
+        raise
 
 
 def _different_counts(tables: Sequence[Source]) -> str:
@@ -183,28 +198,13 @@ def _different_counts(tables: Sequence[Source]) -> str:
     return ""
 
 
-def open_all(data: Sequence[Any], reading: Reading, names: Sequence[str]) -> tuple[Source, ...]:
-    """Open several sources, and report the problems of all of them together.
-
-    Parameters
-    ----------
-    data : sequence of str or data in memory
-    reading : Reading
-    names : sequence of str
-        The names of data in memory in messages.
-    """
-    check_streams([path for path in data if isinstance(path, str)])
-    problems = Problems()
-    sources: list[Source] = []
-    for each, name in zip(data, names, strict=False):
-        with problems.collect():
-            sources.append(open_source(each, reading, name))
-    problems.raise_found()
-    return tuple(sources)
+def _word(request: Request, file: int) -> str:
+    """Return what settings call a file; nothing if there is no other."""
+    return word_of(request.input_names[file]) if len(request.inputs) > 1 or request.parameter_names else ""
 
 
-def read_array(data: Any, reading: Reading, name: str) -> FloatArray:
-    """Return an array, or the numeric columns of a table side by side, from a file or memory.
+def read_array(data: Any, readings: Readings, name: str, warnings: list[Warned]) -> FloatArray:
+    """Return an array, or the numeric columns of a table side by side, from a file or memory; add to the warnings.
 
     Returns
     -------
@@ -218,8 +218,10 @@ def read_array(data: Any, reading: Reading, name: str) -> FloatArray:
     """
     if isinstance(data, float | int | np.number) or getattr(data, "ndim", 1) == 0:
         data = np.reshape(data, 1)  # a lone intercept
-    source = open_source(data, reading, name)
+    source = open_one(data, readings, name)
+    warnings += source.warnings
     place = Place(0, () if source.item is not None else numeric_columns(source))
+    refuse_rows_as_names(source, place.columns, word_of(name))
     blocks = (block for part in source.parts(Selection(place.columns)) for block in part.read())
     array = np.concatenate([values_of((block,), place) for block in blocks])
     if np.isnan(array).any():
@@ -228,7 +230,7 @@ def read_array(data: Any, reading: Reading, name: str) -> FloatArray:
     return array
 
 
-def _parameters(request: Request) -> tuple[LinearModel | None, tuple[FloatArray, ...]]:
+def _parameters(request: Request, warnings: list[Warned]) -> tuple[LinearModel | None, tuple[FloatArray, ...]]:
     """Read the model and the penalized arrays, and report the problems of all of them together."""
     problems = Problems()
     arrays: list[FloatArray] = []
@@ -238,7 +240,7 @@ def _parameters(request: Request) -> tuple[LinearModel | None, tuple[FloatArray,
     ]
     for name, data in wanted:
         with problems.collect():
-            arrays.append(read_array(data, request.reading, name))
+            arrays.append(read_array(data, request.reading, name, warnings))
     problems.raise_found()
     penalized = arrays[: len(request.params)]
     if not request.linear:

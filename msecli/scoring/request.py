@@ -26,16 +26,10 @@ from msecli.core.reduction import Reduction, reduction_named
 from msecli.core.state import Policy, check_policies
 from msecli.engines import engine_named
 from msecli.errors import UsageError, many, not_one_of, setting
-from msecli.text.reading import AS_FILES_SAY, Reading
+from msecli.text.reading import ALL_AS_FILES_SAY, Readings
 
 UNMATCHED = ("error", "skip")
 KEPT = ("grad", "grad_target", "grad_params", "predictions")
-
-
-def _reading(name: str, value: Any) -> Reading:
-    if not isinstance(value, Reading | None):
-        raise UsageError(f"`{name}`: {value!r} is not a msecli.Reading")
-    return value or AS_FILES_SAY
 
 
 TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
@@ -53,7 +47,7 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
     "metrics": words,
     "params": several(data),
     "keep": lambda name, value: frozenset(words(name, value)),
-    "reading": _reading,
+    "reading": Readings.taken,
 }
 """The conversion of each parameter, given its name (for messages) and its value."""
 
@@ -68,7 +62,7 @@ class Request:
         Paths, DataFrames, pyarrow Tables or arrays. Without targets, `predictions` holds both columns.
     pred, target : tuple of str
         The columns to score, in pairs; by default chosen by name and type. With a model, `pred` names its inputs.
-    reading : Reading
+    reading : Readings
         How to read files that do not describe themselves.
     on : tuple of str
         The key columns to pair rows by; by default rows are paired by position.
@@ -127,7 +121,7 @@ class Request:
     targets: Any = None
     pred: tuple[str, ...] = ()
     target: tuple[str, ...] = ()
-    reading: Reading = AS_FILES_SAY
+    reading: Readings = ALL_AS_FILES_SAY
     on: tuple[str, ...] = ()
     unmatched: str = "error"
     row_check: bool = True
@@ -172,6 +166,7 @@ class Request:
         check_factors(self.l1, self.l2)
         engine_named(self.engine)
         _check_metrics(self)
+        self.reading.check((*self.input_names, *self.parameter_names))
         unknown = sorted(self.keep.difference(KEPT))
         _refuse(bool(unknown), f"`keep`: {', '.join(unknown)} is not one of {', '.join(KEPT)}")
         _check_files(self)
@@ -203,6 +198,12 @@ class Request:
         """The parameters that the inputs come from."""
         names = ("predictions", "targets", "weight_file")
         return tuple(name for name in names if getattr(self, name) is not None)
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """The parameters that hold those of a model, or others to penalize."""
+        given = {"coef": self.coef is not None, "intercept": self.intercept is not None, "params": bool(self.params)}
+        return tuple(name for name, is_given in given.items() if is_given)
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ import codecs
 import io
 from collections.abc import Iterator
 
-from msecli.errors import DataError, UsageError, meant
+from msecli.errors import DataError, UsageError, meant, setting
 from msecli.places.file import CHUNK_BYTES, InputFile, spooled
+from msecli.text.foreign import check_kind
 
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -16,40 +17,23 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 
-COMPRESSED = {
-    b"\x1f\x8b": ("gzip", "gzip -dc"),
-    b"\x28\xb5\x2f\xfd": ("zstd", "zstd -dc"),
-    b"BZh": ("bzip2", "bzip2 -dc"),
-    b"\xfd7zXZ\x00": ("xz", "xz -dc"),
-}
-OTHER_BINARY = {
-    b"PK\x03\x04": "a ZIP archive or spreadsheet",
-    b"ARROW1": "an Arrow file",
-    b"PARE": "an encrypted Parquet file",
-    b"%PDF": "a PDF document",
-}
-
-LFS_POINTER = b"version https://git-lfs.github.com/"
-"""How the small text begins that stands for a file kept in Git LFS."""
-
 PLAIN = frozenset({"utf-8", "utf-8-sig"})
 
 
-def check_magic(path: str, head: bytes) -> None:
-    """Refuse a compressed file, or one of a kind that no source reads, by its first bytes.
+class DialectError(DataError):
+    """The settings do not read a text; perhaps others do.
 
-    Raises
-    ------
-    DataError
+    Parameters
+    ----------
+    what : str
+        What was found.
+    advice : str
+        What to do if no other dialect can be told.
     """
-    for magic, (name, command) in COMPRESSED.items():
-        if head.startswith(magic):
-            raise DataError(f"{path}: the file is compressed with {name}; decompress it first: {command} {path}")
-    if head.startswith(LFS_POINTER):
-        raise DataError(f"{path}: this is a Git LFS pointer, not the file itself; run: git lfs pull")
-    kind = next((kind for magic, kind in OTHER_BINARY.items() if head.startswith(magic)), None)
-    if kind is not None:
-        raise DataError(f"{path}: the file is {kind}; export it as CSV, Parquet or NPY")
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(f"{what}; {advice}")
+        self.what = what
 
 
 def check_text(path: str, head: bytes, *, decoded: bool) -> None:
@@ -59,19 +43,35 @@ def check_text(path: str, head: bytes, *, decoded: bool) -> None:
     ------
     DataError
     """
-    check_magic(path, head)
+    check_kind(path, head)
     mark = next((encoding for mark, encoding in MARKS.items() if head.startswith(mark)), None)
     if mark is not None and not decoded:
-        raise DataError(f"{path}: the text is encoded in {mark}; use `encoding={mark}`")
+        raise DialectError(f"{path}: the text is encoded in {mark}", f"use {setting('encoding', mark)}")
     if b"\0" in head:
-        raise DataError(f"{path}: the file holds NUL bytes, so it is not text in UTF-8{_guess(head)}")
+        what, guess = f"{path}: the file holds NUL bytes, so it is not text in UTF-8", _utf16(head)
+        if guess is None:
+            raise DataError(f"{what}; is it a binary file?")
+        raise DialectError(what, f"it may be UTF-16: use {setting('encoding', guess)}")
 
 
-def _guess(head: bytes) -> str:
+def encoding_of(head: bytes) -> str | None:
+    """Return in which encoding a text seems to be; None if it is UTF-8."""
+    mark = next((encoding for mark, encoding in MARKS.items() if head.startswith(mark)), None)
+    if mark is not None or b"\0" in head:
+        return mark or _utf16(head)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return "cp1252"
+    return None
+
+
+def _utf16(head: bytes) -> str | None:
+    """Return which UTF-16 a text with NUL bytes is, if it is mostly ASCII."""
     even, odd = head[::2].count(0), head[1::2].count(0)
-    if max(even, odd) * 4 > len(head):
-        return f"; it may be UTF-16: use `encoding={'utf-16-le' if odd > even else 'utf-16-be'}`"
-    return "; is it a binary file?"
+    if max(even, odd) * 4 <= len(head):
+        return None
+    return "utf-16-le" if odd > even else "utf-16-be"
 
 
 def decoded(file: InputFile, encoding: str | None) -> InputFile:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Self
+
+from msecli.errors import BOTH, FILES, UsageError, not_one_of
 
 
 class Reading(NamedTuple):
@@ -15,10 +18,12 @@ class Reading(NamedTuple):
     delimiter : str, optional
         The column delimiter of text files, one character. By default a comma, or a tab for TSV.
     header : bool, optional
-        Whether the first line of text files holds the column names. By default it does, and a first line of only
-        numbers is refused.
+        Whether the first line of text files holds the column names. By default it does, unless it holds only numbers
+        like those in the lines below it.
     decimal : str
         The decimal mark of text files.
+    thousands : str, optional
+        The mark between groups of three digits in text files. A blank stands for other spaces, too.
     na_values : tuple of str
         Further words that mean "missing" in text files.
     encoding : str, optional
@@ -31,6 +36,7 @@ class Reading(NamedTuple):
     delimiter: str | None = None
     header: bool | None = None
     decimal: str = "."
+    thousands: str | None = None
     na_values: tuple[str, ...] = ()
     encoding: str | None = None
     comment: str | None = None
@@ -38,3 +44,75 @@ class Reading(NamedTuple):
 
 AS_FILES_SAY = Reading()
 """The defaults."""
+
+
+class Readings(NamedTuple):
+    """How to read each of several files.
+
+    Parameters
+    ----------
+    others : Reading
+        For the files that `own` does not have.
+    own : mapping of str to Reading
+        By the words in `msecli.errors.FILES`.
+    """
+
+    others: Reading = AS_FILES_SAY
+    own: Mapping[str, Reading] = {}
+
+    @classmethod
+    def taken(cls, name: str, value: Any) -> Self:
+        """Return how to read files as Python callers write it: one `Reading`, or a mapping of words to some.
+
+        Raises
+        ------
+        UsageError
+        """
+        if value is None or isinstance(value, Reading):
+            return cls(value or AS_FILES_SAY)
+        if isinstance(value, Readings):
+            return cls(*value)
+        if not isinstance(value, Mapping) or not all(isinstance(each, Reading) for each in value.values()):
+            raise UsageError(f"`{name}`: {value!r} is neither a msecli.Reading nor a mapping of files to such")
+        own: dict[str, Reading] = {}
+        for word, reading in value.items():
+            own.update((file, reading) for file in files_named(word))
+        return cls(own=own)
+
+    def of(self, parameter: str) -> Reading:
+        """Return how to read the file of a parameter."""
+        return self.own.get(word_of(parameter), self.others)
+
+    def check(self, parameters: Iterable[str]) -> None:
+        """Refuse ways of reading files that are not there.
+
+        Raises
+        ------
+        UsageError
+        """
+        words = [word_of(parameter) for parameter in parameters]
+        for word in self.own:
+            if word not in words:
+                raise UsageError(f"how to read {word!r} is set, but there is no such file; there is {', '.join(words)}")
+
+
+ALL_AS_FILES_SAY = Readings()
+"""The defaults for all files."""
+
+
+def word_of(parameter: str) -> str:
+    """Return what settings call the file of a parameter."""
+    return next((word for word, parameters in FILES.items() if parameter in parameters), parameter)
+
+
+def files_named(word: str) -> tuple[str, ...]:
+    """Return the files that a word means.
+
+    Raises
+    ------
+    UsageError
+        If it means none.
+    """
+    if word != BOTH and word not in FILES:
+        raise UsageError(f"`reading`: {not_one_of(word, (*FILES, BOTH))}")
+    return ("pred", "target") if word == BOTH else (word,)

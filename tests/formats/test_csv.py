@@ -305,12 +305,16 @@ def test_a_header_of_numbers_is_taken_where_said(tmp_path: Path) -> None:
         (["1,5", "2,5"], True),
         (["inf", "nan"], True),
         (["2020-01-01"], False),
-        (["True"], False),
+        (["True"], True),
+        (["TRUE", "", "FALSE"], True),
+        (["True", "true"], False),
+        (["True", "yes"], False),
+        (["1.896,04", "1 000"], True),
     ],
 )
 def test_a_column_is_numeric_if_most_of_its_cells_are(tmp_path: Path, cells: list[str], numeric: bool) -> None:
-    source = opened(save(tmp_path, "m,v\n" + "".join(f'a,"{cell}"\n' for cell in cells)))
-    assert [column.numeric for column in source.columns or ()] == [False, numeric]
+    source = opened(save(tmp_path, "m,v,w\n" + "".join(f'a,"{cell}",1\n' for cell in cells)))
+    assert [column.numeric for column in source.columns or ()] == [False, numeric, True]
 
 
 @pytest.mark.parametrize(
@@ -322,7 +326,11 @@ def test_a_column_is_numeric_if_most_of_its_cells_are(tmp_path: Path, cells: lis
         Reading(delimiter="\n"),
         Reading(delimiter='"'),
         Reading(decimal=","),
-        Reading(decimal=";", delimiter=";"),
+        Reading(thousands="."),
+        Reading(thousands=", "),
+        Reading(thousands="7"),
+        Reading(thousands="-"),
+        Reading(decimal=",", delimiter=";", thousands=","),
         Reading(decimal=".."),
         Reading(comment="//"),
         Reading(comment='"'),

@@ -22,6 +22,8 @@ from tests.fuzz.sizes import reading_in
 from tests.fuzz.text import TextCase, Way, text_case
 from tests.fuzz.text_reference import BadLinesError, Table, read, records
 
+OTHER_DIALECT = "no column of numbers found"
+"""What is said of a file whose rows are read in another dialect, without a line."""
 PLACE = re.compile(r"(\w+\.csv), line (\d+): ")
 
 
@@ -75,6 +77,8 @@ def check_refused(found: msecli.Result | str, bad: dict[str, BadLinesError], emp
     if not isinstance(found, str):
         raise Mismatch(f"accepted, though {first.reason}", reasons)
     place = PLACE.search(found)
+    if OTHER_DIALECT in found:
+        return
     if place is None:
         if not any(f"{file}: " in found for file in empty):
             raise Mismatch(f"refused without a line: {found}", reasons)

@@ -17,6 +17,7 @@ class Way(NamedTuple):
     decimal: str = "."
     header: bool | None = None
     na_values: tuple[str, ...] = ()
+    thousands: str | None = None
 
 
 class TextCase(NamedTuple):
@@ -35,7 +36,8 @@ ODD_NUMBERS = ["+1", " 4", "4 ", "\t5 ", "1.", ".5", "1E5", "1e400", "-1e400", "
                "9007199254740993", "-9007199254740995", "9007199254740993.0", "0.1" + "0" * 30, "007", "1e+05",
                "100000000000000000000000"]  # fmt: skip
 MISSING = ["", "", "NA", "N/A", "null", "NULL", "nan", "NaN", "-nan", " nan"]
-NO_NUMBERS = ["x", "0x1F", "1_000", "1,5", "1.5.2", "--1", "1e", "e5", " ", "NA ", "5%", "1 2", "nan(ind)", "nan(abc)",
+NO_NUMBERS = ["1,23", "1.23.4", "1'000", "0,125", "1 000 00", "1,000", "1.000,5",
+              "x", "0x1F", "1_000", "1,5", "1.5.2", "--1", "1e", "e5", " ", "NA ", "5%", "1 2", "nan(ind)", "nan(abc)",
               "infinit", "\u22121", "\uff11", "\ufeff1", "1d5", "#1", "\x0b1", "1\n"]  # fmt: skip
 LABELS = ["a", "b", "7", "-3", "12", "007", " 7", "7 ", "1.50", "", "NA", "é", "a b", "a,b", "a;b", 'say "x"', '"', "#",
           "# 1", "two\nlines", "two\r\nlines", "x\ry", "9" * 25, 'a"b', "''"]  # fmt: skip
@@ -55,6 +57,9 @@ def text_case(random: Random) -> TextCase:
         decimal="," if delimiter != "," and random.random() < 0.2 else ".",
         na_values=tuple(random.sample(NA_VALUES, random.choice([1, 2]))) if random.random() < 0.15 else (),
     )
+    if random.random() < 0.2:
+        marks = [mark for mark in ",. '" if mark != way.decimal]
+        way = way._replace(thousands=random.choice(marks))
     tables, rows = _tables(random), random.choice([0, 1, 2, 3, 5, 8, 13, 30])
     if rows and random.random() < 0.1 and (len(tables) == 1 or all(len(names) == 1 for names in tables.values())):
         way = way._replace(header=False)
@@ -149,6 +154,13 @@ def _cell(random: Random, name: str, way: Way, strange: float) -> str:
         cell = random.choice(ODD_NUMBERS + MISSING + list(way.na_values))
     else:
         cell = random.choice([*NUMBERS, repr(random.uniform(-1e3, 1e3)), str(random.randrange(-999, 999)), ""])
+    if (
+        way.thousands
+        and cell.lstrip("-").isdecimal()
+        and not cell.lstrip("-").startswith("0")
+        and random.random() < 0.5
+    ):
+        return f"{int(cell) * random.choice([1, 1000]):,}".replace(",", way.thousands)
     return cell.replace(".", way.decimal)
 
 

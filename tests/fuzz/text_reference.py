@@ -161,10 +161,19 @@ def _take(table: Table, record: Record, names: list[str], way: Way) -> None:
         texts.append(None if label in (*MISSING, *way.na_values) else label)
 
 
+def _ungrouped(text: str, mark: str) -> str:
+    """Return a number without its marks between thousands, if they stand where they should."""
+    sign, body = (text[:1], text[1:]) if text[:1] in ("+", "-") else ("", text)
+    size = next((n for n, character in enumerate(body) if character not in f"0123456789{mark}"), len(body))
+    first, *groups = body[:size].split(mark)
+    grouped = groups and 1 <= len(first) <= 3 and not first.startswith("0") and all(len(g) == 3 for g in groups)
+    return sign + first + "".join(groups) + body[size:] if grouped else text
+
+
 def _number(field: str, way: Way, record: Record, table: Table) -> float:
     if field in (*MISSING, *way.na_values):
         return math.nan
-    text = field.strip(" \t")
+    text = _ungrouped(field.strip(" \t"), way.thousands) if way.thousands else field.strip(" \t")
     if way.decimal != ".":
         text = text.replace(".", "?").replace(way.decimal, ".")
     if not NUMBER.fullmatch(text) and not NOT_FINITE.fullmatch(text):

@@ -18,7 +18,7 @@ import pytest
 
 import msecli
 from msecli import UsageError
-from msecli.cli.main import option
+from msecli.cli.main import as_options
 from msecli.core.metrics import METRICS
 from msecli.scoring.request import Request
 
@@ -89,7 +89,7 @@ def test_a_combination_without_meaning_is_refused_with_the_reason(run: Run, case
 
 def says(err: str, error: UsageError) -> bool:
     """Tell whether the command line says the same, with the settings spelled as options."""
-    return err == f"Error: {error.worded(option)}\n"
+    return err == f"Error: {error.worded(as_options)}\n"
 
 
 @pytest.mark.parametrize("option", ["--grad", "--grad-target"])
@@ -151,7 +151,18 @@ def test_a_bad_value_is_a_usage_error(run: Run, words: tuple[str, ...], message:
         ({"weight": 3}, "weight: 3 is not text"),
         ({"weight_file": b"w.npy"}, "weight_file: b'w.npy' is not text"),
         ({"keep": "gradient"}, "keep: gradient is not one of grad, grad_target, grad_params, predictions"),
-        ({"reading": {"header": False}}, "reading: {'header': False} is not a msecli.Reading"),
+        (
+            {"reading": {"header": False}},
+            "reading: {'header': False} is neither a msecli.Reading nor a mapping of files to such",
+        ),
+        (
+            {"reading": {"first": msecli.Reading()}},
+            "reading: 'first' is not one of pred, target, weight, coef, intercept, params, both",
+        ),
+        (
+            {"reading": {"weight": msecli.Reading()}},
+            "how to read 'weight' is set, but there is no such file; there is pred, target",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )

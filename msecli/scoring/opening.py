@@ -1,0 +1,98 @@
+"""Open the files of a run, each to be read in its own way, and report the problems of all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msecli.errors import BOTH, DataError, MsecliError, Problems, for_file, setting
+from msecli.formats import FORMATS, open_source
+from msecli.formats.base import Source
+from msecli.places.file import check_streams
+from msecli.text.dialects import OtherDialectError
+from msecli.text.reading import Readings, files_named, word_of
+
+
+def open_all(data: Sequence[Any], readings: Readings, names: Sequence[str], *, alone: bool) -> tuple[Source, ...]:
+    """Open several sources.
+
+    Parameters
+    ----------
+    data : sequence of str or data in memory
+    readings : Readings
+    names : sequence of str
+        The parameters that the data come from.
+    alone : bool
+        Whether the run reads no other files than these.
+
+    Raises
+    ------
+    MsecliError
+        With the problems of all of them.
+    """
+    check_streams([path for path in data if isinstance(path, str)])
+    problems, sources = Problems(), list[Source]()
+    other_dialects: dict[str, OtherDialectError] = {}
+    single = alone and len(data) == 1
+    for each, name in zip(data, names, strict=False):
+        word = "" if single else word_of(name)
+        with problems.collect():
+            try:
+                sources.append(open_source(each, readings.of(name), name, word))
+            except OtherDialectError as error:
+                other_dialects[word] = error
+    if other_dialects:
+        texts = any(source.format in FORMATS and not FORMATS[source.format].magic for source in sources)
+        problems.add(_with_advice(other_dialects, everywhere=alone and not texts and not problems, whole=not problems))
+    problems.raise_found()
+    return tuple(sources)
+
+
+def open_one(data: Any, readings: Readings, name: str) -> Source:
+    """Open one of several files of a run, as `open_all` does."""
+    return open_all([data], readings, [name], alone=False)[0]
+
+
+def _with_advice(found: dict[str, OtherDialectError], *, everywhere: bool, whole: bool) -> MsecliError:
+    """Return one error about files in other dialects, with the settings that read them.
+
+    Parameters
+    ----------
+    found : dict
+        By the words of the files.
+    everywhere : bool
+        Whether no other text file is read, so that settings may be for all.
+    whole : bool
+        Whether nothing else is wrong, so that the command would run.
+    """
+    dialects = {word: error.settings for word, error in found.items()}
+    first = next(iter(dialects.values()))
+    alike = all(dialect == first for dialect in dialects.values())
+    if alike and (everywhere or set(dialects) == {*files_named(BOTH)}):
+        dialects = {"" if everywhere else BOTH: first}
+    settings = [
+        (name, f"{word}={value}" if word else value)
+        for word, dialect in dialects.items()
+        for name, value in dialect.items()
+    ]
+    advice = " ".join(setting(*each, added=whole and not number) for number, each in enumerate(settings))
+    lines = "\n".join(error.args[0] for error in found.values())
+    return DataError(f"{lines}; {advice if whole else f'use {advice}'}")
+
+
+def refuse_rows_as_names(source: Source, columns: Iterable[str], word: str) -> None:
+    """Refuse columns that nobody named if their names may be numbers of the first row.
+
+    Raises
+    ------
+    DataError
+    """
+    chosen = set(columns)
+    names = [repr(each.name) for each in source.columns or () if each.like_data and each.name in chosen]
+    if names:
+        numbers = f"names {' and '.join(names)} are numbers" if len(names) > 1 else f"name {names[0]} is a number"
+        message = (
+            f"{source.path}: the column {numbers} like those below; "
+            "use `header=False` if the first line is data, `header=True` if it holds names"
+        )
+        raise DataError(for_file(message, word))

@@ -1,0 +1,83 @@
+"""What a file is that is no delimited text, by how it begins: compressed, binary, HTML or JSON."""
+
+from __future__ import annotations
+
+import re
+
+from msecli.errors import DataError
+from msecli.places.file import STDIN
+
+COMPRESSED = {
+    b"\x1f\x8b": ("gzip", "gzip -dc", (".gz",)),
+    b"\x28\xb5\x2f\xfd": ("zstd", "zstd -dc", (".zst",)),
+    b"BZh": ("bzip2", "bzip2 -dc", (".bz2",)),
+    b"\xfd7zXZ\x00": ("xz", "xz -dc", (".xz",)),
+}
+"""The name, the program that decompresses, and the suffixes of files that it opens by name."""
+
+OTHER_BINARY = {
+    b"PK\x03\x04": "a ZIP archive or spreadsheet",
+    b"ARROW1": "an Arrow file",
+    b"PARE": "an encrypted Parquet file",
+    b"%PDF": "a PDF document",
+}
+
+LFS_POINTER = b"version https://git-lfs.github.com/"
+"""How the small text begins that stands for a file kept in Git LFS."""
+
+MARKED_UP = re.compile(rb"\s*<(!doctype|html|head|body|table|\?xml|!--)", re.IGNORECASE)
+JSON_START = re.compile(rb"[\[{]")
+JSON_GOES_ON = re.compile(rb'(\{\s*("|\Z)|\[\s*(["\[{]|\Z))')
+
+
+def check_kind(path: str, head: bytes) -> None:
+    """Refuse a file of a kind that no source reads.
+
+    Raises
+    ------
+    DataError
+    """
+    check_magic(path, head)
+    if head.startswith(LFS_POINTER):
+        raise DataError(f"{path}: this is a Git LFS pointer, not the file itself; run: git lfs pull")
+    text = head.removeprefix(b"\xef\xbb\xbf")
+    if MARKED_UP.match(text):
+        markup = "XML" if text.lstrip().lower().startswith(b"<?xml") else "an HTML page"
+        raise DataError(f"{path}: this is {markup}, not a table of numbers; is it the error page of a download?")
+    json = _json_kind(text)
+    if json is not None:
+        raise DataError(f"{path}: this is {json}, which msecli does not read; convert it to CSV or Parquet")
+
+
+def check_magic(path: str, head: bytes) -> None:
+    """Refuse a compressed file, or another binary one that no source reads, by its first bytes.
+
+    Raises
+    ------
+    DataError
+    """
+    for magic, (name, command, suffixes) in COMPRESSED.items():
+        if head.startswith(magic):
+            # The programs open only files with a suffix of theirs.
+            typed = command if path == STDIN or path.lower().endswith(suffixes) else f"{command} <"
+            # What comes out of a pipe has no suffix.
+            more = " `input_format=tsv`" if path.lower().removesuffix(suffixes[0]).endswith((".tsv", ".tab")) else ""
+            raise DataError(f"{path}: the file is compressed with {name}; `|{typed}={path}`{more}")
+    kind = next((kind for magic, kind in OTHER_BINARY.items() if head.startswith(magic)), None)
+    if kind is not None:
+        raise DataError(f"{path}: the file is {kind}; export it as CSV, Parquet or NPY")
+
+
+def _json_kind(text: bytes) -> str | None:
+    """Return "JSON" or "JSON Lines"; None if a text is neither. A header may begin with a bracket, too."""
+    first, line_end, rest = text.strip().partition(b"\n")
+    if not JSON_START.match(first):
+        return None
+    import json
+
+    try:
+        json.loads(first)
+    except ValueError:
+        # One line may go on beyond the bytes looked at.
+        return "JSON" if JSON_GOES_ON.match(first) or not line_end else None
+    return "JSON Lines" if rest.strip() else "JSON"
