@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from msecli.engines import engine_named
 from msecli.errors import DataError, MsecliError, Warned, Warnings, setting
 from msecli.formats.base import Selection
+from msecli.pairing.choice import SAME
+from msecli.pairing.lookup import key_name, listed_setting
 from msecli.pairing.position import Stream
-from msecli.pairing.roles import SAME, Roles, Shared, assign_roles, key_name, listed_setting
+from msecli.pairing.roles import Roles, Shared, assign_roles
 from msecli.pairing.twins import Twin
 from msecli.scoring.plan import Plan
 from msecli.scoring.rows import blocks_of

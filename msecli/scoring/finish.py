@@ -23,7 +23,8 @@ from msecli.core.state import LossState, Summary
 from msecli.core.verdict import Where, check_usable, first_infinite, warnings_of
 from msecli.errors import Warned, visible
 from msecli.pairing.labels import shown_keys, sort_key
-from msecli.pairing.roles import PREDICTION, Place, key_name
+from msecli.pairing.lookup import key_name
+from msecli.pairing.roles import PREDICTION, Place
 from msecli.results.base import plural, status
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
 from msecli.scoring.fold import Folded, Tally

@@ -15,19 +15,12 @@ from msecli.core.processor import arithmetic
 from msecli.engines import Engine, engine_named
 from msecli.errors import DataError, UsageError, Warned
 from msecli.formats.base import Selection, Source
+from msecli.pairing.candidates import numeric_columns
+from msecli.pairing.choice import UndecidedError
 from msecli.pairing.chunks import values_of
+from msecli.pairing.lookup import described, find_all
 from msecli.pairing.position import RowCheck, Stream, align, compared
-from msecli.pairing.roles import (
-    Place,
-    Shared,
-    UndecidedError,
-    assign_roles,
-    check_shapes,
-    described,
-    find_all,
-    item_shape,
-    numeric_columns,
-)
+from msecli.pairing.roles import Place, Shared, assign_roles, check_shapes, item_shape
 from msecli.results.norm import NormResult
 from msecli.results.score import Input
 from msecli.scoring.plan import open_all

@@ -17,9 +17,10 @@ from msecli.core.state import Rules
 from msecli.errors import DataError, Problems
 from msecli.formats import open_source
 from msecli.formats.base import Selection, Source
+from msecli.pairing.candidates import numeric_columns
 from msecli.pairing.chunks import values_of
 from msecli.pairing.position import check_row_counts
-from msecli.pairing.roles import PREDICTION, Place, Roles, assign_roles, check_shapes, item_shape, numeric_columns
+from msecli.pairing.roles import PREDICTION, Place, Roles, assign_roles, check_shapes, item_shape
 from msecli.places.file import check_streams
 from msecli.scoring.request import Request
 from msecli.text.reading import Reading
