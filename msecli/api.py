@@ -90,7 +90,8 @@ def score(
         Leave out the last batch if it is not full.
     reduction : {"mean", "sum", "batchmean", "none"}
     metrics : str or several
-        Names of metrics to compute besides the loss, in any case; "all" for those that need nothing but their names.
+        Names of metrics to compute besides the loss, in any case; "all" for those that need nothing but their names;
+        "skill:naive" compares with the predictions in the column "naive".
     peak : float, optional
         The largest value that there can be, for the metric "psnr".
     season : int, optional

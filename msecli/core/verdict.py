@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from msecli.core.state import LossState, Summary
-from msecli.core.terms import FLAWS, Flaw
+from msecli.core.terms import Flaw, flaw_named
 from msecli.errors import DataError, Warned
 
 
 class Where(NamedTuple):
-    """The names of prediction, target and weights in errors."""
+    """The names of prediction, target, weights and baselines in errors; those of baselines by their sides."""
 
     prediction: str = "prediction"
     target: str = "target"
     weight: str = "weight"
+    baselines: Mapping[str, str] | None = None
 
     def of(self, flaw: Flaw) -> str:
         """Return the name of the side that a flaw is on."""
-        return self.prediction if flaw.side == "prediction" else self.target
+        return {"prediction": self.prediction, "target": self.target, **(self.baselines or {})}[flaw.side]
 
 
 def check_usable(state: LossState, summary: Summary, where: Where) -> None:
@@ -39,22 +41,24 @@ def check_usable(state: LossState, summary: Summary, where: Where) -> None:
 
 def warnings_of(state: LossState, where: Where) -> list[Warned]:
     """Return warnings about values for which some of the metrics are undefined."""
+    found = [(name, flaw_named(name, state.rules.nan_prediction), count) for name, count in state.flaws.items()]
     return [
         Warned(
-            name,
-            where.of(FLAWS[name]),
-            f"values are {FLAWS[name].meaning}, the first in row {state.first_row[name] + 1}",
+            name.partition(":")[0],
+            where.of(flaw),
+            f"values are {flaw.meaning}, the first in row {state.first_row[name] + 1}",
             count,
         )
-        for name, count in state.flaws.items()
+        for name, flaw, count in found
         if count and name not in state.rules.refused
     ]
 
 
 def _refused(state: LossState, where: Where) -> list[str]:
+    found = [(name, flaw_named(name, state.rules.nan_prediction)) for name in state.rules.refused]
     return [
-        f"{where.of(FLAWS[name])}: the value in row {state.first_row[name] + 1} is {FLAWS[name].meaning}"
-        for name in state.rules.refused
+        f"{where.of(flaw)}: the value in row {state.first_row[name] + 1} is {flaw.meaning}"
+        for name, flaw in found
         if state.flaws.get(name)
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from math import prod
 from typing import NamedTuple
 
 from msecli.core.check import same_item_shape
@@ -41,6 +42,8 @@ class Roles(NamedTuple):
         One column, or as many as are scored.
     by : tuple of Place
         The group columns, one in each place.
+    baselines : tuple of (str, Place)
+        The columns of other predictions to compare with, by the names that the user wrote.
     keys : tuple of tuple of str
         The key columns of the prediction file and of the target file.
     checked : tuple of Shared
@@ -56,6 +59,7 @@ class Roles(NamedTuple):
     target: Place
     weight: Place | None = None
     by: tuple[Place, ...] = ()
+    baselines: tuple[tuple[str, Place], ...] = ()
     keys: tuple[Names, ...] = ()
     checked: tuple[Shared, ...] = ()
     looked_at: tuple[Shared, ...] = ()
@@ -70,6 +74,7 @@ class Roles(NamedTuple):
     def selection(self, file: int) -> Selection:
         """Return what to read from a file."""
         places = [self.prediction, self.target, *([self.weight] if self.weight else [])]
+        places += [place for _, place in self.baselines]
         numbers = [name for place in places if place.file == file for name in place.columns]
         labels = [name for place in self.by if place.file == file for name in place.columns]
         if file in (PREDICTION, self.target.file):
@@ -86,6 +91,7 @@ def assign_roles(
     weight: str | None = None,
     on: Names = (),
     by: Names = (),
+    baselines: Names = (),
     model: bool = False,
     row_check: bool = True,
 ) -> Roles:
@@ -99,6 +105,8 @@ def assign_roles(
         A file of weights.
     pred, target, weight, on, by
         The columns that the user named, as in `msecli.score`.
+    baselines : tuple of str
+        The columns that metrics compare with.
     model : bool
         Whether a model makes the predictions, so that `pred` names its inputs.
     row_check : bool
@@ -107,13 +115,15 @@ def assign_roles(
     Raises
     ------
     DataError
-        If a column does not exist, a weight column is in both files, or no rule tells which columns to score.
+        If a column does not exist, weights or a baseline are in both files, or no rule tells which columns to score.
     """
     warnings: list[Warned] = []
-    weighting = _weight_column(tables, weight, warnings)
+    weighting = [] if weight is None else [_only(tables, weight, "weight", warnings)]
+    compared = [(name, _only(tables, name, "metrics", warnings)) for name in baselines]
     keys = _key_columns(tables, on, warnings)
     groups = [_located(tables, name, "by", warnings) for name in split_names(tables, by)]
-    taken = {name for places in (*groups, weighting) for place in places for name in place.columns}
+    others = [*weighting, *(place for _, place in compared)]
+    taken = {name for places in (*groups, others) for place in places for name in place.columns}
     taken |= {name for names in keys for name in names}
     choose = choose_inputs if model else choose_columns
     chosen, rule = choose(tables, pred, target, taken, warnings)
@@ -140,6 +150,7 @@ def assign_roles(
         Place(last, chosen[1]),
         weighting[0] if weighting else None,
         tuple(places[-1] for places in groups),
+        tuple(compared),
         keys,
         tuple(Shared(columns, group) for columns, group in checked.items()),
         tuple(looked_at),
@@ -159,11 +170,12 @@ def _located(tables: Sequence[Source], name: str, setting: str, warnings: list[W
     return places
 
 
-def _weight_column(tables: Sequence[Source], name: str | None, warnings: list[Warned]) -> list[Place]:
-    places = [] if name is None else _located(tables, name, "weight", warnings)
+def _only(tables: Sequence[Source], name: str, setting: str, warnings: list[Warned]) -> Place:
+    """Return the column of this name, which only one file may have."""
+    places = _located(tables, name, setting, warnings)
     if len(places) > 1:
-        raise DataError(f"`weight`: both files have a column {name!r}; rename it in one of them")
-    return places
+        raise DataError(f"`{setting}`: both files have a column {name!r}; rename it in one of them")
+    return places[0]
 
 
 def _key_columns(tables: Sequence[Source], names: Names, warnings: list[Warned]) -> tuple[Names, ...]:
@@ -258,7 +270,7 @@ def item_shape(source: Source, columns: Names) -> tuple[int, ...]:
 
 
 def check_shapes(sources: Sequence[Source], roles: Roles, item: tuple[int, ...]) -> None:
-    """Refuse files whose rows do not match predictions of this shape element by element.
+    """Refuse files whose rows do not match predictions of this shape element by element, and one baseline for many.
 
     Raises
     ------
@@ -270,6 +282,11 @@ def check_shapes(sources: Sequence[Source], roles: Roles, item: tuple[int, ...])
         raise DataError(
             f"the shapes differ: {sources[PREDICTION].path} has rows of shape {item}, "
             f"{target.path} of shape {theirs}; they must be equal, nothing is broadcast"
+        )
+    if roles.baselines and prod(item) != 1:
+        raise DataError(
+            f"skill:{roles.baselines[0][0]} compares one column of predictions with another, but {prod(item)} are "
+            "scored; score them one by one: `pred=COLUMN` `target=COLUMN`"
         )
     if roles.weight is None:
         return

@@ -35,6 +35,9 @@ ALWAYS = frozenset({"prediction", "target", "matched", "total", "used"})
 NAMES_SHOWN = 4
 """The columns that the head of a table names."""
 
+OTHER_ROLES = frozenset({"weight", "baseline"})
+"""The roles of columns that are not scored themselves."""
+
 SIGNATURE_FIELD = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^|"])+')
 
 DEFAULTS = frozenset({"reduction:mean", "weights:none", "nan:raise", "nan_pred:raise", "pairing:position", "acc:exact"})
@@ -284,7 +287,7 @@ class Result(Report):
     @property
     def title(self) -> tuple[tuple[str, ...], ...]:
         """The columns and the files."""
-        sides = [item for item in self.inputs if item.role != "weight"]
+        sides = [item for item in self.inputs if item.role not in OTHER_ROLES]
         return title_of([item.columns for item in sides], [item.path for item in sides], "vs")
 
     @property

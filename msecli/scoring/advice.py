@@ -51,6 +51,7 @@ def _pair(plan: Plan, on: tuple[str, ...], *, skip: bool) -> bool:
             weight=request.weight,
             on=on,
             by=request.by,
+            baselines=request.baselines,
             model=request.linear,
         )
         return _match(plan, roles, skip=skip)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from msecli._version import __version__
 from msecli.core.axes import losses_of_items
+from msecli.core.chunk import BASELINE
 from msecli.core.exact import ONE, FloatArray, Total, ratio
 from msecli.core.linear import gradient_norm
 from msecli.core.metrics import Metric
@@ -62,7 +63,12 @@ def finish(plan: Plan, folded: Folded) -> Result:
     batches = _batches(plan, scored, tally.batches) if tally.batches else ()
     entries = groups or columns or batches
     where = _where(plan)
-    found = (*infinite_values(pooled.state, summary, where), *warnings_of(pooled.state, where), *_without_loss(entries))
+    found = (
+        *infinite_values(pooled.state, summary, where),
+        *warnings_of(pooled.state, where),
+        *_without_errors(plan, summary, where),
+        *_without_loss(entries),
+    )
     score = scored(summary, _rows(plan, ledger, summary))
     parameters = pooled.parameters
     gradients = None if parameters is None else _Gradients(*parameters.gradients(plan.reduction.divisor(summary)))
@@ -245,6 +251,19 @@ def _without_loss(entries: Sequence[Entry]) -> list[Warned]:
     return [Warned("left_out_of_macro", "macro", meaning, len(empty))]
 
 
+def _without_errors(plan: Plan, summary: Summary, where: Where) -> list[Warned]:
+    """Return warnings of baselines that nothing can be compared with, because they have no error."""
+    return [
+        Warned(
+            "perfect_baseline",
+            (where.baselines or {})[BASELINE + name],
+            f"there is no error, so that skill:{name} is undefined",
+        )
+        for name, _ in plan.roles.baselines
+        if not (total := summary.sums[f"baseline:{name}"]).special and total.units == 0
+    ]
+
+
 SCALE = 64
 """The power of two that keeps a sum of numbers near the largest float64 in range."""
 
@@ -273,6 +292,7 @@ def _inputs(plan: Plan) -> tuple[Input, ...]:
     places = [("inputs" if plan.request.linear else "prediction", roles.prediction), ("target", roles.target)]
     if roles.weight is not None:
         places.append(("weight", roles.weight))
+    places += [("baseline", place) for _, place in roles.baselines]
     return tuple(
         Input(role, plan.sources[place.file].path, plan.sources[place.file].format, place.columns)
         for role, place in places
@@ -356,6 +376,7 @@ def signature_of(
     """
     skipped = ",unmatched:skip" if request.unmatched == "skip" else ""
     optional = {
+        "baseline": ",".join(map(_quoted, request.baselines)),
         "ignore": ",".join(map(repr, request.ignore_index)),
         "by": ",".join(request.by),
         "axis": ",".join(map(str, request.axis)),
@@ -385,4 +406,6 @@ def _where(plan: Plan) -> Where:
         return f"{path}, column{'s' if len(columns) > 1 else ''} {', '.join(map(repr, columns))}" if columns else path
 
     roles = plan.roles
-    return Where(named(roles.prediction), named(roles.target), "" if roles.weight is None else named(roles.weight))
+    baselines = {BASELINE + name: named(place) for name, place in roles.baselines}
+    weight = "" if roles.weight is None else named(roles.weight)
+    return Where(named(roles.prediction), named(roles.target), weight, baselines)

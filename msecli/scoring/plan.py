@@ -14,6 +14,7 @@ from msecli.core.linear import LinearModel
 from msecli.core.metrics import Metric, needed_terms
 from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
+from msecli.core.terms import BASELINE_FLAWS, MISSING
 from msecli.errors import DataError, Problems
 from msecli.formats import open_source
 from msecli.formats.base import Selection, Source
@@ -143,6 +144,7 @@ def make_plan(request: Request) -> Plan:
         weight=request.weight,
         on=request.on,
         by=request.by,
+        baselines=request.baselines,
         model=model is not None,
         row_check=request.row_check,
     )
@@ -237,6 +239,11 @@ def _check_inputs(path: str, item: tuple[int, ...], model: LinearModel) -> None:
 def rules_of(request: Request, item: tuple[int, ...], kept: tuple[int, ...], *, weighted: bool) -> Rules:
     """Return the rules for rows of this shape."""
     metrics = request.chosen_metrics(weighted=weighted)
+    baselines = [metric.baseline for metric in metrics if metric.baseline is not None]
+    flaws = [flaw for metric in metrics for flaw in metric.flaws]
+    flaws += [f"{kind}:{column}" for column in baselines for kind in BASELINE_FLAWS]
+    refused = [flaw for metric in metrics if metric.strict for flaw in metric.flaws]
+    refused += [f"{MISSING}:{column}" for column in baselines if request.nan_pred == "raise"]
     by_column = any(metric.by_column for metric in metrics) or (bool(kept) and kept[0] != 0)
     return Rules(
         needed_terms(metrics, weighted=weighted, loss=not request.chosen_reduction.keeps_elements),
@@ -245,8 +252,8 @@ def rules_of(request: Request, item: tuple[int, ...], kept: tuple[int, ...], *, 
         nan_target=request.nan_target,
         nan_prediction=request.nan_pred,
         ignore=request.ignore_index,
-        flaws=tuple(dict.fromkeys(flaw for metric in metrics for flaw in metric.flaws)),
-        refused=tuple(dict.fromkeys(flaw for metric in metrics if metric.strict for flaw in metric.flaws)),
+        flaws=tuple(dict.fromkeys(flaws)),
+        refused=tuple(dict.fromkeys(refused)),
         holds=any(metric.holds for metric in metrics),
         season=max((metric.season for metric in metrics), default=0),
     )
