@@ -220,11 +220,12 @@ def linear(
     targets : path, pandas.DataFrame, pyarrow.Table or array_like, optional
         Without it, `predictors` also holds the targets.
     coef : path or data in memory, shape (outputs, inputs) or (inputs,)
+        Columns, and values of a pandas Series, that have names are matched to the inputs by name.
     intercept : path or data in memory, shape (outputs,), optional
         The prediction is ``inputs @ coef.T + intercept``.
     inputs, target : str or several
-        The input columns, in the order of the coefficients, and the target columns. By default the inputs are all
-        numeric columns without another role.
+        The input columns, in the order of coefficients without names, and the target columns. By default the inputs are
+        all numeric columns without another role.
     l1, l2 : float
         The factors of the penalties on the coefficients and on `params`.
     regularize_intercept : bool

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from msecli.core.axes import kept_axes
 from msecli.core.exact import ONE, FloatArray
 from msecli.core.linear import LinearModel
@@ -15,14 +13,13 @@ from msecli.core.metrics import Metric, needed_terms
 from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
 from msecli.core.terms import BASELINE_FLAWS, MISSING
-from msecli.errors import DataError, Problems
+from msecli.errors import DataError, Problems, Warned
 from msecli.formats import open_source
-from msecli.formats.base import Selection, Source
-from msecli.pairing.candidates import numeric_columns
-from msecli.pairing.chunks import values_of
+from msecli.formats.base import Source
 from msecli.pairing.position import check_row_counts
-from msecli.pairing.roles import PREDICTION, Place, Roles, assign_roles, check_shapes, item_shape
+from msecli.pairing.roles import PREDICTION, Roles, assign_roles, check_shapes, item_shape
 from msecli.places.file import check_streams
+from msecli.scoring.model import Parameters, model_of, read_parameters
 from msecli.scoring.request import Request
 from msecli.text.reading import Reading
 
@@ -133,7 +130,7 @@ def make_plan(request: Request) -> Plan:
     ReadWriteError
         If a file cannot be read.
     """
-    model, penalized = _parameters(request)
+    parameters = read_parameters(request)
     sources = open_all(request.inputs, request.reading, request.input_names)
     tables = sources[: len(sources) - (request.weight_file is not None)]
     roles = assign_roles(
@@ -145,9 +142,11 @@ def make_plan(request: Request) -> Plan:
         on=request.on,
         by=request.by,
         baselines=request.baselines,
-        model=model is not None,
+        model=request.linear,
         row_check=request.row_check,
     )
+    model, warnings = _model(request, parameters, sources[PREDICTION], roles)
+    roles = roles._replace(warnings=(*roles.warnings, *warnings))
     item = item_shape(sources[PREDICTION], roles.prediction.columns)
     if model is not None:
         _check_inputs(sources[PREDICTION].path, item, model)
@@ -156,9 +155,11 @@ def make_plan(request: Request) -> Plan:
     if not request.on:
         check_row_counts([(source.path, source.rows) for source in sources if source.rows is not None])
     kept = kept_axes(request.axis, 1 + len(item)) if request.axis else ()
-    return Plan(
-        request, sources, roles, rules_of(request, item, kept, weighted=request.weighted), item, kept, model, penalized
-    )
+    penalized = [*parameters.penalized, *([model.coef] if model is not None else [])]
+    if model is not None and request.regularize_intercept and model.intercept is not None:
+        penalized.append(model.intercept)
+    rules = rules_of(request, item, kept, weighted=request.weighted)
+    return Plan(request, sources, roles, rules, item, kept, model, tuple(penalized))
 
 
 def open_all(data: Sequence[Any], reading: Reading, names: Sequence[str]) -> tuple[Source, ...]:
@@ -181,51 +182,17 @@ def open_all(data: Sequence[Any], reading: Reading, names: Sequence[str]) -> tup
     return tuple(sources)
 
 
-def read_array(data: Any, reading: Reading, name: str) -> FloatArray:
-    """Return an array, or the numeric columns of a table side by side, from a file or memory.
-
-    Returns
-    -------
-    ndarray of float64
-        For a table, shape (rows,) with a single column or (rows, columns) with several, without row ids.
-
-    Raises
-    ------
-    DataError
-        If a table has no numeric column, or a number is missing.
-    """
-    if isinstance(data, float | int | np.number) or getattr(data, "ndim", 1) == 0:
-        data = np.reshape(data, 1)  # a lone intercept
-    source = open_source(data, reading, name)
-    place = Place(0, () if source.item is not None else numeric_columns(source))
-    blocks = (block for part in source.parts(Selection(place.columns)) for block in part.read())
-    array = np.concatenate([values_of((block,), place) for block in blocks])
-    if np.isnan(array).any():
-        row = int(np.argmax(np.isnan(array).reshape(len(array), -1).any(axis=1)))
-        raise DataError(f"{source.path}: a number is missing in row {row + 1}")
-    return array
-
-
-def _parameters(request: Request) -> tuple[LinearModel | None, tuple[FloatArray, ...]]:
-    """Read the model and the penalized arrays, and report the problems of all of them together."""
-    problems = Problems()
-    arrays: list[FloatArray] = []
-    wanted = [("params", data) for data in request.params]
-    wanted += [
-        (name, data) for name, data in (("coef", request.coef), ("intercept", request.intercept)) if data is not None
-    ]
-    for name, data in wanted:
-        with problems.collect():
-            arrays.append(read_array(data, request.reading, name))
-    problems.raise_found()
-    penalized = arrays[: len(request.params)]
-    if not request.linear:
-        return None, tuple(penalized)
-    linear = LinearModel(*arrays[len(request.params) :])
-    penalized.append(linear.coef)
-    if request.regularize_intercept and linear.intercept is not None:
-        penalized.append(linear.intercept)
-    return linear, tuple(penalized)
+def _model(
+    request: Request, parameters: Parameters, inputs: Source, roles: Roles
+) -> tuple[LinearModel | None, Sequence[Warned]]:
+    """Return the model that makes the predictions, if there is one, and warnings."""
+    if parameters.coef is None:
+        return None, ()
+    warnings: list[Warned] = []
+    chosen = bool(request.pred)
+    columns = roles.prediction.columns
+    model = model_of(parameters.coef, parameters.intercept, inputs, columns, chosen=chosen, warnings=warnings)
+    return model, warnings
 
 
 def _check_inputs(path: str, item: tuple[int, ...], model: LinearModel) -> None:
