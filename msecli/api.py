@@ -305,6 +305,9 @@ def norm(
     *,
     ord: float | Iterable[float] = 2.0,
     columns: Names = (),
+    on: Names = (),
+    unmatched: str = "error",
+    row_check: bool = True,
     reading: Reading | None = None,
     engine: str = "local",
     jobs: int | None = None,
@@ -321,7 +324,7 @@ def norm(
         underflow on the way.
     columns : str or several
         The columns to take; by default all numeric ones.
-    reading, engine, jobs
+    on, unmatched, row_check, reading, engine, jobs
         As for `score`.
 
     Returns
@@ -351,7 +354,16 @@ def norm(
     """
     return norms(
         NormRequest.of(
-            vector=values, subtracted=other, orders=ord, columns=columns, reading=reading, engine=engine, jobs=jobs
+            vector=values,
+            subtracted=other,
+            orders=ord,
+            columns=columns,
+            on=on,
+            unmatched=unmatched,
+            row_check=row_check,
+            reading=reading,
+            engine=engine,
+            jobs=jobs,
         )
     )
 

@@ -13,6 +13,9 @@ from msecli.pairing.lookup import Lookup, Names, described, find_all, listed_set
 NAMES, SINGLE, SAME, MATRIX = "names", "single", "same", "matrix"
 """The rules that choose columns, in order of precedence."""
 
+ALL = "all"
+"""The choice of all columns of a single file, where there are no pairs."""
+
 
 class UndecidedError(DataError):
     """No rule tells which columns to score."""

@@ -16,6 +16,7 @@ from msecli.core.terms import BASELINE_FLAWS, MISSING
 from msecli.errors import DataError, Problems, Warned
 from msecli.formats import open_source
 from msecli.formats.base import Source
+from msecli.pairing.choice import ALL
 from msecli.pairing.position import check_row_counts
 from msecli.pairing.roles import PREDICTION, Roles, assign_roles, check_shapes, item_shape
 from msecli.places.file import check_streams
@@ -93,8 +94,8 @@ class Plan(NamedTuple):
 
     @property
     def chosen_in_tables(self) -> bool:
-        """Whether a rule chose the columns of two tables."""
-        return bool(self.roles.rule) and self.roles.target.file > 0 and self.tables
+        """Whether a rule chose the columns of two tables, or all columns of one."""
+        return bool(self.roles.rule) and (self.roles.target.file > 0 or self.roles.rule == ALL) and self.tables
 
     @property
     def tables(self) -> bool:
@@ -120,8 +121,14 @@ class Plan(NamedTuple):
         return self.reduction.divisor(Used(self.rows * prod(self.item), self.rows)) if all_used and self.rows else None
 
 
-def make_plan(request: Request) -> Plan:
+def make_plan(request: Request, names: Sequence[str] = ()) -> Plan:
     """Open the sources, and decide everything that does not depend on their rows.
+
+    Parameters
+    ----------
+    request : Request
+    names : sequence of str
+        What messages call the inputs that are in memory, if not as the request does.
 
     Raises
     ------
@@ -131,7 +138,7 @@ def make_plan(request: Request) -> Plan:
         If a file cannot be read.
     """
     parameters = read_parameters(request)
-    sources = open_all(request.inputs, request.reading, request.input_names)
+    sources = open_all(request.inputs, request.reading, names or request.input_names)
     tables = sources[: len(sources) - (request.weight_file is not None)]
     roles = assign_roles(
         tables,

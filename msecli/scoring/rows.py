@@ -64,6 +64,11 @@ class Ledger:
         self.warnings.add(read.warnings)
 
     @property
+    def paired(self) -> int:
+        """The number of paired rows."""
+        return self.rows[0] if self.matched is None else self.matched.rows
+
+    @property
     def share(self) -> float:
         """The share of all sources read so far."""
         return sum(done / size for done, size in zip(self._work, self._sizes, strict=True)) / len(self._sizes)
