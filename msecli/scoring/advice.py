@@ -129,6 +129,8 @@ def _contradiction(
     ours, theirs = plan.roles.prediction.columns, plan.roles.target.columns
     pairs = list(zip(ours, theirs, twins, strict=True))
     if plan.roles.rule == ALL:
+        if rows < FEWEST_ROWS:
+            return None
         numbers = [name for name, _, twin in pairs if twin.counts(rows)]
         others = tuple(name for name in ours if name not in numbers)
         if not (numbers and others):

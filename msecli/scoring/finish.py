@@ -26,7 +26,7 @@ from msecli.errors import Warned, visible
 from msecli.pairing.labels import shown_keys, sort_key
 from msecli.pairing.lookup import key_name
 from msecli.pairing.roles import PREDICTION, Place
-from msecli.results.base import plural, status
+from msecli.results.base import MISSING_LABEL, plural, status
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
 from msecli.scoring.fold import Folded, Tally
 from msecli.scoring.plan import Plan
@@ -246,7 +246,10 @@ def _without_loss(entries: Sequence[Entry]) -> list[Warned]:
     empty = [entry for entry in entries if entry.score.status == EMPTY]
     if not empty:
         return []
-    kind, first = plural(empty[0].kind, 2), ", ".join(repr(label) for label in empty[0].labels.values())
+    kind, first = (
+        plural(empty[0].kind, 2),
+        ", ".join(MISSING_LABEL if label is None else repr(label) for label in empty[0].labels.values()),
+    )
     meaning = f"{kind} with nothing to score are left out of the plain mean, the first is {first}"
     return [Warned("left_out_of_macro", "macro", meaning, len(empty))]
 

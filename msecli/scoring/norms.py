@@ -170,7 +170,8 @@ def _plan(request: NormRequest) -> Plan:
     warnings: list[Warned] = []
     chosen, rule = find_all(sources[0], request.columns, warnings), ""
     if not chosen and sources[0].item is None:
-        chosen, rule = numeric_columns(sources[0]), ALL
+        chosen = numeric_columns(sources[0])
+        rule = ALL if len(chosen) > 1 else ""
     place = Place(0, chosen)
     roles = Roles(place, place, rule=rule, warnings=tuple(warnings))
     return Plan(scoring, sources, roles, Rules(), item_shape(sources[0], chosen), (), None, ())
