@@ -16,7 +16,7 @@ from msecli.formats.base import Column, Selection, Source
 from msecli.pairing.candidates import is_identifying, numeric_columns
 from msecli.pairing.chunks import values_of
 from msecli.pairing.lookup import SHOWN_COLUMNS, Lookup, Names, folded_name, listed_setting
-from msecli.pairing.roles import Place
+from msecli.pairing.roles import NESTED, Place
 from msecli.scoring.request import Request
 from msecli.text.reading import Reading
 
@@ -108,7 +108,7 @@ def _named_coefficients(source: Source, inputs: Names) -> tuple[Names, FloatArra
 
 
 def _is_text(column: Column) -> bool:
-    return not column.numeric and column.kind.startswith(("text", "string", "large_string", "str", "object", "dict"))
+    return not column.numeric and not column.kind.startswith(NESTED)
 
 
 def _order(
