@@ -47,8 +47,11 @@ def test_a_field_may_be_a_key(run: Run, path: Path, tmp_path: Path) -> None:
     assert (ran.code, ran.out) == (0, "32.5\n")
 
 
-def test_a_field_is_missing_where_its_struct_is(run: Run, tmp_path: Path) -> None:
-    table = pa.table({"out": [{"pred": 1.0}, None, {"pred": None}, {"pred": 4.0}], "y": [0.0] * 4})
+@pytest.mark.parametrize("nullable", [True, False])
+def test_a_field_is_missing_where_its_struct_is(run: Run, tmp_path: Path, nullable: bool) -> None:
+    kind = pa.struct([pa.field("pred", pa.float64(), nullable=nullable)])
+    rows = [{"pred": 1.0}, None, {"pred": None} if nullable else None, {"pred": 4.0}]
+    table = pa.table({"out": pa.array(rows, kind), "y": [0.0] * 4})
     pq.write_table(table, tmp_path / "s.parquet")
     ran = run("compute", tmp_path / "s.parquet", "-p", "out.pred", "-t", "y")
     assert (ran.code, ran.out) == (3, "")
