@@ -30,7 +30,7 @@ def chunk_of(rows: Aligned, roles: Roles, model: LinearModel | None = None) -> t
         weight = weight.reshape(-1)
     baselines = {name: values_of(blocks, place).reshape(prediction.shape) for name, place in roles.baselines}
     return Chunk(
-        prediction, target, rows.first_row, weight, numbers=_row_numbers(rows, roles), baselines=baselines
+        prediction, target, rows.first_row, weight, numbers=_row_numbers(rows, roles), baselines=baselines or None
     ), inputs
 
 
