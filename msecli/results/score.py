@@ -38,7 +38,10 @@ NAMES_SHOWN = 4
 OTHER_ROLES = frozenset({"weight", "baseline"})
 """The roles of columns that are not scored themselves."""
 
-SIGNATURE_FIELD = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^|"])+')
+QUOTED = r'"(?:[^"\\]|\\.)*"'
+SIGNATURE_FIELD = re.compile(rf'(?:{QUOTED}|[^"|])+')
+LISTED = re.compile(rf'(?:{QUOTED}|[^",])+')
+"""The fields of a signature, and the members of a field."""
 
 DEFAULTS = frozenset({"reduction:mean", "weights:none", "nan:raise", "nan_pred:raise", "pairing:position", "acc:exact"})
 """The fields that the short form of a signature leaves out."""
@@ -295,10 +298,18 @@ class Result(Report):
         """The reduction, and what it divides by."""
         if self.loss is None and self.status == "ok":
             return ("mse of every element",)
+        return ("mse, ", *self._divided())
+
+    def _divided(self) -> Row:
+        """Return the reduction, and what it divides by."""
         if self.denominator is None:
-            return (f"mse, {self.reduction}",)
-        counted = "(sum of weights)" if self.denominator_name == "weights" else self.denominator_name
-        return f"mse, {self.reduction} ÷ ", self.denominator, f" {counted}"
+            return (self.reduction,)
+        counted = plural((self.denominator_name or "").removesuffix("s"), 1 if self.denominator == 1 else 2)
+        return (
+            f"{self.reduction} ÷ ",
+            self.denominator,
+            f" {'(sum of weights)' if self.denominator_name == 'weights' else counted}",
+        )
 
     @property
     def footer(self) -> str:
@@ -307,8 +318,9 @@ class Result(Report):
 
     @property
     def short_footer(self) -> str:
-        """The signature without the fields that say what is usual."""
-        return "|".join(part for part in SIGNATURE_FIELD.findall(self.signature) if part not in DEFAULTS)
+        """The signature without the fields that say what is usual, and with the first of many columns."""
+        fields = [field for field in SIGNATURE_FIELD.findall(self.signature) if field not in DEFAULTS]
+        return "|".join(_first_columns(field) if field.startswith("columns:") else field for field in fields)
 
     def numbers(self) -> dict[str, Number]:
         """Return the loss, the metrics, the penalties with the objective, and the gradient's norm."""
@@ -407,12 +419,11 @@ class Result(Report):
         return dict(jsonable(document))
 
     def __str__(self) -> str:
-        divided = "" if self.denominator is None else f" of {self.denominator:,} {self.denominator_name}"
-        what = f"{self.reduction}{divided}"
+        what = "".join(piece if isinstance(piece, str) else f"{piece:,}" for piece in self._divided())
         entries = len(self.entries)
         more = f"; {entries:,} {self.entries[0].kind} {plural('score', entries)}" if entries else ""
         if self.loss is None and self.status == "ok":
-            return f"the losses of {self.elements.used:,} elements"
+            return f"the losses of {self.elements.used:,} {plural('element', self.elements.used)}"
         return f"{Report.__str__(self)} ({what}{more})"
 
     # The decorator of slotted dataclasses creates a new class, which `super()` without arguments does not find.
@@ -495,6 +506,11 @@ def title_of(columns: Sequence[Sequence[str]], paths: Sequence[str], word: str) 
 
 def _cut(name: str) -> str:
     return escaped(name if len(name) <= SHOWN else name[:SHOWN] + "…")
+
+
+def _first_columns(field: str) -> str:
+    pairs = LISTED.findall(field)
+    return field if len(pairs) <= NAMES_SHOWN else f"{','.join(pairs[:NAMES_SHOWN])},… ({len(pairs):,})"
 
 
 def _label_texts(entry: Entry) -> list[str]:
