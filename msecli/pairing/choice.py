@@ -18,7 +18,11 @@ ALL = "all"
 
 
 class UndecidedError(DataError):
-    """No rule tells which columns to score."""
+    """No rule tells which columns to score; `columns` lists those that there are."""
+
+    def __init__(self, message: str, columns: str = "") -> None:
+        super().__init__(message + columns)
+        self.columns = columns
 
 
 def choose_columns(
@@ -128,7 +132,7 @@ def _undecided(sides: tuple[Side, Side], names: tuple[Names, Names], *, two_file
         advice = "none of them holds numbers"
     if not two_files and sides[0].source.columns is None:
         advice = "an array without columns needs a second file: msecli compute PREDICTIONS TARGETS"
-    return UndecidedError(f"cannot tell which columns to score; {advice}{described(sources)}")
+    return UndecidedError(f"cannot tell which columns to score; {advice}", described(sources))
 
 
 def _example(sides: tuple[Side, Side], names: tuple[Names, Names], *, two_files: bool) -> str:

@@ -17,7 +17,7 @@ from msecli.errors import DataError, UsageError, Warned
 from msecli.pairing.candidates import numeric_columns
 from msecli.pairing.choice import ALL, UndecidedError
 from msecli.pairing.chunks import values_of
-from msecli.pairing.lookup import described, find_all
+from msecli.pairing.lookup import find_all
 from msecli.pairing.position import Aligned
 from msecli.pairing.roles import Place, Roles, item_shape
 from msecli.pairing.twins import Twin, joined_twins, twins_of
@@ -164,8 +164,7 @@ def _plan(request: NormRequest) -> Plan:
         try:
             return make_plan(scoring, names)
         except UndecidedError as error:
-            sources = open_all(request.inputs, request.reading, names)
-            raise DataError(f"cannot tell which columns to take; use `columns=COLUMN`{described(sources)}") from error
+            raise DataError(f"cannot tell which columns to take; use `columns=COLUMN`{error.columns}") from error
     sources = open_all(request.inputs, request.reading, names)
     warnings: list[Warned] = []
     chosen, rule = find_all(sources[0], request.columns, warnings), ""

@@ -138,6 +138,13 @@ def test_norm_counts_the_row_of_a_missing_number_over_all_parts(tmp_path: Path, 
             msecli.norm(write(tmp_path / name, data), jobs=jobs)
 
 
+def test_columns_that_cannot_be_told_are_listed_of_standard_input_too(run: Run, tmp_path: Path) -> None:
+    other = write(tmp_path / "b.csv", {"c": NUMBERS, "d": NUMBERS})
+    ran = run("norm", "-", other, stdin=b"a,b\n1,2\n")
+    columns = f"  -: 'a' (number), 'b' (number)\n  {other}: 'c' (number), 'd' (number)\n"
+    assert (ran.code, ran.err) == (3, f"Error: cannot tell which columns to take; use -c COLUMN\n{columns}")
+
+
 def test_gradcheck_refuses_what_compute_refuses(run: Run, tmp_path: Path) -> None:
     ours = write(tmp_path / "a.csv", {"passenger": KEYS, "value": NUMBERS})
     for keys, others, message in (
