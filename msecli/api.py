@@ -92,7 +92,7 @@ def score(
     reduction : {"mean", "sum", "batchmean", "none"}
     metrics : str or several
         Names of metrics to compute besides the loss, one by one or separated by commas, in any case; "all" for those
-        that need nothing but their names.
+        that need nothing but their names; "skill:naive" compares with the predictions in the column "naive".
     peak : float, optional
         The largest value that there can be, for the metric "psnr".
     season : int, optional
@@ -222,11 +222,12 @@ def linear(
     targets : path, pandas.DataFrame, pyarrow.Table or array_like, optional
         Without it, `predictors` also holds the targets.
     coef : path or data in memory, shape (outputs, inputs) or (inputs,)
+        Columns, and values of a pandas Series, that have names are matched to the inputs by name.
     intercept : path or data in memory, shape (outputs,), optional
         The prediction is ``inputs @ coef.T + intercept``.
     inputs, target : str or several
-        The input columns, in the order of the coefficients, and the target columns. By default the inputs are all
-        numeric columns without another role.
+        The input columns, in the order of coefficients without names, and the target columns. By default the inputs are
+        all numeric columns without another role.
     l1, l2 : float
         The factors of the penalties on the coefficients and on `params`.
     regularize_intercept : bool
@@ -306,6 +307,9 @@ def norm(
     *,
     ord: float | Iterable[float] = 2.0,
     columns: Names = (),
+    on: Names = (),
+    unmatched: str = "error",
+    row_check: bool = True,
     reading: Readable = None,
     engine: str = "local",
     jobs: int | None = None,
@@ -322,7 +326,7 @@ def norm(
         underflow on the way.
     columns : str or several
         The columns to take; by default all numeric ones.
-    reading, engine, jobs
+    on, unmatched, row_check, reading, engine, jobs
         As for `score`.
 
     Returns
@@ -356,6 +360,9 @@ def norm(
             subtracted=other,
             orders=real_numbers("ord", ord),
             columns=columns,
+            on=on,
+            unmatched=unmatched,
+            row_check=row_check,
             reading=reading,
             engine=engine,
             jobs=jobs,

@@ -171,6 +171,8 @@ class Accumulator:
         for metric in self._request.chosen_metrics(weighted=False):
             if metric.season:
                 raise UsageError(f"metric {metric.name!r} depends on the order of the rows, which batches do not keep")
+            if metric.baseline is not None:
+                raise UsageError(f"metric {metric.name!r} compares with a column, which batches of arrays do not have")
         self._item: tuple[int, ...] = ()
         self._state: LossState | None = None
 

@@ -20,7 +20,7 @@ import msecli
 from msecli.core.metrics import FAMILIES, METRICS
 from msecli.formats import FORMATS
 from msecli.outputs import RENDERERS
-from msecli.pairing.roles import (
+from msecli.pairing.candidates import (
     IDENTIFYING_CAMEL_CASE,
     IDENTIFYING_ENDS,
     IDENTIFYING_NAMES,

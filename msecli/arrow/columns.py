@@ -139,8 +139,18 @@ def number_labels(values: NDArray[Any], what: str) -> pa.Array:
     return _float_labels(as_float64(values, what)[0])
 
 
+WITHOUT_EXPONENT = 1e16
+"""Below this Python writes a whole number with all its digits."""
+
+
 def _float_labels(values: FloatArray) -> pa.Array:
     """Return float labels as text: the shortest digits, as pandas writes them to text files."""
-    from msecli.arrow.functions import texts
+    from msecli.arrow.functions import texts, whole_texts
 
+    missing = np.isnan(values)
+    filled = np.where(missing, 1.0, values)
+    whole = (np.floor(filled) == filled) & (np.abs(filled) < WITHOUT_EXPONENT)
+    if whole.all() and not np.signbit(filled[filled == 0]).any():
+        # Integers that a missing value turned into floats: Arrow writes them, without a Python object for each.
+        return whole_texts(filled.astype(np.int64), missing)
     return texts([None if value != value else repr(value) for value in values.tolist()])  # noqa: PLR0124

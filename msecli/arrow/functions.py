@@ -53,6 +53,14 @@ def texts(words: Collection[str | None]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(encoded), [*buffers, data])
 
 
+def whole_texts(values: NDArray[np.int64], missing: BoolArray) -> pa.Array:
+    """Return whole numbers as Python writes them as floats, such as "3.0"."""
+    valid = pa.py_buffer(np.packbits(~missing, bitorder="little")) if missing.any() else None
+    numbers = pa.Array.from_buffers(pa.int64(), len(values), [valid, pa.py_buffer(np.ascontiguousarray(values))])
+    end, nothing = texts([".0", ""])
+    return call_function("binary_join_element_wise", [cast(numbers, pa.string()), end, nothing])
+
+
 def cast(array: pa.Array, kind: pa.DataType) -> pa.Array:
     """Return an array as another type.
 

@@ -129,6 +129,7 @@ def _shell(name: str) -> type[ShellComplete]:
 
     class Completion(known):  # type: ignore[misc, valid-type]
         source_template = TEMPLATES[name]
+        before = ""
 
         def source(self) -> str:
             # Click's asks bash for its version first, which starts another process.
@@ -142,7 +143,21 @@ def _shell(name: str) -> type[ShellComplete]:
             while "=" in words:
                 place = words.index("=")
                 del words[place if words[place - 1].startswith("-") else place - 1 : place + 1]
-            return words, incomplete
+            # So are `lp:3` and `skill:naive`, and again only the last of their words is replaced.
+            if incomplete == ":":
+                words, incomplete = [*words, ":"], ""
+            while ":" in words[1:]:
+                place = words.index(":", 1)
+                if place + 1 < len(words):
+                    words[place - 1 : place + 2] = ["".join(words[place - 1 : place + 2])]
+                else:
+                    self.before = f"{words[place - 1]}:"
+                    del words[place - 1 :]
+            return words, self.before + incomplete
+
+        def format_completion(self, item: CompletionItem[str]) -> str:
+            item.value = item.value.removeprefix(self.before)
+            return str(super().format_completion(item))
 
     return add_completion_class(Completion, name)
 
@@ -153,6 +168,8 @@ def completed(option: click.Option, context: click.Context, incomplete: str) -> 
         return files(incomplete)
     if option.metavar == "COLUMN":
         return _listed(_columns(option, context), incomplete)
+    if option.metavar == "NAMES" and incomplete.rpartition(",")[2].lower().startswith(BEFORE_COLUMN):
+        return _listed(_columns(option, context), incomplete, ",:")
     words = WORDS.get(option.metavar or "")
     return None if words is None else _listed(words, incomplete)
 
@@ -164,11 +181,11 @@ def files(incomplete: str) -> list[CompletionItem[str]]:
     return [CompletionItem(incomplete, type="file")]
 
 
-def _listed(names: Iterable[str], incomplete: str) -> list[CompletionItem[str]]:
-    """Return the names that complete the last one in a list with commas, or behind an equals sign."""
+def _listed(names: Iterable[str], incomplete: str, marks: str = ",=") -> list[CompletionItem[str]]:
+    """Return the names that complete the last one in a list with commas, or behind another of the marks."""
     from click.shell_completion import CompletionItem
 
-    start = max(incomplete.rfind(mark) for mark in ",=") + 1
+    start = max(incomplete.rfind(mark) for mark in marks) + 1
     return [CompletionItem(incomplete[:start] + name) for name in names if name.startswith(incomplete[start:])]
 
 
@@ -197,6 +214,9 @@ FILES = {"pred": slice(0, 1), "inputs": slice(0, 1), "target": slice(-1, None)}
 
 NAMES = ("predictions", "targets")
 """The parameters that the files on the line are, in every command."""
+
+BEFORE_COLUMN = "skill:"
+"""What a column follows in the name of a metric."""
 
 WORDS: dict[str, Iterable[str]] = {"[INPUT=]FORMAT": FORMATS, "NAMES": (*metric_names(), ALL)}
 """What other metavars of options stand for."""

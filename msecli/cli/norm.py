@@ -23,7 +23,16 @@ Examples:
 @click.command(cls=GroupedCommand, epilog=EXAMPLES, short_help="Compute norms of a file, or of the difference of two.")
 @click.argument("file", type=options.FileName())
 @click.argument("other", required=False, type=options.FileName())
-@options.all_of(options.orders, options.column, *READING, *options.OUTPUT, *options.RUNNING)
+@options.all_of(
+    options.orders,
+    options.column,
+    options.on,
+    options.unmatched,
+    options.row_check,
+    *READING,
+    *options.OUTPUT,
+    *options.RUNNING,
+)
 def norm(file: str, other: str | None, **values: Any) -> None:
     """Compute vector norms of the numbers in FILE, or of FILE minus OTHER.
 
@@ -39,6 +48,9 @@ def norm(file: str, other: str | None, **values: Any) -> None:
         subtracted=other,
         orders=values["ord"] or 2.0,
         columns=values["column"],
+        on=values["on"],
+        unmatched=values["unmatched"],
+        row_check=values["row_check"],
         reading=readings_from(values),
         jobs=values["jobs"],
     )

@@ -310,7 +310,7 @@ inputs = _option(
     metavar="COLUMN",
     multiple=True,
     brief="input column; repeatable",
-    help="Input column; repeatable, in the order of the coefficients.",
+    help="Input column; repeatable, in the order of the coefficients if these have no names.",
 )
 model_coef = _option(
     "Model",
@@ -354,7 +354,7 @@ coef = _option(
     metavar="FILE",
     required=True,
     brief="coefficients",
-    help="Coefficients, shape (outputs, inputs) or (inputs,).",
+    help="Coefficients, shape (outputs, inputs) or (inputs,). Columns with names are matched to the inputs by name.",
 )
 intercept = _option("Model", "--intercept", metavar="FILE", brief="intercept", help="Intercept, shape (outputs,).")
 predictions = _option("Model", "--predictions", metavar="FILE", help="Write the predictions.")

@@ -9,6 +9,9 @@ import numpy as np
 
 from msecli.core.exact import BLOCK, BoolArray, FloatArray, IntArray
 
+BASELINE = "baseline:"
+"""The prefix of the sides that are baselines; a column's name follows it."""
+
 
 class Chunk(NamedTuple):
     """Rows of predictions paired with targets.
@@ -29,6 +32,8 @@ class Chunk(NamedTuple):
         Rows to leave out of every sum and every count.
     numbers : mapping of str to ndarray of int64, shape (rows,), optional
         Row numbers in the original files, by kind of problem. By default rows count on from `first_row`.
+    baselines : mapping of str to ndarray of float64, in the shape of the prediction, optional
+        Other predictions to compare with, by the name of their column.
     """
 
     prediction: FloatArray
@@ -39,6 +44,7 @@ class Chunk(NamedTuple):
     groups: int = 1
     dropped: BoolArray | None = None
     numbers: Mapping[str, IntArray] | None = None
+    baselines: Mapping[str, FloatArray] | None = None
 
     @property
     def rows(self) -> int:
@@ -57,7 +63,14 @@ class Chunk(NamedTuple):
             self.groups,
             None if self.dropped is None else self.dropped[rows],
             None if self.numbers is None else {kind: numbers[rows] for kind, numbers in self.numbers.items()},
+            None if self.baselines is None else {name: values[rows] for name, values in self.baselines.items()},
         )
+
+    def side(self, name: str) -> FloatArray:
+        """Return the values of a side: "prediction", "target", or "baseline:" and the name of a baseline."""
+        if name.startswith(BASELINE):
+            return (self.baselines or {})[name.removeprefix(BASELINE)]
+        return self.prediction if name == "prediction" else self.target
 
     def slices(self) -> Iterator[Self]:
         """Yield slices of rows that fit in the processor's cache."""

@@ -42,6 +42,8 @@ class Metric(NamedTuple):
         The values for which it is undefined, by their names in `msecli.core.terms.FLAWS`.
     strict : bool
         Whether such a value is an error; otherwise the metric is nan, with a warning.
+    baseline : str, optional
+        The column of the predictions that it compares with.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Metric(NamedTuple):
     season: int = 0
     flaws: tuple[str, ...] = ()
     strict: bool = False
+    baseline: str | None = None
 
 
 class Options(NamedTuple):
@@ -130,6 +133,12 @@ def _pearson(s: Summary) -> float:
     square = together**2 / (ours * theirs)
     size = root(square.numerator, square.denominator)
     return size if together >= 0 else -size
+
+
+def _skill(column: str, s: Summary) -> float:
+    """Return 1 - SSE / SSE of the baseline; nan for a baseline without errors."""
+    errors, theirs = (s.sums[f"{term}:{column}"] for term in ("beside_baseline", "baseline"))
+    return math.nan if errors.special or theirs.special else _one_minus(errors.exact(), theirs.exact())
 
 
 def _one_minus(part: Fraction, whole: Fraction) -> float:
@@ -367,6 +376,7 @@ class Family(NamedTuple):
 
 
 def _norm_metric(name: str, parameter: str, options: Options) -> Metric:
+    name, parameter = name.lower(), parameter.lower()
     try:
         power = float(parameter)
     except ValueError:
@@ -376,6 +386,14 @@ def _norm_metric(name: str, parameter: str, options: Options) -> Metric:
     return Metric(
         name, f"residual norm of order {power:g}, unweighted", partial(_power_norm, power), (f"power:{power!r}",)
     )
+
+
+def _skill_metric(name: str, parameter: str, options: Options) -> Metric:
+    if not parameter:
+        raise UsageError(f"metric {name!r}: name the column to compare with, as in skill:naive")
+    terms = (f"beside_baseline:{parameter}", f"baseline:{parameter}")
+    meaning = f"1 - MSE / MSE of the column {parameter!r}"
+    return Metric(name, meaning, partial(_skill, parameter), terms, baseline=parameter)
 
 
 def _psnr_metric(name: str, parameter: str, options: Options) -> Metric:
@@ -405,6 +423,7 @@ FAMILIES: dict[str, Family] = {
             "mae / mean absolute difference of targets N rows apart, for `--season N` (by default 1); unweighted",
             _mase_metric,
         ),
+        Family("skill:COLUMN", "1 - MSE / MSE of the predictions in this column, of either file", _skill_metric),
         Family("psnr", "10 log10(X² / MSE), in decibels, for the peak X of `--peak X`; unweighted", _psnr_metric),
     )
 }
@@ -421,6 +440,8 @@ def metric_names() -> list[str]:
 def metric_named(name: str, options: Options = Options()) -> Metric:  # noqa: B008 - it is immutable
     """Return the metric of a name, in any case: one in `METRICS`, or one of a family, such as "lp:3".
 
+    The name of a column in it stays as it is.
+
     Raises
     ------
     UsageError
@@ -434,12 +455,12 @@ def metric_named(name: str, options: Options = Options()) -> Metric:  # noqa: B0
     folded = name.lower()
     if folded in METRICS:
         return METRICS[folded]
-    head, colon, parameter = folded.partition(":")
-    family = FAMILIES.get(head)
+    head, colon, parameter = name.partition(":")
+    family = FAMILIES.get(head.lower())
     if family is None or bool(colon) != (":" in family.form):
         known = [*metric_names(), ALL]
         raise UsageError(f"unknown metric {name!r}; choose from {', '.join(known)}{meant(name, known)}")
-    return family.make(folded, parameter, options)
+    return family.make(f"{head.lower()}{colon}{parameter}", parameter, options)
 
 
 def metrics_named(names: Iterable[str], options: Options, *, weighted: bool) -> tuple[Metric, ...]:

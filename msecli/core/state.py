@@ -18,7 +18,7 @@ from msecli.core.chunk import Chunk
 from msecli.core.exact import ONE, BoolArray, FloatArray, IntArray, Total
 from msecli.core.reduction import Used
 from msecli.core.series import SeasonalSums
-from msecli.core.terms import EXTREMES, FLAWS, Elements, addends, sum_of
+from msecli.core.terms import EXTREMES, Elements, addends, flaw_named, sum_of
 from msecli.core.workspace import scratch
 from msecli.errors import UsageError, not_one_of
 
@@ -46,7 +46,7 @@ class Rules(NamedTuple):
     ignore : tuple of float
         Leave out elements whose target equals one of these; NaN matches NaN.
     flaws : tuple of str
-        The flaws of used elements to count, by their names in `msecli.core.terms.FLAWS`.
+        The flaws of used elements to count, by their names for `msecli.core.terms.flaw_named`.
     refused : tuple of str
         The flaws that are errors.
     holds : bool
@@ -324,7 +324,8 @@ class LossState:
         if infinite is not None and infinite.any():
             self._note_first("infinite_prediction", infinite & np.isinf(chunk.prediction), chunk)
             self._note_first("infinite_target", infinite & np.isinf(chunk.target), chunk)
-        elements = Elements(chunk, residual, judgement.used, self._cells(chunk))
+        omits = self.rules.nan_prediction == "omit"
+        elements = Elements(chunk, residual, judgement.used, self._cells(chunk), omits=omits)
         self._note_first("weight", _bad_weights(chunk, judgement.used), chunk)
         self._note_flaws(chunk, judgement.used)
         with np.errstate(all="ignore"):
@@ -377,8 +378,8 @@ class LossState:
 
     def _note_flaws(self, chunk: Chunk, used: BoolArray | None) -> None:
         for name in self.rules.flaws:
-            flaw = FLAWS[name]
-            mask = flaw.found(chunk.prediction if flaw.side == "prediction" else chunk.target)
+            flaw = flaw_named(name, self.rules.nan_prediction)
+            mask = flaw.found(chunk.side(flaw.side))
             mask = mask if used is None else mask & used
             self.flaws[name] = self.flaws.get(name, 0) + int(np.count_nonzero(mask))
             self._note_first(name, mask, chunk)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from msecli.core.chunk import Chunk
+from msecli.core.chunk import BASELINE, Chunk
 from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.core.loss import squared_error
 from msecli.core.norm import power_sum, powers
@@ -31,12 +31,21 @@ class Elements:
         By default all elements are used.
     cells : ndarray of int64, in the shape of the prediction, optional
         The cell of every element; by default all are in cell 0.
+    omits : bool
+        Whether elements without a baseline are left out of what compares with it; otherwise this becomes nan.
     """
 
     def __init__(
-        self, chunk: Chunk, residual: FloatArray, used: BoolArray | None = None, cells: IntArray | None = None
+        self,
+        chunk: Chunk,
+        residual: FloatArray,
+        used: BoolArray | None = None,
+        cells: IntArray | None = None,
+        *,
+        omits: bool = False,
     ) -> None:
         self._chunk, self._residual, self._used, self._cells = chunk, residual, used, cells
+        self._omits = omits
 
     @cached_property
     def residual(self) -> FloatArray:
@@ -52,6 +61,14 @@ class Elements:
     def target(self) -> FloatArray:
         """The targets."""
         return self._flat(self._chunk.target)
+
+    def baseline(self, column: str) -> FloatArray:
+        """Return other predictions."""
+        return self._flat(self._chunk.side(BASELINE + column))
+
+    def beside(self, column: str, residual: FloatArray) -> FloatArray:
+        """Return residuals, with 0 for elements that are left out because they have no baseline."""
+        return np.where(np.isnan(self.baseline(column)), 0.0, residual) if self._omits else residual
 
     @cached_property
     def weight(self) -> FloatArray | None:
@@ -72,8 +89,8 @@ class Elements:
         return flat
 
 
-POWER = "power:"
-"""The prefix of the terms |r| ** P; P follows it."""
+POWER = "power"
+"""The terms |r| ** P; behind a colon follows P."""
 
 
 def _space(elements: Elements) -> FloatArray:
@@ -133,6 +150,26 @@ TERMS: dict[str, Callable[[Elements], list[Wide]]] = {
 }
 
 
+def _baseline(e: Elements, column: str) -> list[Wide]:
+    """Return w * (b - t)**2."""
+    residual = e.beside(column, e.baseline(column) - e.target)
+    return _exact(e.weight, residual, residual)
+
+
+def _beside_baseline(e: Elements, column: str) -> list[Wide]:
+    """Return w * (p - t)**2 of the elements that have a baseline."""
+    residual = e.beside(column, e.residual)
+    return _exact(e.weight, residual, residual)
+
+
+PARAMETRIC: dict[str, Callable[[Elements, str], list[Wide]]] = {
+    POWER: lambda e, power: powers(e.residual, float(power)),
+    "baseline": _baseline,
+    "beside_baseline": _beside_baseline,
+}
+"""Terms with a parameter, which follows behind a colon."""
+
+
 class Extreme(NamedTuple):
     """A quantity of which a state keeps the largest, and what it keeps without elements."""
 
@@ -148,7 +185,7 @@ EXTREMES: dict[str, Extreme] = {
 
 
 class Flaw(NamedTuple):
-    """Values for which some metrics are undefined: the side they are on, how to find them, and a message."""
+    """Values for which some metrics are undefined: their side, as in `Chunk.side`, how to find them, and a message."""
 
     side: str
     found: Callable[[FloatArray], BoolArray]
@@ -171,19 +208,37 @@ FLAWS: dict[str, Flaw] = {
     "log_prediction": Flaw("prediction", _is_below_minus_one, BELOW_MINUS_ONE),
     "log_target": Flaw("target", _is_below_minus_one, BELOW_MINUS_ONE),
 }
+BASELINE_FLAWS = MISSING, INFINITE = "missing_baseline", "infinite_baseline"
+"""The flaws of baselines; behind a colon follows the column."""
+
+MISSING_BASELINES = {
+    "raise": "missing; to leave such elements out of {}, use `nan_pred=omit`",
+    "omit": "missing (their elements are left out of {})",
+    "propagate": "missing, so that {} is undefined",
+}
+"""What missing values in a baseline lead to, by the policy for missing predictions."""
+
+
+def flaw_named(name: str, policy: str) -> Flaw:
+    """Return a flaw: one in `FLAWS`, or one of a baseline under this policy for missing predictions."""
+    if name in FLAWS:
+        return FLAWS[name]
+    kind, _, column = name.partition(":")
+    metric = f"skill:{column}"
+    if kind == MISSING:
+        return Flaw(BASELINE + column, np.isnan, MISSING_BASELINES[policy].format(metric))
+    return Flaw(BASELINE + column, np.isinf, f"infinite, so that {metric} is undefined")
 
 
 def addends(term: str, elements: Elements) -> list[Wide]:
     """Return arrays that add up to the term's sum over the elements; callers may overwrite them."""
-    if term.startswith(POWER):
-        return powers(elements.residual, _order(term))
-    return TERMS[term](elements)
+    if term in TERMS:
+        return TERMS[term](elements)
+    name, _, parameter = term.partition(":")
+    return PARAMETRIC[name](elements, parameter)
 
 
 def sum_of(term: str, slots: int) -> WideSum:
     """Return sums of zero for a term."""
-    return power_sum(_order(term), slots) if term.startswith(POWER) else WideSum(slots)
-
-
-def _order(term: str) -> float:
-    return float(term.removeprefix(POWER))
+    name, _, parameter = term.partition(":")
+    return power_sum(float(parameter), slots) if name == POWER else WideSum(slots)

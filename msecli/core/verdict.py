@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from msecli.core.state import LossState, Summary
-from msecli.core.terms import FLAWS, Flaw
+from msecli.core.terms import Flaw, flaw_named
 from msecli.errors import DataError, Warned, many, numbered
 
 
 class Where(NamedTuple):
-    """The names of prediction, target and weights in messages, and what they call a row of one of them."""
+    """The names of prediction, target, weights and baselines in messages, and what they call a row of one of them.
+
+    Baselines have their names, and all have rows, by their sides.
+    """
 
     prediction: str = "prediction"
     target: str = "target"
     weight: str = "weight"
+    baselines: Mapping[str, str] = {}
     place: Callable[[str, int], str] = lambda _, row: numbered(row)
 
     def of(self, flaw: Flaw) -> str:
         """Return the name of the side that a flaw is on."""
-        return self.prediction if flaw.side == "prediction" else self.target
+        return {"prediction": self.prediction, "target": self.target, **self.baselines}[flaw.side]
 
 
 def check_usable(state: LossState, summary: Summary, where: Where) -> None:
@@ -60,23 +64,25 @@ def _lost(summary: Summary) -> str:
 
 def warnings_of(state: LossState, where: Where) -> list[Warned]:
     """Return warnings about values for which some of the metrics are undefined."""
+    found = [(name, flaw_named(name, state.rules.nan_prediction), count) for name, count in state.flaws.items()]
     return [
         Warned(
-            name,
-            where.of(FLAWS[name]),
-            f"values are {FLAWS[name].meaning}, the first in {where.place(FLAWS[name].side, state.first_row[name])}",
+            name.partition(":")[0],
+            where.of(flaw),
+            f"values are {flaw.meaning}, the first in {where.place(flaw.side, state.first_row[name])}",
             count,
         )
-        for name, count in state.flaws.items()
+        for name, flaw, count in found
         if count and name not in state.rules.refused
     ]
 
 
 def _refused(state: LossState, where: Where) -> list[str]:
+    found = [(name, flaw_named(name, state.rules.nan_prediction)) for name in state.rules.refused]
     return [
         f"{where.of(flaw)}: the value in {where.place(flaw.side, state.first_row[name])} is {flaw.meaning}"
-        for name in state.rules.refused
-        if state.flaws.get(name) and (flaw := FLAWS[name])
+        for name, flaw in found
+        if state.flaws.get(name)
     ]
 
 

@@ -14,7 +14,15 @@ Found = TypeVar("Found")
 
 
 class Engine(Protocol):
-    """Runs the same work on many items, and yields the results in the order of the items."""
+    """Runs the same work on many items, and yields the results in the order of the items.
+
+    Attributes
+    ----------
+    jobs : int
+        How many items it works on at once.
+    """
+
+    jobs: int
 
     def run(self, work: Callable[[Item], Iterator[Found]], items: Iterable[Item]) -> Iterator[Found]:
         """Yield what `work` yields for each item, item after item.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -30,6 +30,12 @@ TRAILER_BYTES = 8
 INDEX_BYTES = 1 << 20
 """The read size when looking for a seam; with a known last page, only this much before the footer is searched."""
 
+STRUCT_FIELD = "struct field"
+"""The kind of a column in a struct."""
+
+Steps = tuple[str, ...]
+"""The name of a column, and those of the fields of structs on the way to a value."""
+
 DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, ValueError, EOFError, MemoryError, OverflowError)
 """What pyarrow raises on damaged files."""
 
@@ -48,9 +54,12 @@ class ParquetSource:
             opened = _open(file)
             self._metadata = opened.metadata
             schema = opened.schema_arrow
-        self.columns: tuple[Column, ...] | None = tuple(
-            Column(field.name, str(field.type), numeric=is_numeric(field.type)) for field in schema
-        )
+        columns = [Column(field.name, str(field.type), numeric=is_numeric(field.type)) for field in schema]
+        # Fields of structs are read only if named: they are neither numbers to choose nor labels to compare.
+        own = frozenset(schema.names)
+        self._steps = {path: steps for path, steps in _fields(schema) if path not in own}
+        columns += [Column(path, STRUCT_FIELD, numeric=False) for path in self._steps]
+        self.columns: tuple[Column, ...] | None = tuple(columns)
         self.item: tuple[int, ...] | None = None
         self.rows: int | None = self._metadata.num_rows
         self.work = self._metadata.num_rows
@@ -63,7 +72,7 @@ class ParquetSource:
         """Return one part per row group."""
         leaves = _leaves(self._metadata.schema, frozenset({*selection.numbers, *selection.labels}))
         groups = range(self._metadata.num_row_groups)
-        return [ParquetPart(self._file, self._metadata, selection, leaves, group) for group in groups]
+        return [ParquetPart(self._file, self._metadata, selection, leaves, group, self._steps) for group in groups]
 
     def cuts(self) -> Sequence[int]:
         """Return the first row of each part, followed by the number of rows."""
@@ -76,6 +85,16 @@ class ParquetSource:
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""
         self._file.verify()
+
+
+def _fields(fields: Iterable[pa.Field], above: Steps = ()) -> Iterator[tuple[str, Steps]]:
+    """Yield the path of each field that is in a struct, such as "out.pred", with the names on the way to it."""
+    for field in fields:
+        steps = (*above, field.name)
+        if pa.types.is_struct(field.type):
+            yield from _fields(field.type, steps)
+        elif above:
+            yield ".".join(steps), steps
 
 
 def _open(file: InputFile, metadata: Any = None) -> pq.ParquetFile:
@@ -110,6 +129,7 @@ class ParquetPart(NamedTuple):
     selection: Selection
     leaves: Sequence[int]
     group: int
+    steps: Mapping[str, Steps]
 
     def read(self) -> Iterator[Block]:
         """Yield the rows in batches, then check their number against the metadata."""
@@ -119,7 +139,8 @@ class ParquetPart(NamedTuple):
             batches = opened.iter_batches(ROWS_PER_BLOCK, row_groups=[self.group], columns=names, use_threads=False)
             for batch in batches:
                 rows += batch.num_rows
-                yield _block(self.file.path, batch, self.selection)
+                columns = {name: _column(batch, self.steps.get(name, (name,))) for name in names}
+                yield _block(self.file.path, batch.num_rows, columns, self.selection)
             row_group = self.metadata.row_group(self.group)
             _check_rows(self.file.path, row_group, leaves, self.group, rows)
             if self.group == self.metadata.num_row_groups - 1:
@@ -175,16 +196,25 @@ def _end_of(column: Any) -> int:
     return int(start + column.total_compressed_size)
 
 
-def _block(path: str, batch: pa.RecordBatch, selection: Selection) -> Block:
+def _column(batch: pa.RecordBatch, steps: Steps) -> pa.Array:
+    """Return a column, or a field of a struct, which is missing where the struct is."""
+    first, *others = steps
+    array = batch.column(first)
+    for name in others:
+        array = array.flatten()[array.type.get_field_index(name)]
+    return array
+
+
+def _block(path: str, rows: int, columns: Mapping[str, pa.Array], selection: Selection) -> Block:
     numbers: dict[str | None, FloatArray] = {}
     warnings: list[Warned] = []
     for name in selection.numbers:
         where = f"{path}, column {name!r}"
-        numbers[name], rounded = floats(batch.column(name), where)
+        numbers[name], rounded = floats(columns[name], where)
         if rounded:
             warnings.append(Warned("rounded_integers", where, ROUNDED, rounded))
-    found = {name: labels(batch.column(name), f"{path}, column {name!r}") for name in selection.labels}
-    return Block(batch.num_rows, numbers, found, tuple(warnings), work=batch.num_rows)
+    found = {name: labels(columns[name], f"{path}, column {name!r}") for name in selection.labels}
+    return Block(rows, numbers, found, tuple(warnings), work=rows)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from msecli.errors import escaped
 from msecli.outputs.base import Style
-from msecli.results.base import Report, number_text, rounded
+from msecli.results.base import MISSING_LABEL, Report, marked, number_text, rounded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def write_result(stream: BinaryIO, report: Report, style: Style) -> None:
     """Write a table with a row per record, and the signature below it."""
-    records = report.records()
+    records = report.records(MISSING_LABEL)
     names = [name for name in records[0] if name != "signature"]
     _write_header(stream, names, [any(isinstance(record[name], str) for record in records) for name in names])
     for record in records:
@@ -42,7 +42,7 @@ class MarkdownWriter:
         self._head(keys)
         labels = zip(*(column.to_pylist() for column in keys.values()), strict=True) if keys else repeat(())
         for label, row in zip(labels, block.reshape(len(block), -1).tolist(), strict=False):
-            _write_row(self._stream, (_text(value, self._style) for value in (*label, *row)))
+            _write_row(self._stream, (_text(value, self._style) for value in (*map(marked, label), *row)))
 
     def close(self, report: Report | None) -> None:
         """Write the metrics below the losses."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from msecli.errors import escaped
 from msecli.outputs.base import Style, data_label
-from msecli.results.base import Report, Row, Section, plural, rounded
+from msecli.results.base import Report, Row, Section, marked, plural, rounded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,7 @@ class TableWriter:
         left = VALUES_SHOWN - len(self._first)
         labels = [column.slice(0, left).to_pylist() for column in keys.values()]
         for number, values in enumerate(block[:left].reshape(len(block[:left]), -1).tolist()):
-            named = ["" if column[number] is None else str(column[number]) for column in labels]
+            named = [str(marked(column[number])) for column in labels]
             self._first.append((str(self._rows + number + 1), *named, *values))
         self._rows += len(block)
 

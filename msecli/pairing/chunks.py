@@ -8,7 +8,7 @@ from msecli.core.check import same_item_shape
 from msecli.core.chunk import Chunk
 from msecli.core.exact import FloatArray, IntArray
 from msecli.core.linear import LinearModel
-from msecli.core.terms import FLAWS
+from msecli.core.terms import BASELINE_FLAWS, FLAWS
 from msecli.formats.base import ARRAY, Block
 from msecli.pairing.labels import GroupKey, group_codes
 from msecli.pairing.position import Aligned
@@ -28,7 +28,10 @@ def chunk_of(rows: Aligned, roles: Roles, model: LinearModel | None = None) -> t
     weight = None if roles.weight is None else values_of(blocks, roles.weight)
     if weight is not None and weight.ndim > 1 and weight.shape != prediction.shape:
         weight = weight.reshape(-1)
-    return Chunk(prediction, target, rows.first_row, weight, numbers=_row_numbers(rows, roles)), inputs
+    baselines = {name: values_of(blocks, place).reshape(prediction.shape) for name, place in roles.baselines}
+    return Chunk(
+        prediction, target, rows.first_row, weight, numbers=_row_numbers(rows, roles), baselines=baselines or None
+    ), inputs
 
 
 def _row_numbers(rows: Aligned, roles: Roles) -> dict[str, IntArray] | None:
@@ -40,6 +43,7 @@ def _row_numbers(rows: Aligned, roles: Roles) -> dict[str, IntArray] | None:
     for problem in ("nan", "infinite"):
         files |= {f"{problem}_prediction": PREDICTION, f"{problem}_target": roles.target.file}
     files |= {name: PREDICTION if flaw.side == "prediction" else roles.target.file for name, flaw in FLAWS.items()}
+    files |= {f"{kind}:{name}": place.file for kind in BASELINE_FLAWS for name, place in roles.baselines}
     return {kind: rows.row_numbers[file] for kind, file in files.items()}
 
 

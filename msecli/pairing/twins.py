@@ -55,10 +55,23 @@ class Twin(NamedTuple):
         """Whether both are equal in every row, and vary."""
         return self.equal and self.low < self.high
 
+    def counts(self, rows: int) -> bool:
+        """Tell whether a column beside itself seems to hold every integer of a range once."""
+        if not self.whole or self.high - self.low + 1 != rows:
+            return False
+        low, high = int(self.low), int(self.high)
+        squares = _sum_of_squares(high) - _sum_of_squares(low - 1)
+        return self.prediction == ((low + high) * rows // 2 % MODULUS, squares % MODULUS)
+
     def moved(self, rows: int) -> bool:
         """Tell whether both seem to hold the same integers in another order, as many as there are rows."""
         spread = self.whole and self.high - self.low + 1 >= rows
         return spread and not self.equal and self.prediction == self.target
+
+
+def _sum_of_squares(last: int) -> int:
+    """Return the sum of the squares of 1, 2, …, last; differences of these are right for negative numbers, too."""
+    return last * (last + 1) * (2 * last + 1) // 6
 
 
 def _added(left: Sums, right: Sums) -> Sums:

@@ -17,6 +17,17 @@ Number = float | int | None
 """None is a number that does not exist, such as the loss of an empty group."""
 
 
+MISSING_LABEL = "(missing)"
+"""What people read where a group has no label; a label of this text is in quotes."""
+
+
+def marked(label: Any, missing: str | None = MISSING_LABEL) -> Any:
+    """Return a label so that a missing one cannot be mistaken for another, nor for an empty one."""
+    if missing is None or label not in (None, missing):
+        return label
+    return missing if label is None else f'"{label}"'
+
+
 class Line(NamedTuple):
     """A line of plain text: its label, its numbers by name, and whether the label comes from the data."""
 
@@ -65,8 +76,14 @@ class Report(ABC):
         """Return the main numbers by name."""
 
     @abstractmethod
-    def records(self) -> list[dict[str, Any]]:
-        """Return the result as flat rows, all with the same keys, for tabular formats."""
+    def records(self, missing_label: str | None = None) -> list[dict[str, Any]]:
+        """Return the result as flat rows, all with the same keys, for tabular formats.
+
+        Parameters
+        ----------
+        missing_label : str, optional
+            What stands for a missing label of a group; a label of this text is then in quotes.
+        """
 
     @abstractmethod
     def sections(self) -> list[Section]:

@@ -61,7 +61,7 @@ class GradCheck(Report):
         """Return the largest relative error."""
         return {"max_relative_error": self.max_relative_error}
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self, missing_label: str | None = None) -> list[dict[str, Any]]:
         """Return a row for each coordinate."""
         return [check._asdict() for check in self.checks]
 

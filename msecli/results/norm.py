@@ -38,7 +38,7 @@ class NormResult(Report):
         """Return the norms by order."""
         return dict(self.norms)
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self, missing_label: str | None = None) -> list[dict[str, Any]]:
         """Return a row for each order."""
         return [{"order": order, "norm": value} for order, value in self.norms.items()]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from msecli.errors import Warned
-from msecli.results.base import SCHEMA, Line, Number, Report, Row, Section, jsonable, not_finite, plural
+from msecli.errors import SHOWN, Warned, escaped
+from msecli.results.base import SCHEMA, Line, Number, Report, Row, Section, jsonable, marked, not_finite, plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,9 @@ ALWAYS = frozenset({"prediction", "target", "matched", "total", "used"})
 
 NAMES_SHOWN = 4
 """The columns that the head of a table names."""
+
+OTHER_ROLES = frozenset({"weight", "baseline"})
+"""The roles of columns that are not scored themselves."""
 
 QUOTED = r'"(?:[^"\\]|\\.)*"'
 SIGNATURE_FIELD = re.compile(rf'(?:{QUOTED}|[^"|])+')
@@ -287,7 +290,7 @@ class Result(Report):
     @property
     def title(self) -> tuple[tuple[str, ...], ...]:
         """The columns and the files."""
-        sides = [item for item in self.inputs if item.role != "weight"]
+        sides = [item for item in self.inputs if item.role not in OTHER_ROLES]
         return title_of([item.columns for item in sides], [item.path for item in sides], "vs")
 
     @property
@@ -346,16 +349,19 @@ class Result(Report):
     def _totals(self) -> list[tuple[str, dict[str, Number]]]:
         return [("pooled", self.numbers()), *([("macro", self.macro.numbers())] if self.macro else [])]
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self, missing_label: str | None = None) -> list[dict[str, Any]]:
         """Return one row; with entries, one row each and the rows "pooled" and "macro", told apart by `scope`."""
+        pooled = {**self._record(self.score, self.numbers()), "checked_by": ",".join(self.rows.checked_by)}
         if not self.entries:
-            return [self._record(self.score, self.numbers())]
+            return [pooled]
         flat = [self._record(entry.score, entry.numbers()) for entry in self.entries]
-        pooled: dict[str, Any] = self._record(self.score, self.numbers())
         macro: dict[str, Any] = {"status": self.macro.status, **self.macro.numbers()} if self.macro else {}
         taken = {"scope", *(name for record in (*flat, pooled, macro) for name in record)}
         labels = [
-            {f"{name} (label)" if name in taken else name: label for name, label in entry.labels.items()}
+            {
+                f"{name} (label)" if name in taken else name: marked(label, missing_label)
+                for name, label in entry.labels.items()
+            }
             for entry in self.entries
         ]
         records = [
@@ -461,6 +467,17 @@ class Result(Report):
         some = (averaged, " of ") if self.macro.left_out else ()
         return ("macro: plain mean of ", *some, all_entries, f" {plural(kind, all_entries)}")
 
+    @property
+    def _checked(self) -> str:
+        """By which columns the rows were checked; nothing where no columns could have told."""
+        names = self.rows.checked_by
+        if names:
+            more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+            return f"checked by {', '.join(map(_cut, names[:NAMES_SHOWN]))}{more}"
+        sides = [item for item in self.inputs if item.role not in OTHER_ROLES]
+        tables = len({item.path for item in sides}) == len(sides) > 1 and all(item.columns for item in sides)
+        return "checked by no column" if tables and self.settings["pairing"] == "position" else ""
+
     def _ledger_section(self) -> Section:
         """Return one line if every row was used, or else what became of all of them."""
         rows, elements = self.rows._asdict(), self.elements._asdict()
@@ -468,14 +485,15 @@ class Result(Report):
             count for name, count in elements.items() if name not in ALWAYS
         ):
             more = () if elements["total"] == rows["matched"] else (", ", elements["total"], " elements")
-            return Section(None, note=(rows["used"], " of ", rows["prediction"], " rows used", *more))
+            checked = (f", {self._checked}",) if self._checked else ()
+            return Section(None, note=(rows["used"], " of ", rows["prediction"], " rows used", *more, *checked))
         counts = [(label, rows.get(row or "", ""), elements.get(element or "", "")) for label, row, element in LEDGER]
         shown = [
             line
             for line, (_, *names) in zip(counts, LEDGER, strict=True)
             if any(line[1:]) or not ALWAYS.isdisjoint(names)
         ]
-        return Section(("", "rows", "elements"), shown)
+        return Section(("", "rows", "elements"), shown, note=(f"rows {self._checked}",) if self._checked else ())
 
 
 def title_of(columns: Sequence[Sequence[str]], paths: Sequence[str], word: str) -> tuple[tuple[str, ...], ...]:
@@ -488,13 +506,17 @@ def title_of(columns: Sequence[Sequence[str]], paths: Sequence[str], word: str) 
     return tuple((first, *(f"{word} {text}" for text in others)) for first, *others in filter(None, groups))
 
 
+def _cut(name: str) -> str:
+    return escaped(name if len(name) <= SHOWN else name[:SHOWN] + "…")
+
+
 def _first_columns(field: str) -> str:
     pairs = LISTED.findall(field)
     return field if len(pairs) <= NAMES_SHOWN else f"{','.join(pairs[:NAMES_SHOWN])},… ({len(pairs):,})"
 
 
 def _label_texts(entry: Entry) -> list[str]:
-    return ["" if label is None else str(label) for label in entry.labels.values()]
+    return [str(marked(label)) for label in entry.labels.values()]
 
 
 def _joined(entry: Entry) -> str:

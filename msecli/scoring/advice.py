@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from msecli.engines import engine_named
 from msecli.errors import DataError, MsecliError, Warned, Warnings, setting, unique
 from msecli.formats.base import Selection, Source
+from msecli.pairing.choice import ALL, SAME
+from msecli.pairing.lookup import key_name, listed_setting
 from msecli.pairing.position import Stream
-from msecli.pairing.roles import SAME, Roles, Shared, assign_roles, key_name, listed_setting
+from msecli.pairing.roles import Roles, Shared, assign_roles
 from msecli.pairing.twins import Twin
 from msecli.scoring.plan import Plan
 from msecli.scoring.rows import blocks_of
@@ -75,6 +78,7 @@ def _pair(plan: Plan, on: tuple[str, ...], *, skip: bool) -> bool:
             weight=request.weight,
             on=on,
             by=request.by,
+            baselines=request.baselines,
             model=request.linear,
         )
         return _match(plan, roles, skip=skip)
@@ -106,36 +110,66 @@ FEWEST_ROWS = 10
 """With fewer rows, equal values may be chance, so they are only warned of."""
 
 
-def check_choice(plan: Plan, twins: Sequence[Twin], rows: int, warnings: Warnings) -> None:
+class Use(NamedTuple):
+    """What a command does with columns, the setting that names them, and whether equal ones change its result."""
+
+    verb: str
+    setting: str
+    averages: bool
+
+
+SCORED, TAKEN = Use("score", "pred", averages=True), Use("take", "columns", averages=False)
+
+
+def warn_of_equality(plan: Plan, twins: Sequence[Twin], rows: int, warnings: Warnings) -> None:
+    """Warn if every prediction equals its target."""
+    if plan.model is None and rows > 1 and twins and all(twin.equal for twin in twins):
+        meaning = "every prediction equals its target; is this the same column?"
+        warnings.add([Warned("equal_columns", _paths(plan), meaning)])
+
+
+def check_choice(plan: Plan, twins: Sequence[Twin], rows: int, warnings: Warnings, use: Use = SCORED) -> None:
     """Refuse, or below `FEWEST_ROWS` warn of, a choice of columns that their values contradict.
 
     Raises
     ------
     DataError
     """
-    if plan.model is None and rows > 1 and twins and all(twin.equal for twin in twins):
-        meaning = "every prediction equals its target; is this the same column?"
-        warnings.add([Warned("equal_columns", " and ".join(source.path for source in plan.sources[:2]), meaning)])
     if not (twins and plan.chosen_in_tables):
         return
-    found = _contradiction(plan, twins, rows)
+    found = _contradiction(plan, twins, rows, use)
     if found is None:
         return
-    message, scored, keys = found
+    message, others, keys = found
     if rows < FEWEST_ROWS:
-        warnings.add([Warned("doubtful_columns", " and ".join(source.path for source in plan.sources[:2]), message)])
+        warnings.add([Warned("doubtful_columns", _paths(plan), message)])
         return
     advice = key_advice(plan, keys)
-    raise DataError(f"{message}; to score {_listed(scored)}, {_scoring(plan, scored)}{advice}")
+    raise DataError(f"{message}; to {use.verb} {_listed(others)}, {_naming(plan, others, use.setting)}{advice}")
 
 
-def _contradiction(plan: Plan, twins: Sequence[Twin], rows: int) -> tuple[str, tuple[str, ...], list[Shared]] | None:
+def _paths(plan: Plan) -> str:
+    return " and ".join(source.path for source in plan.sources[:2])
+
+
+def _contradiction(
+    plan: Plan, twins: Sequence[Twin], rows: int, use: Use
+) -> tuple[str, tuple[str, ...], list[Shared]] | None:
     """Return what the values contradict: a message, the columns that can be scored, and those that may be keys."""
     ours, theirs = plan.roles.prediction.columns, plan.roles.target.columns
     pairs = list(zip(ours, theirs, twins, strict=True))
+    if plan.roles.rule == ALL:
+        if rows < FEWEST_ROWS:
+            return None
+        numbers = [name for name, _, twin in pairs if twin.counts(rows)]
+        others = tuple(name for name in ours if name not in numbers)
+        if not (numbers and others):
+            return None
+        hold, keys_do = ("holds", "a key does") if len(numbers) == 1 else ("hold", "keys do")
+        return f"{_listed(numbers)} {hold} every integer of a range once, as {keys_do}", others, []
     equal = [name for name, _, twin in pairs if twin.repeated]
     others = tuple(name for name, _, twin in pairs if not twin.equal)
-    if plan.roles.rule == SAME and equal and others:
+    if use.averages and plan.roles.rule == SAME and equal and others:
         keys = [Shared((name, name)) for name in equal]
         are, look = ("is", "looks") if len(equal) == 1 else ("are", "look")
         kind = "a key or a feature, not a prediction" if len(equal) == 1 else "keys or features, not predictions"
@@ -155,12 +189,14 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(map(repr, names))
 
 
-def _scoring(plan: Plan, names: tuple[str, ...]) -> str:
-    """Return the settings that score these columns of the prediction file with their targets."""
+def _naming(plan: Plan, names: tuple[str, ...], setting: str) -> str:
+    """Return the settings that name these columns of the first file, and their partners if these have other names."""
     partners = dict(zip(plan.roles.prediction.columns, plan.roles.target.columns, strict=True))
     targets = tuple(partners[name] for name in names)
     settings = [
-        listed_setting("pred", names, added=True),
+        listed_setting(setting, names, added=True),
         listed_setting("target", targets) if targets != names else "",
     ]
-    return " ".join(text for text in settings if text) if None not in settings else "use `pred=COLUMN` `target=COLUMN`"
+    if None in settings:
+        return f"use `{setting}=COLUMN`" + (" `target=COLUMN`" if setting == "pred" else "")
+    return " ".join(text for text in settings if text)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from msecli._version import __version__
 from msecli.core.axes import losses_of_items
+from msecli.core.chunk import BASELINE
 from msecli.core.exact import ONE, FloatArray, Total, ratio
 from msecli.core.linear import gradient_norm
 from msecli.core.metrics import Metric
@@ -23,8 +24,9 @@ from msecli.core.state import LossState, Summary
 from msecli.core.verdict import Where, check_usable, first_infinite, warnings_of
 from msecli.errors import Warned, visible
 from msecli.pairing.labels import shown_keys, sort_key
-from msecli.pairing.roles import PREDICTION, Place, key_name
-from msecli.results.base import plural, status
+from msecli.pairing.lookup import key_name
+from msecli.pairing.roles import PREDICTION, Place
+from msecli.results.base import MISSING_LABEL, plural, status
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
 from msecli.scoring.fold import Folded, Tally
 from msecli.scoring.plan import Plan
@@ -61,7 +63,12 @@ def finish(plan: Plan, folded: Folded) -> Result:
     batches = _batches(plan, scored, tally.batches) if tally.batches else ()
     entries = groups or columns or batches
     where = _where(plan, ledger)
-    found = (*infinite_values(pooled.state, summary, where), *warnings_of(pooled.state, where), *_without_loss(entries))
+    found = (
+        *infinite_values(pooled.state, summary, where),
+        *warnings_of(pooled.state, where),
+        *_without_errors(plan, summary, where),
+        *_without_loss(entries),
+    )
     score = scored(summary, _rows(plan, ledger, summary))
     parameters = pooled.parameters
     gradients = None if parameters is None else _Gradients(*parameters.gradients(plan.reduction.divisor(summary)))
@@ -240,9 +247,25 @@ def _without_loss(entries: Sequence[Entry]) -> list[Warned]:
     empty = [entry for entry in entries if entry.score.status == EMPTY]
     if not empty:
         return []
-    kind, first = plural(empty[0].kind, 2), ", ".join(repr(label) for label in empty[0].labels.values())
+    kind, first = (
+        plural(empty[0].kind, 2),
+        ", ".join(MISSING_LABEL if label is None else repr(label) for label in empty[0].labels.values()),
+    )
     meaning = f"{kind} with nothing to score are left out of the plain mean, the first is {first}"
     return [Warned("left_out_of_macro", "macro", meaning, len(empty))]
+
+
+def _without_errors(plan: Plan, summary: Summary, where: Where) -> list[Warned]:
+    """Return warnings of baselines that nothing can be compared with, because they have no error."""
+    return [
+        Warned(
+            "perfect_baseline",
+            where.baselines[BASELINE + name],
+            f"there is no error, so that skill:{name} is undefined",
+        )
+        for name, _ in plan.roles.baselines
+        if not (total := summary.sums[f"baseline:{name}"]).special and total.units == 0
+    ]
 
 
 SCALE = 64
@@ -273,6 +296,7 @@ def _inputs(plan: Plan) -> tuple[Input, ...]:
     places = [("inputs" if plan.request.linear else "prediction", roles.prediction), ("target", roles.target)]
     if roles.weight is not None:
         places.append(("weight", roles.weight))
+    places += [("baseline", place) for _, place in roles.baselines]
     return tuple(
         Input(role, plan.sources[place.file].path, plan.sources[place.file].format, place.columns)
         for role, place in places
@@ -358,6 +382,7 @@ def signature_of(
     """
     skipped = ",unmatched:skip" if request.unmatched == "skip" else ""
     optional = {
+        "baseline": ",".join(map(_quoted, request.baselines)),
         "ignore": ",".join(map(repr, request.ignore_index)),
         "by": ",".join(map(_quoted, by)),
         "axis": ",".join(map(str, request.axis)),
@@ -391,4 +416,10 @@ def _where(plan: Plan, ledger: Ledger) -> Where:
     roles = plan.roles
     places = {"prediction": roles.prediction, "target": roles.target, "weight": roles.weight or roles.target}
     names = {side: named(place) for side, place in places.items()}
-    return Where(**names, place=lambda side, row: ledger.place(places[side].file, row))
+    baselines = {BASELINE + name: place for name, place in roles.baselines}
+    places |= baselines
+    return Where(
+        **names,
+        baselines={side: named(place) for side, place in baselines.items()},
+        place=lambda side, row: ledger.place(places[side].file, row),
+    )

@@ -28,7 +28,9 @@ from msecli.engines import engine_named
 from msecli.errors import UsageError
 from msecli.pairing.chunks import chunk_of
 from msecli.pairing.position import Aligned
+from msecli.pairing.twins import Twin, joined_twins, twins_of
 from msecli.results.gradcheck import Check, GradCheck
+from msecli.scoring.advice import check_choice, warn_of_equality
 from msecli.scoring.finish import checked_summary
 from msecli.scoring.fold import Tally, empty_tally, tally_of
 from msecli.scoring.plan import Plan, make_plan
@@ -119,9 +121,13 @@ class Probe(NamedTuple):
 def _check_predictions(plan: Plan, paired: PairedRows, samples: int, seed: int) -> list[Check]:
     tally = empty_tally(plan)
     probes: list[Probe] = []
-    for _, (part, found) in paired.each(partial(_probed, plan, samples, seed), numbered=True):
+    twins: tuple[Twin, ...] = ()
+    for _, (part, found, more) in paired.each(partial(_probed, plan, samples, seed), numbered=True):
         tally.merge(part)
         probes = heapq.nsmallest(samples, [*probes, *found])
+        twins = joined_twins(twins, more)
+    warn_of_equality(plan, twins, paired.ledger.paired, paired.ledger.warnings)
+    check_choice(plan, twins, paired.ledger.paired, paired.ledger.warnings)
     divisor = plan.reduction.divisor(checked_summary(plan, tally, paired.ledger))
     width, names = math.prod(plan.item), plan.column_names
     checks = []
@@ -135,8 +141,8 @@ def _check_predictions(plan: Plan, paired: PairedRows, samples: int, seed: int) 
     return checks
 
 
-def _probed(plan: Plan, samples: int, seed: int, rows: Aligned) -> tuple[Tally, list[Probe]]:
-    """Return the tally of some rows, and their probes with the lowest ranks."""
+def _probed(plan: Plan, samples: int, seed: int, rows: Aligned) -> tuple[Tally, list[Probe], tuple[Twin, ...]]:
+    """Return the tally of some rows, their probes with the lowest ranks, and the twins of their columns."""
     chunk, _ = chunk_of(rows, plan.roles)
     size = chunk.prediction.size
     elements = chunk.first_row * (size // chunk.rows) + np.arange(size)
@@ -149,10 +155,11 @@ def _probed(plan: Plan, samples: int, seed: int, rows: Aligned) -> tuple[Tally, 
     rules = plan.rules.of_loss()
     below, above = (_losses(Chunk(prediction + sign * steps, target, weight=weight), rules) for sign in (-1, 1))
     gradient = element_gradient(Chunk(prediction, target, weight=weight), rules)
-    return tally_of(plan, chunk), [
+    probes = [
         Probe(int(ranks[at]), int(elements[at]), gradient.at(slice(number, number + 1)), float(steps[number]), *losses)
         for number, (at, losses) in enumerate(zip(chosen.tolist(), zip(below, above, strict=True), strict=True))
     ]
+    return tally_of(plan, chunk), probes, twins_of(chunk.prediction, chunk.target, tables=plan.chosen_in_tables)
 
 
 def _ranks(elements: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:

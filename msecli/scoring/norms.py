@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from msecli.core.exact import FloatArray
 from msecli.core.norm import NormSums
 from msecli.core.processor import arithmetic
-from msecli.engines import Engine, engine_named
+from msecli.core.state import Rules
+from msecli.engines import engine_named
 from msecli.errors import DataError, UsageError, Warned
-from msecli.formats.base import Selection, Source
+from msecli.pairing.candidates import numeric_columns
+from msecli.pairing.choice import ALL, UndecidedError
 from msecli.pairing.chunks import values_of
-from msecli.pairing.position import RowCheck, Stream, align, compared
-from msecli.pairing.roles import (
-    Place,
-    Shared,
-    UndecidedError,
-    assign_roles,
-    check_shapes,
-    described,
-    find_all,
-    item_shape,
-    numeric_columns,
-)
+from msecli.pairing.lookup import find_all
+from msecli.pairing.position import Aligned
+from msecli.pairing.roles import Place, Roles, item_shape
+from msecli.pairing.twins import Twin, joined_twins, twins_of
 from msecli.results.norm import NormResult
 from msecli.results.score import Input
+from msecli.scoring.advice import TAKEN, check_choice
 from msecli.scoring.opening import open_all, refuse_rows_as_names
-from msecli.scoring.request import TAKEN_AS
-from msecli.scoring.rows import Ledger, Progress, blocks_of
-from msecli.text.reading import ALL_AS_FILES_SAY, Readings, word_of
+from msecli.scoring.plan import Plan, make_plan
+from msecli.scoring.request import TAKEN_AS, Request
+from msecli.scoring.rows import Ledger, PairedRows, Progress
+from msecli.text.reading import ALL_AS_FILES_SAY, Readings
 
 INPUTS = ("values", "other")
 """The parameters that the inputs come from."""
@@ -52,6 +47,8 @@ class NormRequest:
         Each at least 1, or infinity.
     columns : tuple of str
         The columns to take; by default all numeric ones.
+    on, unmatched, row_check
+        How to pair the rows of two, as for `Request`.
     reading : Readings
     engine : str
     jobs : int, optional
@@ -66,6 +63,9 @@ class NormRequest:
     subtracted: Any = None
     orders: tuple[float, ...] = (2.0,)
     columns: tuple[str, ...] = ()
+    on: tuple[str, ...] = ()
+    unmatched: str = "error"
+    row_check: bool = True
     reading: Readings = ALL_AS_FILES_SAY
     engine: str = "local"
     jobs: int | None = None
@@ -80,7 +80,23 @@ class NormRequest:
             raise UsageError("`values`: None is neither a path nor a table nor an array")
         for order in self.orders:
             check_order(order)
-        self.reading.check(INPUTS[: len(self.inputs)])
+        _ = self.scoring
+
+    @property
+    def scoring(self) -> Request:
+        """How to pair the rows, and how to read them."""
+        return Request(
+            predictions=self.vector,
+            targets=self.subtracted,
+            pred=self.columns,
+            target=self.columns,
+            on=self.on,
+            unmatched=self.unmatched,
+            row_check=self.row_check,
+            reading=self.reading,
+            engine=self.engine,
+            jobs=self.jobs,
+        )
 
     @property
     def inputs(self) -> tuple[Any, ...]:
@@ -112,87 +128,96 @@ def norms(request: NormRequest, progress: Progress = lambda _: None) -> NormResu
     Raises
     ------
     DataError
-        If a number is missing, or the files do not pair.
+        If a number is missing, the files do not pair, or their values contradict the choice of columns.
     ReadWriteError
         If a file cannot be read.
     """
     orders = tuple(dict.fromkeys(request.orders))
-    sources = open_all(request.inputs, request.reading, INPUTS, alone=True)
-    places, checked, warnings = _places(sources, request.columns)
-    for source, place, name in zip(sources, places, INPUTS, strict=False):
-        word = word_of(name) if len(sources) > 1 else ""
-        refuse_rows_as_names(source, () if request.columns else place.columns, word)
-    ledger = Ledger(sources, warnings)
     sums, elements = NormSums(orders), 0
-    with arithmetic() as subnormals, engine_named(request.engine).start(request.jobs) as engine:
-        vectors = _vectors(sources, places, checked, engine, ledger)
-        for part, size in engine.run(partial(_sums, orders), vectors):
-            sums.merge(part)
-            elements += size
-            progress(ledger.share)
+    twins: tuple[Twin, ...] = ()
+    with arithmetic() as subnormals:
+        plan = _plan(request)
+        with engine_named(request.engine).start(request.jobs) as engine:
+            paired = PairedRows(plan, engine, progress)
+            for first_row, part in paired.each(partial(_part, plan, orders), numbered=False):
+                if part.missing is not None:
+                    raise DataError(_told_missing(plan, paired.ledger, part.missing, first_row))
+                sums.merge(part.sums)
+                elements += part.elements
+                twins = joined_twins(twins, part.twins)
+    ledger = paired.ledger
     ledger.warnings.add(subnormals)
     if not elements:
-        raise DataError(f"{sources[0].path}: there are no rows")
-    for source in sources:
-        source.verify()
+        raise DataError(f"{plan.sources[0].path}: there are no rows")
+    check_choice(plan, twins, ledger.paired, ledger.warnings, TAKEN)
+    places = (plan.roles.prediction, plan.roles.target)
     inputs = tuple(
         Input(role, source.path, source.format, place.columns)
-        for role, source, place in zip(("vector", "subtracted"), sources, places, strict=False)
+        for role, source, place in zip(("vector", "subtracted"), plan.sources, places, strict=False)
     )
     named = {str(int(order)) if float(order).is_integer() else repr(order): sums.norm(order) for order in orders}
     return NormResult(named, elements, inputs, ledger.warnings.all())
 
 
-def _sums(orders: Sequence[float], values: FloatArray) -> Iterator[tuple[NormSums, int]]:
-    yield NormSums.of(values.reshape(-1), orders), values.size
-
-
-def _places(
-    sources: Sequence[Source], columns: tuple[str, ...]
-) -> tuple[tuple[Place, ...], tuple[Shared, ...], Sequence[Warned]]:
-    """Return the columns to take from each source, the columns that must agree row by row, and warnings."""
-    if len(sources) > 1:
+def _plan(request: NormRequest) -> Plan:
+    """Return the plan: two sides are paired as predictions and targets are, and one is paired with itself."""
+    scoring = request.scoring
+    if request.subtracted is not None:
         try:
-            roles = assign_roles(sources, pred=columns, target=columns)
+            return make_plan(scoring, INPUTS)
         except UndecidedError as error:
-            raise DataError(f"cannot tell which columns to take; use `columns=COLUMN`{described(sources)}") from error
-        check_shapes(sources, roles, item_shape(sources[0], roles.prediction.columns))
-        return (roles.prediction, roles.target), roles.checked, roles.warnings
+            raise DataError(f"cannot tell which columns to take; use `columns=COLUMN`{error.found}") from error
+    sources = open_all(request.inputs, request.reading, INPUTS, alone=True)
     warnings: list[Warned] = []
-    chosen = find_all(sources[0], columns, warnings)
+    chosen, rule = find_all(sources[0], request.columns, warnings), ""
     if not chosen and sources[0].item is None:
         chosen = numeric_columns(sources[0], "columns")
-    return (Place(0, chosen),), (), warnings
+        refuse_rows_as_names(sources[0], chosen, "")
+        rule = ALL if len(chosen) > 1 else ""
+    place = Place(0, chosen)
+    roles = Roles(place, place, rule=rule, warnings=tuple(warnings))
+    return Plan(scoring, sources, roles, Rules(), item_shape(sources[0], chosen), (), None, ())
 
 
-def _vectors(
-    sources: Sequence[Source],
-    places: Sequence[Place],
-    checked: tuple[Shared, ...],
-    engine: Engine,
-    ledger: Ledger,
-) -> Iterator[FloatArray]:
-    """Yield the numbers or the differences, some rows at a time; refuse missing ones."""
-    streams = [
-        Stream(
-            source.path,
-            blocks_of(source, Selection(place.columns, tuple(shared.columns[file] for shared in checked)), engine),
-        )
-        for file, (source, place) in enumerate(zip(sources, places, strict=True))
-    ]
-    check = RowCheck(ledger.sides())
-    for rows in align(streams):
-        check.add(checked, compared(rows, checked))
-        sides = [values_of(rows.blocks, place) for place in places]
+class Missing(NamedTuple):
+    """A missing difference: the number of its row in every file, and whether a number is missing there."""
+
+    rows: tuple[int, int]
+    absent: tuple[bool, ...]
+
+
+class Part(NamedTuple):
+    """The sums of some numbers, how many there are, the first missing one, and what says that columns are keys."""
+
+    sums: NormSums
+    elements: int
+    missing: Missing | None
+    twins: tuple[Twin, ...]
+
+
+def _part(plan: Plan, orders: Sequence[float], rows: Aligned) -> Part:
+    """Return the part of the norms of some rows: of the numbers, or of the differences."""
+    ours = theirs = values_of(rows.blocks, plan.roles.prediction)
+    values = ours
+    if len(rows.blocks) > 1:
+        theirs = values_of(rows.blocks, plan.roles.target).reshape(ours.shape)
         with np.errstate(all="ignore"):
-            values = sides[0] if len(sides) == 1 else sides[0] - sides[1].reshape(sides[0].shape)
-        missing = np.isnan(values)
-        if missing.any():
-            row = rows.first_row + int(np.argmax(missing.reshape(rows.rows, -1).any(axis=1)))
-            found = [np.isnan(side[row - rows.first_row]).any() for side in sides]
-            reason = "a number is missing" if any(found) else "the number is infinite, like its counterpart,"
-            told = [file for file in range(len(sources)) if found[file] or not any(found)]
-            raise DataError("\n".join(f"{sources[file].path}: {reason} in {ledger.place(file, row)}" for file in told))
-        yield values
-        for number, stream in enumerate(streams):
-            ledger.count(number, stream.take())
+            values = ours - theirs
+    missing, lost = None, np.isnan(values)
+    if lost.any():
+        row = int(np.argmax(lost.reshape(rows.rows, -1).any(axis=1)))
+        sides = (ours, theirs)[: len(rows.blocks)]
+        missing = Missing(rows.numbers(row), tuple(bool(np.isnan(side[row]).any()) for side in sides))
+    twins = twins_of(ours, theirs, tables=True) if plan.chosen_in_tables else ()
+    return Part(NormSums.of(values.reshape(-1), orders), values.size, missing, twins)
+
+
+def _told_missing(plan: Plan, ledger: Ledger, missing: Missing, first_row: int) -> str:
+    """Return where a number is missing, or where equal infinities make their difference missing."""
+    either = any(missing.absent)
+    reason = "a number is missing" if either else "the number is infinite, like its counterpart,"
+    return "\n".join(
+        f"{source.path}: {reason} in {ledger.place(file, first_row + row)}"
+        for file, (source, row, absent) in enumerate(zip(plan.sources, missing.rows, missing.absent, strict=False))
+        if absent or not either
+    )

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from msecli.core.axes import kept_axes
 from msecli.core.exact import ONE, FloatArray
@@ -15,24 +13,16 @@ from msecli.core.linear import LinearModel
 from msecli.core.metrics import Metric, needed_terms
 from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
-from msecli.errors import DataError, MsecliError, Problems, Warned, many, numbered
-from msecli.formats.base import Selection, Source
-from msecli.pairing.chunks import values_of
+from msecli.core.terms import BASELINE_FLAWS, MISSING
+from msecli.errors import DataError, MsecliError, Warned, many
+from msecli.formats.base import Source
+from msecli.pairing.choice import ALL, SAME, UndecidedError
 from msecli.pairing.position import check_row_counts
-from msecli.pairing.roles import (
-    PREDICTION,
-    SAME,
-    Place,
-    Roles,
-    UndecidedError,
-    assign_roles,
-    check_shapes,
-    item_shape,
-    numeric_columns,
-)
-from msecli.scoring.opening import open_all, open_one, refuse_rows_as_names
+from msecli.pairing.roles import PREDICTION, Roles, assign_roles, check_shapes, item_shape
+from msecli.scoring.model import Parameters, model_of, read_parameters
+from msecli.scoring.opening import open_all, refuse_rows_as_names
 from msecli.scoring.request import Request
-from msecli.text.reading import Readings, word_of
+from msecli.text.reading import word_of
 
 
 class Plan(NamedTuple):
@@ -104,8 +94,8 @@ class Plan(NamedTuple):
 
     @property
     def chosen_in_tables(self) -> bool:
-        """Whether a rule chose the columns of two tables."""
-        return bool(self.roles.rule) and self.roles.target.file > 0 and self.tables
+        """Whether a rule chose the columns of two tables, or all columns of one."""
+        return bool(self.roles.rule) and (self.roles.target.file > 0 or self.roles.rule == ALL) and self.tables
 
     @property
     def tables(self) -> bool:
@@ -131,8 +121,14 @@ class Plan(NamedTuple):
         return self.reduction.divisor(Used(self.rows * prod(self.item), self.rows)) if all_used and self.rows else None
 
 
-def make_plan(request: Request) -> Plan:
+def make_plan(request: Request, names: Sequence[str] = ()) -> Plan:
     """Open the sources, and decide everything that does not depend on their rows.
+
+    Parameters
+    ----------
+    request : Request
+    names : sequence of str
+        What messages call the inputs that are in memory, if not as the request does.
 
     Raises
     ------
@@ -141,9 +137,10 @@ def make_plan(request: Request) -> Plan:
     ReadWriteError
         If a file cannot be read.
     """
-    warnings: list[Warned] = []
-    model, penalized = _parameters(request, warnings)
-    sources = open_all(request.inputs, request.reading, request.input_names, alone=not request.parameter_names)
+    parameters = read_parameters(request)
+    warnings = list(parameters.warnings)
+    alone = not request.parameter_names
+    sources = open_all(request.inputs, request.reading, names or request.input_names, alone=alone)
     tables = sources[: len(sources) - (request.weight_file is not None)]
     with _told_why(request, tables):
         roles = assign_roles(
@@ -154,12 +151,14 @@ def make_plan(request: Request) -> Plan:
             weight=request.weight,
             on=request.on,
             by=request.by,
-            model=model is not None,
+            baselines=request.baselines,
+            model=request.linear,
             row_check=request.row_check,
         )
     if roles.rule != SAME:
         for place, named in ((roles.prediction, request.pred), (roles.target, request.target)):
             refuse_rows_as_names(sources[place.file], () if named else place.columns, _word(request, place.file))
+    model = _model(request, parameters, sources[PREDICTION], roles, warnings)
     roles = roles._replace(warnings=(*roles.warnings, *warnings))
     item = item_shape(sources[PREDICTION], roles.prediction.columns)
     if model is not None:
@@ -167,9 +166,11 @@ def make_plan(request: Request) -> Plan:
         item = model.item
     check_shapes(sources, roles, item)
     kept = kept_axes(request.axis, 1 + len(item)) if request.axis else ()
-    return Plan(
-        request, sources, roles, rules_of(request, item, kept, weighted=request.weighted), item, kept, model, penalized
-    )
+    penalized = [*parameters.penalized, *([model.coef] if model is not None else [])]
+    if model is not None and request.regularize_intercept and model.intercept is not None:
+        penalized.append(model.intercept)
+    rules = rules_of(request, item, kept, weighted=request.weighted)
+    return Plan(request, sources, roles, rules, item, kept, model, tuple(penalized))
 
 
 @contextmanager
@@ -182,7 +183,7 @@ def _told_why(request: Request, tables: Sequence[Source]) -> Iterator[None]:
             refuse_rows_as_names(table, (column.name for column in table.columns or ()), _word(request, number))
         differ = "" if request.on else _different_counts(tables)
         if differ:  # so that no example of columns to score would run
-            raise DataError(f"{error.plain}\n{differ}") from error
+            raise UndecidedError(error.advice, "", f"{error.found}\n{differ}") from error
         raise
 
 
@@ -203,53 +204,14 @@ def _word(request: Request, file: int) -> str:
     return word_of(request.input_names[file]) if len(request.inputs) > 1 or request.parameter_names else ""
 
 
-def read_array(data: Any, readings: Readings, name: str, warnings: list[Warned]) -> FloatArray:
-    """Return an array, or the numeric columns of a table side by side, from a file or memory; add to the warnings.
-
-    Returns
-    -------
-    ndarray of float64
-        For a table, shape (rows,) with a single column or (rows, columns) with several, without row ids.
-
-    Raises
-    ------
-    DataError
-        If a table has no numeric column, or a number is missing.
-    """
-    if isinstance(data, float | int | np.number) or getattr(data, "ndim", 1) == 0:
-        data = np.reshape(data, 1)  # a lone intercept
-    source = open_one(data, readings, name)
-    warnings += source.warnings
-    place = Place(0, () if source.item is not None else numeric_columns(source))
-    refuse_rows_as_names(source, place.columns, word_of(name))
-    blocks = (block for part in source.parts(Selection(place.columns)) for block in part.read())
-    array = np.concatenate([values_of((block,), place) for block in blocks])
-    if np.isnan(array).any():
-        row = int(np.argmax(np.isnan(array).reshape(len(array), -1).any(axis=1)))
-        raise DataError(f"{source.path}: a number is missing in {numbered(row, lines=[source.line(row)])}")
-    return array
-
-
-def _parameters(request: Request, warnings: list[Warned]) -> tuple[LinearModel | None, tuple[FloatArray, ...]]:
-    """Read the model and the penalized arrays, and report the problems of all of them together."""
-    problems = Problems()
-    arrays: list[FloatArray] = []
-    wanted = [("params", data) for data in request.params]
-    wanted += [
-        (name, data) for name, data in (("coef", request.coef), ("intercept", request.intercept)) if data is not None
-    ]
-    for name, data in wanted:
-        with problems.collect():
-            arrays.append(read_array(data, request.reading, name, warnings))
-    problems.raise_found()
-    penalized = arrays[: len(request.params)]
-    if not request.linear:
-        return None, tuple(penalized)
-    linear = LinearModel(*arrays[len(request.params) :])
-    penalized.append(linear.coef)
-    if request.regularize_intercept and linear.intercept is not None:
-        penalized.append(linear.intercept)
-    return linear, tuple(penalized)
+def _model(
+    request: Request, parameters: Parameters, inputs: Source, roles: Roles, warnings: list[Warned]
+) -> LinearModel | None:
+    """Return the model that makes the predictions, if there is one; add to the warnings."""
+    if parameters.coef is None:
+        return None
+    columns, chosen = roles.prediction.columns, bool(request.pred)
+    return model_of(parameters.coef, parameters.intercept, inputs, columns, chosen=chosen, warnings=warnings)
 
 
 def _check_inputs(path: str, item: tuple[int, ...], model: LinearModel) -> None:
@@ -263,6 +225,11 @@ def _check_inputs(path: str, item: tuple[int, ...], model: LinearModel) -> None:
 def rules_of(request: Request, item: tuple[int, ...], kept: tuple[int, ...], *, weighted: bool) -> Rules:
     """Return the rules for rows of this shape."""
     metrics = request.chosen_metrics(weighted=weighted)
+    baselines = [metric.baseline for metric in metrics if metric.baseline is not None]
+    flaws = [flaw for metric in metrics for flaw in metric.flaws]
+    flaws += [f"{kind}:{column}" for column in baselines for kind in BASELINE_FLAWS]
+    refused = [flaw for metric in metrics if metric.strict for flaw in metric.flaws]
+    refused += [f"{MISSING}:{column}" for column in baselines if request.nan_pred == "raise"]
     by_column = any(metric.by_column for metric in metrics) or (bool(kept) and kept[0] != 0)
     return Rules(
         needed_terms(metrics, weighted=weighted, loss=not request.chosen_reduction.keeps_elements),
@@ -271,8 +238,8 @@ def rules_of(request: Request, item: tuple[int, ...], kept: tuple[int, ...], *, 
         nan_target=request.nan_target,
         nan_prediction=request.nan_pred,
         ignore=request.ignore_index,
-        flaws=tuple(dict.fromkeys(flaw for metric in metrics for flaw in metric.flaws)),
-        refused=tuple(dict.fromkeys(flaw for metric in metrics if metric.strict for flaw in metric.flaws)),
+        flaws=tuple(dict.fromkeys(flaws)),
+        refused=tuple(dict.fromkeys(refused)),
         holds=any(metric.holds for metric in metrics),
         season=max((metric.season for metric in metrics), default=0),
     )

@@ -189,6 +189,12 @@ class Request:
         return metrics_named(self.metrics, Options(self.peak, self.season), weighted=weighted)
 
     @property
+    def baselines(self) -> tuple[str, ...]:
+        """The columns that metrics compare with."""
+        metrics = self.chosen_metrics(weighted=self.weighted)
+        return tuple(metric.baseline for metric in metrics if metric.baseline is not None)
+
+    @property
     def inputs(self) -> tuple[Any, ...]:
         """The sources of rows: predictions, targets, weights."""
         return tuple(getattr(self, name) for name in self.input_names)

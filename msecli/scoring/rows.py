@@ -82,6 +82,11 @@ class Ledger:
         self.warnings.add(read.warnings)
 
     @property
+    def paired(self) -> int:
+        """The number of paired rows."""
+        return self.rows[0] if self.matched is None else self.matched.rows
+
+    @property
     def share(self) -> float:
         """The share of all sources read so far."""
         sizes = [source.work for source in self._sources]
@@ -173,6 +178,8 @@ class PairedRows:
             numbered from 0, and the offset is what to add to their numbers.
         """
         spans = _spans(self._plan) if self._joined is None else None
+        if spans is not None and len(self._plan.sources) > 1 and len(spans) < self._engine.jobs:
+            spans = None  # too few to keep all jobs busy; the files are read side by side instead
         if spans is not None and not (numbered and any(span.first_row is None for span in spans)):
             found = _by_span(self._plan, self._engine, work, self.ledger, spans)
         else:

@@ -7,10 +7,9 @@ from dataclasses import replace
 
 from msecli.core.processor import arithmetic
 from msecli.engines import engine_named
-from msecli.pairing.roles import PREDICTION
 from msecli.results.score import Result
 from msecli.results.values import Layout
-from msecli.scoring.advice import check_choice
+from msecli.scoring.advice import check_choice, warn_of_equality
 from msecli.scoring.finish import divisor_of, finish
 from msecli.scoring.fold import fold
 from msecli.scoring.plan import Plan, make_plan
@@ -49,9 +48,8 @@ def run(request: Request, sinks: Mapping[str, Sink] | None = None, progress: Pro
         with engine_named(request.engine).start(request.jobs) as engine:
             folded = fold(plan, engine, given, gradient, progress)
         folded.ledger.warnings.add(found)
-        matched = folded.ledger.matched
-        rows = folded.ledger.rows[PREDICTION] if matched is None else matched.rows
-        check_choice(plan, folded.twins, rows, folded.ledger.warnings)
+        warn_of_equality(plan, folded.twins, folded.ledger.paired, folded.ledger.warnings)
+        check_choice(plan, folded.twins, folded.ledger.paired, folded.ledger.warnings)
         result = finish(plan, folded)
         if gradient is not None:
             gradient.finish(divisor_of(plan, folded))

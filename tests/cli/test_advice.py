@@ -221,6 +221,16 @@ CASES = (
         fill={"columns": "x"},
     ),
     Case("a norm of columns that identify rows", {"x.csv": "id,no\n1,2\n"}, "norm x.csv", fill={"columns": "no"}),
+    Case(
+        "a norm of a column that counts the rows",
+        {"x.csv": csv("passenger,value", *[(n, n / 2) for n in range(ROWS)])},
+        "norm x.csv",
+    ),
+    Case(
+        "a norm of rows in another order",
+        {"a.csv": "id,x\n1,1\n2,2\n", "b.csv": "id,x\n2,1\n1,2\n"},
+        "norm a.csv b.csv",
+    ),
     # Weights
     Case(
         "a weight file of two columns",
@@ -263,6 +273,29 @@ CASES = (
         without="-p a",
     ),
     Case("penalties on nothing", {"x.csv": TWO, "w.csv": "c\n1\n"}, "compute x.csv --l2 1", fill={"params": "w.csv"}),
+    Case(
+        "coefficients of other inputs",
+        {"x.csv": "a,b,c,y\n1,2,3,4\n", "w.csv": "b,a\n1,2\n"},
+        "linear x.csv --coef w.csv -t y",
+    ),
+    Case(
+        "coefficients of other inputs than those named",
+        {"x.csv": "a,b,c,y\n1,2,3,4\n", "w.csv": "b,a\n1,2\n"},
+        "linear x.csv --coef w.csv -x a,c -t y",
+        without="-x a,c",
+    ),
+    Case(
+        "a baseline with a missing value",
+        {"x.csv": "yhat,y,naive\n1,2,3\n2,3,\n"},
+        "compute x.csv -m skill:naive",
+    ),
+    Case(
+        "one baseline for two columns",
+        {"x.csv": "a,b,c,d,naive\n1,2,3,4,5\n"},
+        "compute x.csv -p a,b -t c,d -m skill:naive",
+        fill={"pred": "b", "target": "d"},
+        without="-p a,b -t c,d",
+    ),
     Case("a peak", {"x.csv": TWO}, "compute x.csv -m psnr", fill={"peak": "10"}),
     # Text
     Case("text in a file of another name", {"x.parquet": TWO.encode()}, "compute x.parquet"),
@@ -411,7 +444,7 @@ def texts(tree: ast.Module) -> Iterator[str]:
             parts = (part.value if isinstance(part, ast.Constant) else None for part in node.values)
             yield "".join(part if isinstance(part, str) else "\0" for part in parts)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
-            yield node.value
+            yield node.value.replace("{}", "\0")
 
 
 def settings(tree: ast.Module) -> Iterator[str]:

@@ -24,7 +24,8 @@ class ProcessEngine:
     """Runs work in fresh processes that all engines share, a few items ahead. See `msecli.engines.Engine`."""
 
     def __init__(self, jobs: int | None = None) -> None:
-        self._ahead = (jobs or PROCESSES) + 1
+        self.jobs = jobs or PROCESSES
+        self._ahead = self.jobs + 1
 
     def __enter__(self) -> Self:
         return self

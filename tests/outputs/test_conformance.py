@@ -151,7 +151,7 @@ def markdown_rows(written: str) -> list[list[str]]:
 
 
 def check_markdown(written: bytes, report: Report) -> None:
-    rows, records = markdown_rows(written.decode()), report.records()
+    rows, records = markdown_rows(written.decode()), report.records("(missing)")
     names = [name for name in records[0] if name != "signature"]
     texts = [any(isinstance(record[name], str) for record in records) for name in names]
     assert rows[:2] == [[visible(name) for name in names], ["---" if text else "---:" for text in texts]]
@@ -367,8 +367,10 @@ def read_markdown(written: bytes, layout: Layout, rows: list[list[Any]]) -> None
     found = markdown_rows(written.decode())
     assert found[0] == [visible(name) for name in (*layout.keys, *layout.names)]
     for line, row in zip(found[2:], rows, strict=True):
-        for cell, value in zip(line, row, strict=True):
-            if isinstance(value, str):
+        for place, (cell, value) in enumerate(zip(line, row, strict=True)):
+            if value is None and place < len(layout.keys):
+                assert cell == "(missing)"
+            elif isinstance(value, str):
                 assert cell == visible(value)
             else:
                 assert cell == (str(value) if isinstance(value, int) else rounded(value))
@@ -379,7 +381,7 @@ def read_table(written: bytes, layout: Layout, rows: list[list[Any]]) -> None:
     assert all(visible(name) in header for name in (*layout.keys, *layout.names))
     for number, (line, row) in enumerate(zip(lines, rows, strict=True), start=1):
         keys, values = row[: len(layout.keys)], row[len(layout.keys) :]
-        labels = " ".join("" if key is None else visible(str(key)) for key in keys)
+        labels = " ".join("(missing)" if key is None else visible(str(key)) for key in keys)
         assert line.split() == [str(number), *labels.split(), *map(rounded, values)]
 
 

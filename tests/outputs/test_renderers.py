@@ -56,7 +56,7 @@ def test_markdown_aligns_texts_to_the_left_and_numbers_to_the_right() -> None:
     head, alignment, *_ = _result("markdown", report).split("\n")
     assert dict(zip(head.split(" | "), alignment.split(" | "), strict=True)) == {
         "| scope": "| ---", "g": "---", "loss": "---:", "status": "---", "reduction": "---", "denominator": "---:",
-        "rows_used": "---:", "elements_used |": "---: |",
+        "rows_used": "---:", "elements_used": "---:", "checked_by |": "--- |",
     }  # fmt: skip
 
 

@@ -168,7 +168,7 @@ def test_keys_stand_beside_the_values() -> None:
     keys = {"id": pa.array([7, None]), "name": pa.array(["x\ty", "z"])}
     text = written(Layout((), ("loss",), ("id", "name")), np.array([0.25, NAN]), 80, keys)
     assert [line.split() for line in text.splitlines()] == [
-        ["row", "id", "name", "loss"], ["1", "7", r"x\ty", "0.25"], ["2", "z", "nan"],
+        ["row", "id", "name", "loss"], ["1", "7", r"x\ty", "0.25"], ["2", "(missing)", "z", "nan"],
     ]  # fmt: skip
 
 

@@ -5,13 +5,16 @@ Expected codes and groups are those of a Python dict over the rows; the rest is 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from msecli.arrow.columns import number_labels
 from msecli.pairing.labels import codes_of, first_difference, group_codes, missing, shown_keys, sort_key
 
 LABELS = st.none() | st.sampled_from(["a", "b", "ab", "", "7", "007", "-1", "é"])
@@ -76,6 +79,16 @@ def test_codes_of_integers_leave_out_those_that_are_not_there(labels: list[int])
 def test_codes_of_a_slice_are_those_of_its_rows() -> None:
     codes, dictionary = codes_of(column(["x", "a", None, "a"]).slice(1))
     assert [dictionary[code].as_py() for code in codes.tolist()] == ["a", None, "a"]
+
+
+WHOLE = st.integers(-20, 20) | st.integers(-(10**17), 10**17)
+
+
+@given(st.lists(WHOLE.map(float) | st.just(math.nan), max_size=9))
+def test_whole_floats_are_labels_as_python_writes_them(values: list[float]) -> None:
+    for numbers in (values, [*values, -0.0], [*values, 0.5], [*values, math.inf]):
+        found = number_labels(np.array(numbers), "k").to_pylist()
+        assert found == [None if math.isnan(number) else repr(number) for number in numbers]
 
 
 @settings(deadline=None)

@@ -307,13 +307,13 @@ def test_the_settings_say_how_the_loss_came_about(run: Run, path: Path) -> None:
 
 def test_plain_groups_are_lines_of_label_and_loss(run: Run, path: Path) -> None:
     ran = run("compute", path, "--by", "g", *OMIT)
-    assert ran.out == "a\t4.0\nb\t1.0\nc\tnan\n\t16.0\npooled\t7.0\nmacro\t7.0\n"
+    assert ran.out == "a\t4.0\nb\t1.0\nc\tnan\n(missing)\t16.0\npooled\t7.0\nmacro\t7.0\n"
 
 
 def test_plain_labels_of_several_columns_are_joined_by_commas(run: Run, path: Path) -> None:
     ran = run("compute", path, "--by", "h", "--by", "g", *OMIT, "-m", "mae")
     assert ran.out.splitlines() == [
-        "9,a\t4.0\t2.0", "9,c\tnan\tnan", "9,\t16.0\t4.0", "10,b\t1.0\t1.0", f"pooled\t7.0\t{7 / 3!r}",
+        "9,a\t4.0\t2.0", "9,c\tnan\tnan", "9,(missing)\t16.0\t4.0", "10,b\t1.0\t1.0", f"pooled\t7.0\t{7 / 3!r}",
         f"macro\t7.0\t{7 / 3!r}",
     ]  # fmt: skip
 
@@ -346,7 +346,7 @@ def test_delimited_groups_are_records_under_one_header(run: Run, path: Path, del
     records = records_of(run, path, "--by", "h", "--by", "g", "-m", "mae", *OMIT, delimiter=delimiter)
     assert list(records[0]) == [
         "scope", "h", "g", "loss", "status", "mae", "reduction", "denominator", "rows_used", "elements_used",
-        "signature",
+        "signature", "checked_by",
     ]  # fmt: skip
     assert [tuple(record.values())[:6] for record in records] == [
         ("group", "9", "a", "4.0", "ok", "2.0"),
@@ -393,12 +393,22 @@ def test_labels_with_marks_are_quoted(run: Run, tmp_path: Path) -> None:
 def test_markdown_groups_are_rows_with_blanks_where_nothing_is(run: Run, path: Path) -> None:
     lines = run("compute", path, "--by", "g", "--format", "markdown", *OMIT).out.splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[:-2]]
-    assert cells[0] == ["scope", "g", "loss", "status", "reduction", "denominator", "rows_used", "elements_used"]
-    assert cells[2:] == [
+    assert cells[0] == [
+        "scope",
+        "g",
+        "loss",
+        "status",
+        "reduction",
+        "denominator",
+        "rows_used",
+        "elements_used",
+        "checked_by",
+    ]
+    assert [row[:-1] for row in cells[2:]] == [
         ["group", "a", "4", "ok", "mean", "1", "1", "1"],
         ["group", "b", "1", "ok", "mean", "1", "1", "1"],
         ["group", "c", cells[4][2], "empty", "mean", "0", "0", "0"],
-        ["group", "", "16", "ok", "mean", "1", "1", "1"],
+        ["group", "(missing)", "16", "ok", "mean", "1", "1", "1"],
         ["pooled", "", "7", "ok", "mean", "3", "3", "3"],
         ["macro", "", "7", "ok", "", "", "", ""],
     ]

@@ -40,7 +40,9 @@ KEYED_WEIGHTS = "a weight file has no keys, so it does not go with on; put the w
 NO_BATCHES = "shuffle and drop_last require batch_size"
 ONE_STDIN = "standard input can be given only once; write the others to files"
 NO_PARAMETERS = "l1 and l2 are factors of penalties on parameters; name these with params=FILE"
-UNKNOWN_METRIC = f"unknown metric 'msa'; choose from {', '.join([*METRICS, 'lp:P', 'mase', 'psnr', 'all'])}"
+UNKNOWN_METRIC = (
+    f"unknown metric 'msa'; choose from {', '.join([*METRICS, 'lp:P', 'mase', 'skill:COLUMN', 'psnr', 'all'])}"
+)
 BAD_ORDER = "metric 'lp:0.5': P in lp:P is a number of at least 1, such as lp:3 (for infinity: linf)"
 
 
