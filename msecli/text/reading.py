@@ -24,7 +24,7 @@ class Reading(NamedTuple):
         The decimal mark of text files.
     thousands : str, optional
         The mark between groups of three digits in text files. A blank stands for other spaces, too.
-    na_values : tuple of str
+    na_values : str or several
         Further words that mean "missing" in text files.
     encoding : str, optional
         The encoding of text files. By default UTF-8.
@@ -37,7 +37,7 @@ class Reading(NamedTuple):
     header: bool | None = None
     decimal: str = "."
     thousands: str | None = None
-    na_values: tuple[str, ...] = ()
+    na_values: str | Iterable[str] = ()
     encoding: str | None = None
     comment: str | None = None
 
@@ -69,14 +69,14 @@ class Readings(NamedTuple):
         UsageError
         """
         if value is None or isinstance(value, Reading):
-            return cls(value or AS_FILES_SAY)
+            return cls(_with_words(value or AS_FILES_SAY))
         if isinstance(value, Readings):
             return cls(*value)
         if not isinstance(value, Mapping) or not all(isinstance(each, Reading) for each in value.values()):
             raise UsageError(f"`{name}`: {value!r} is neither a msecli.Reading nor a mapping of files to such")
         own: dict[str, Reading] = {}
         for word, reading in value.items():
-            own.update((file, reading) for file in files_named(word))
+            own.update((file, _with_words(reading)) for file in files_named(word))
         return cls(own=own)
 
     def of(self, parameter: str) -> Reading:
@@ -98,6 +98,13 @@ class Readings(NamedTuple):
 
 ALL_AS_FILES_SAY = Readings()
 """The defaults for all files."""
+
+
+def _with_words(reading: Reading) -> Reading:
+    """Return the same with a tuple of words for missing, of which Python callers may give one alone."""
+    from msecli.core.parameters import names  # the command line needs no NumPy for its help
+
+    return reading._replace(na_values=names("na_values", reading.na_values))
 
 
 def word_of(parameter: str) -> str:

@@ -333,6 +333,7 @@ CASES = (
         "compute x.csv --decimal ,",
         fill={"delimiter": ";"},
     ),
+    Case("a decimal comma in quotes", {"x.csv": 'yhat,y\n"1,5",2\n"2,5",3\n'}, "compute x.csv"),
     Case("semicolons", {"x.csv": TWO.replace(",", ";")}, "compute x.csv"),
     Case("tabs", {"x.csv": TWO.replace(",", "\t")}, "compute x.csv"),
     Case("bars", {"x.csv": TWO.replace(",", "|")}, "compute x.csv"),

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import msecli
+
 Run = Callable[..., Any]
 
 WORDS = ["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "<NA>", "NaT"]
@@ -35,3 +37,31 @@ def test_a_word_is_a_missing_label(word: str, tmp_path: Path, run: Run) -> None:
     ran = run("compute", path, path, "-p", "pred", "-t", "target", "--on", "id")
     assert ran.code == 3
     assert "1 row without a key in 'id', the first in row 2" in ran.err
+
+
+MOSTLY_MISSING = "yhat,y\ngone,2\ngone,3\n1,2\n"
+"""Without the word for missing, most of the first column is text."""
+
+
+def test_a_column_is_told_from_the_fields_that_are_not_missing(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(MOSTLY_MISSING)
+    assert "'yhat' looks like the prediction, but holds no numbers" in run("compute", path).err
+    assert run("compute", path, "--na-values", "gone", "--nan-pred", "omit").out == "1.0\n"
+
+
+@pytest.mark.parametrize("words", ["gone", ["gone"], ("?", "gone"), {"gone"}])
+def test_python_callers_give_one_word_or_several(words: Any, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(MOSTLY_MISSING)
+    for reading in (msecli.Reading(na_values=words), {"both": msecli.Reading(na_values=words)}):
+        files = (str(path), str(path)) if isinstance(reading, dict) else (str(path),)
+        assert msecli.score(*files, pred="yhat", target="y", nan_pred="omit", reading=reading).loss == 1.0
+
+
+def test_a_word_that_is_a_number_is_given_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("yhat,y\n-999,2\n1,2\n")
+    with pytest.raises(msecli.UsageError, match=r"^Reading\.na_values: -999 is neither a name nor several names$"):
+        msecli.score(str(path), reading=msecli.Reading(na_values=-999))  # type: ignore[arg-type]
+    assert msecli.score(str(path), reading=msecli.Reading(na_values="-999"), nan_pred="omit").loss == 1.0
