@@ -150,3 +150,39 @@ def test_penalties_are_of_the_same_coefficients_in_any_order(run: Run, data: Pat
         ran = run("linear", data, "--coef", coef, "-t", "y", "--l2", "0.5", "--grad-coef", grad, "--overwrite")
         grads.append((ran.out, grad.read_text()))
     assert grads[0] == grads[1]
+
+
+def test_names_are_matched_in_another_dialect_too(run: Run, data: Path, tmp_path: Path) -> None:
+    coef = write(tmp_path / "w.csv", "x2;x1\n1,0;2,0\n")
+    ran = run("linear", data, "--coef", coef)
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.endswith("--delimiter 'coef=;' --decimal coef=,\n")
+    assert run(*shlex.split(ran.err.partition("run: msecli ")[2])).out == RIGHT
+
+
+def test_columns_without_a_header_name_nothing(run: Run, data: Path, tmp_path: Path) -> None:
+    for text, options in (("2,1\n", ()), ("x1,2\nx2,1\n", ()), ("a,2,1\n", ("-x", "x1,x2"))):
+        coef = write(tmp_path / "w.csv", text)
+        ran = run("linear", data, "--coef", coef, "--no-header", "coef", *options)
+        assert (ran.code, ran.out) == (0, RIGHT), text
+
+
+def test_a_first_row_is_not_taken_for_the_name_of_coefficients(run: Run, data: Path, tmp_path: Path) -> None:
+    coef = write(tmp_path / "w.csv", "x1,2\nx2,1\n")
+    ran = run("linear", data, "--coef", coef)
+    assert (ran.code, ran.out) == (3, "")
+    assert "the column name '2' is a number like those below; use --no-header coef if" in ran.err
+    # Names that the inputs have are names, even if they are numbers.
+    numbers = write(tmp_path / "n.csv", "1,2,y\n1,2,5\n3,1,8\n2,2,1\n")
+    named = write(tmp_path / "v.csv", "2,1,note\n1,2,a\n")
+    assert run("linear", numbers, "--coef", named, "-x", "1,2").out == RIGHT
+
+
+def test_warnings_of_coefficients_are_passed_on(run: Run, data: Path, tmp_path: Path) -> None:
+    coef = write(tmp_path / "w.csv", "2\n1\n")
+    ran = run("linear", data, "--coef", coef)
+    assert (ran.code, ran.out) == (0, RIGHT)
+    assert (
+        ran.err
+        == f"Warning: {coef}: the first line was read as data, because it holds only numbers, like the lines below it\n"
+    )
