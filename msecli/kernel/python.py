@@ -1,0 +1,8 @@
+"""The pure-Python kernel."""
+
+from __future__ import annotations
+
+from msecli.kernel.python_sums import exact_sum, gradient, squared_error, sums_by_slot
+from msecli.kernel.python_text import boundary, crossing, scan
+
+__all__ = ["boundary", "crossing", "exact_sum", "gradient", "scan", "squared_error", "sums_by_slot"]
