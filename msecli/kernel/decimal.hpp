@@ -16,6 +16,12 @@
 #include <intrin.h>
 #endif
 
+#if defined(_MSC_VER) && !defined(__clang__)
+#define MSECLI_INLINE __forceinline
+#else
+#define MSECLI_INLINE inline __attribute__((always_inline))
+#endif
+
 namespace msecli {
 
 inline bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
@@ -76,7 +82,7 @@ inline double from_bits(std::uint64_t bits) {
 constexpr std::uint64_t INFINITY_BITS = std::uint64_t{0x7FF} << 52;
 
 // The float64 nearest to w * 10**q, as bits without a sign.
-inline std::uint64_t scaled(std::uint64_t w, std::int64_t q) {
+MSECLI_INLINE std::uint64_t scaled(std::uint64_t w, std::int64_t q) {
     if (w == 0 || q < SMALLEST_POWER) return 0;
     if (q > LARGEST_POWER) return INFINITY_BITS;
     const int zeros = leading_zeros(w);
@@ -112,7 +118,7 @@ inline std::uint64_t scaled(std::uint64_t w, std::int64_t q) {
 }
 
 // Read digits, eight at a time, into w, which may wrap around.
-inline const char* read_digits(const char* p, const char* end, std::uint64_t& w) {
+MSECLI_INLINE const char* read_digits(const char* p, const char* end, std::uint64_t& w) {
     static constexpr std::uint64_t POWERS_OF_TEN[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
 #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     while (end - p >= 8) {
@@ -146,6 +152,7 @@ struct Number {
 };
 
 constexpr std::ptrdiff_t DIGITS = 19;  // all fit in 64 bits
+constexpr std::uint64_t LAST_EXACT_INTEGER = std::uint64_t{1} << 53;
 
 // Whether a float64 of at least 2**53 has exactly these digits.
 inline bool has_digits(double value, const char* first, const char* end) {
@@ -155,8 +162,35 @@ inline bool has_digits(double value, const char* first, const char* end) {
     return length == end - first && std::memcmp(text, first, static_cast<std::size_t>(length)) == 0;
 }
 
+struct Digits {
+    const char *first, *end;  // with a decimal point among them
+};
+
+// A number of more than nineteen digits: the first nineteen that count decide, unless it is close to the middle
+// between two numbers.
+inline Number long_number(Digits digits, const char* end, std::int64_t exponent, char point, bool negative, bool whole) {
+    std::uint64_t w = 0;
+    std::ptrdiff_t kept = 0;
+    bool more = false;
+    for (const char* p = digits.first; p < digits.end; ++p) {
+        if (*p == point) continue;
+        if (kept < DIGITS) {
+            w = w * 10 + static_cast<std::uint64_t>(*p - '0');
+            kept += w != 0;
+        } else {
+            more = more || *p != '0';
+            ++exponent;
+        }
+    }
+    const std::uint64_t bits = scaled(w, exponent);
+    const double size = from_bits(bits);
+    const bool large = whole && size >= static_cast<double>(LAST_EXACT_INTEGER) && bits != INFINITY_BITS;
+    const bool rounded = large && !has_digits(size, digits.first, digits.end);
+    return {end, negative ? -size : size, more && bits != scaled(w + 1, exponent), rounded};
+}
+
 // Read the longest number at p: [+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?
-inline Number read_number(const char* p, const char* end, char point) {
+MSECLI_INLINE Number read_number(const char* p, const char* end, char point) {
     const bool negative = p < end && *p == '-';
     if (p < end && (*p == '-' || *p == '+')) ++p;
     const char* const first = p;
@@ -190,28 +224,12 @@ inline Number read_number(const char* p, const char* end, char point) {
             p = q;
         }
     }
-    bool more = false;
-    if (digits > DIGITS) {  // keep the first nineteen that count
-        w = 0;
-        std::ptrdiff_t kept = 0;
-        for (const char* q = first; q < last; ++q) {
-            if (*q == point) continue;
-            if (kept < DIGITS) {
-                w = w * 10 + static_cast<std::uint64_t>(*q - '0');
-                kept += w != 0;
-            } else {
-                more = more || *q != '0';
-                ++exponent;
-            }
-        }
-    }
+    if (digits > DIGITS) return long_number({first, last}, p, exponent, point, negative, whole);
     const std::uint64_t bits = scaled(w, exponent);
     const double size = from_bits(bits);
-    Number number{p, negative ? -size : size, more && bits != scaled(w + 1, exponent), false};
-    if (whole && size >= 9007199254740992.0 && bits != INFINITY_BITS) {
-        number.rounded = digits <= DIGITS ? static_cast<std::uint64_t>(size) != w : !has_digits(size, first, last);
-    }
-    return number;
+    // An integer of nineteen digits is below 2**64.
+    const bool rounded = whole && w >= LAST_EXACT_INTEGER && static_cast<std::uint64_t>(size) != w;
+    return {p, negative ? -size : size, false, rounded};
 }
 
 }  // namespace msecli

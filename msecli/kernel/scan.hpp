@@ -294,6 +294,10 @@ class Scanner {
     // has a fault. A quote opens at `field` or behind a delimiter.
     const char* skip(const char* p, const char* const field, std::size_t& left, std::size_t column) {
         const char delimiter = dialect_.delimiter, quote = dialect_.quote;
+        if (p < end_ && *p == delimiter) {
+            ++p;
+            if (--left == 0) return p;
+        }
         while (p < end_) {
             if (end_ - p >= 16) {
                 const Sixteen bytes(p);
