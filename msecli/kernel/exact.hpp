@@ -181,18 +181,18 @@ inline bool gradient(const double* prediction, const double* target, const doubl
                      double* out, std::size_t count) {
     for (std::size_t start = 0; start < count; start += BLOCK) {
         const std::size_t end = std::min(start + BLOCK, count);
-        bool odd = false;
+        unsigned odd = 0;
         for (std::size_t i = start; i < end; ++i) {
             const double residual = prediction[i] - target[i], doubled = residual * 2.0;
-            odd |= !(std::fabs(residual) < 0x1p1023);
+            odd |= std::fabs(residual) < 0x1p1023 ? 0 : 1;
             if (weight == nullptr) {
                 out[i] = doubled / denominator;
                 continue;
             }
-            odd |= !(weight[i] >= 0) | !is_moderate(doubled) | !is_moderate(weight[i]);
+            odd |= weight[i] >= 0 && is_moderate(doubled) && is_moderate(weight[i]) ? 0 : 1;
             out[i] = doubled * weight[i] / denominator;
         }
-        if (odd) return false;
+        if (odd != 0) return false;
     }
     return true;
 }

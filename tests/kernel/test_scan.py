@@ -18,6 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from msecli.kernel import python_text
 from msecli.kernel.interface import Dialect, Fault, Kernel, Kind, Scan, State, Wanted
 from tests.kernel.kernels import KERNELS, bits, strings
 
@@ -439,3 +440,17 @@ def test_long_random_tables_are_the_same_for_all_kernels(seed: int) -> None:
 def test_views_of_a_buffer_are_scanned(kernel: Kernel, text: str) -> None:
     surrounded = memoryview(b"9," + text.encode() + b"\n9")[2:-2]
     assert bits(kernel.scan(surrounded, TWO, numbers(0))) == bits(kernel.scan(text.encode(), TWO, numbers(0)))
+
+
+def test_arrow_reads_ordinary_text_and_leaves_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_arrow = python_text._by_arrow
+    found = []
+    monkeypatch.setattr(python_text, "SHORT", -1)
+    monkeypatch.setattr(python_text, "_by_arrow", lambda *arguments: found.append(by_arrow(*arguments)))
+    wanted = [*numbers(0), Wanted(1, Kind.TEXT)]
+    for text in (b"1.5,a\n-2,\n", b'"1","a\nb"\r\n\r\n,c\r\n', b"1e300,a\n12345678901234567890,b\n"):
+        python_text.scan(text, TWO, wanted)
+    assert all(found)
+    for text in (b"x,a\n", b"1\n", b"1,\xff\n"):
+        python_text.scan(text, TWO, wanted)
+    assert found[3:] == [None] * 3
