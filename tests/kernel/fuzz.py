@@ -15,7 +15,7 @@ import os
 
 from msecli import kernel
 
-kernel.__path__.insert(0, os.environ["MSECLI_BUILD"])
+kernel.__path__[:0] = filter(None, [os.environ.get("MSECLI_BUILD")])
 
 # ruff: noqa: E402 - the path decides which module these find
 from tests.kernel.differential import differing
