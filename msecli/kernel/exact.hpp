@@ -12,6 +12,13 @@
 #include <cstring>
 #include <vector>
 
+// Compiled twice where the loader can choose: for processors with AVX2, and for all. The rounding is the same.
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define MSECLI_CLONES __attribute__((target_clones("avx2", "default"), flatten))
+#else
+#define MSECLI_CLONES
+#endif
+
 namespace msecli {
 
 static_assert(FLT_EVAL_METHOD == 0, "float64 arithmetic must be rounded to float64");
@@ -122,7 +129,7 @@ inline void add_block(Total& total, double* x, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) total.units.add(x[i]);
 }
 
-inline Total sum_of(const double* values, std::size_t count) {
+MSECLI_CLONES inline Total sum_of(const double* values, std::size_t count) {
     Total total;
     double x[BLOCK];
     for (std::size_t start = 0; start < count; start += BLOCK) {
@@ -139,7 +146,7 @@ struct SquaredError {
 };
 
 // The sum of w * ((p - t) * (p - t)), rounded as written here, and the sum of w; `weight` may be null.
-inline SquaredError squared_error(const double* prediction, const double* target, const double* weight, std::size_t count) {
+MSECLI_CLONES inline SquaredError squared_error(const double* prediction, const double* target, const double* weight, std::size_t count) {
     SquaredError found;
     double x[BLOCK], w[BLOCK];
     for (std::size_t start = 0; start < count; start += BLOCK) {
@@ -154,7 +161,7 @@ inline SquaredError squared_error(const double* prediction, const double* target
         if (weight != nullptr) {
             for (std::size_t i = 0; i < size; ++i) {
                 w[i] = weight[start + i];
-                odd |= to_bits(w[i] - w[i]) | (w[i] < 0 ? 1 : 0);
+                odd |= to_bits(w[i] - w[i]) | to_bits(std::min(w[i], 0.0)) << 1;
                 x[i] *= w[i];
             }
             if (odd == 0) add_block(found.weight, w, size);
@@ -177,7 +184,7 @@ inline bool is_moderate(double value) {
 
 // Write 2 * (p - t) * w / denominator, rounded as written here. Return false, with `out` in disorder, if a residual
 // or a weight is not as above, or if a product could leave the range of normal numbers.
-inline bool gradient(const double* prediction, const double* target, const double* weight, double denominator,
+MSECLI_CLONES inline bool gradient(const double* prediction, const double* target, const double* weight, double denominator,
                      double* out, std::size_t count) {
     for (std::size_t start = 0; start < count; start += BLOCK) {
         const std::size_t end = std::min(start + BLOCK, count);

@@ -85,7 +85,13 @@ def scan(
 def crossing(buffer: Bytes, dialect: Dialect) -> tuple[State, ...]:
     """See `msecli.kernel.interface.Kernel`."""
     text = _checked(buffer)
-    return tuple(_crossed(state, text, dialect) for state in State)
+    states, position = list(State), 0
+    # Readers that begin in different states soon agree, except that one may be within quotes and the other outside.
+    while len(set(states)) > 2 and position < len(text):
+        states = [_step(state, text[position], dialect) for state in states]
+        position += 1
+    after = {state: _crossed(state, text[position:], dialect) for state in set(states)}
+    return tuple(after[state] for state in states)
 
 
 def boundary(buffer: Bytes, dialect: Dialect, state: State, *, last: bool = True) -> int | None:
@@ -106,6 +112,8 @@ def _checked(buffer: Bytes) -> bytes:
 
 def _crossed(state: State, text: bytes, dialect: Dialect) -> State:
     quote, position = dialect.quote.encode(), 0
+    if text and state not in (State.QUOTED, State.COMMENT) and _is_plain(text, dialect):
+        return _step(State.PLAIN, text[-1], dialect)
     while position < len(text):
         if state == State.QUOTED:
             found = text.find(quote, position)
@@ -140,6 +148,11 @@ def _step(state: State, byte: int, dialect: Dialect) -> State:
     return ends.get(character, State.PLAIN)
 
 
+def _is_plain(text: bytes, dialect: Dialect) -> bool:
+    """Tell whether a text has no quotes and no comments, so that every line is a record."""
+    return not any(mark is not None and mark.encode() in text for mark in (dialect.quote, dialect.comment))
+
+
 @lru_cache
 def _records(dialect: Dialect, *, last: bool) -> re.Pattern[bytes]:
     """Return a pattern of whole records without faults of quotes, comments and, among several columns, blank lines."""
@@ -164,6 +177,12 @@ def _between(dialect: Dialect, *, last: bool) -> re.Pattern[bytes]:
 
 def _cut(text: bytes, dialect: Dialect, stop: int, *, last: bool) -> Cut:
     """Return the rows among the whole records that begin before `stop`, up to the first fault of quotes."""
+    no_blanks = dialect.width == 1 or not (b"\n\n" in text or text.startswith(b"\n"))
+    if no_blanks and b"\r" not in text and _is_plain(text, dialect):
+        # Every line is a row.
+        at = text.find(b"\n", stop - 1) if stop else -1
+        end = at + 1 if at >= 0 or not stop else len(text) if last else text.rfind(b"\n") + 1
+        return Cut(text[:end], end, 0, 0, 0)
     pieces: list[bytes] = []
     position = blank = blank_at_end = comments = 0
     while position < min(stop, len(text)):
