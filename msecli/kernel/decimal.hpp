@@ -132,7 +132,8 @@ MSECLI_INLINE const char* read_digits(const char* p, const char* end, std::uint6
         eight <<= 8 * (8 - count);
         eight = eight * 10 + (eight >> 8);
         eight = ((eight & 0x000000FF000000FF) * 0x000F424000000064 +
-                 ((eight >> 16) & 0x000000FF000000FF) * 0x0000271000000001) >> 32;
+                 ((eight >> 16) & 0x000000FF000000FF) * 0x0000271000000001) >>
+                32;
         w = w * POWERS_OF_TEN[count] + static_cast<std::uint32_t>(eight);
         p += count;
         if (count < 8) return p;
@@ -147,8 +148,8 @@ MSECLI_INLINE const char* read_digits(const char* p, const char* end, std::uint6
 struct Number {
     const char* end;  // after the number; null if there is none
     double value;
-    bool undecided;   // the caller has to convert the text exactly
-    bool rounded;     // an integer beyond 2**53 that is not a float64
+    bool undecided;  // the caller has to convert the text exactly
+    bool rounded;    // an integer beyond 2**53 that is not a float64
 };
 
 constexpr std::ptrdiff_t DIGITS = 19;  // all fit in 64 bits
@@ -168,7 +169,8 @@ struct Digits {
 
 // A number of more than nineteen digits: the first nineteen that count decide, unless it is close to the middle
 // between two numbers.
-inline Number long_number(Digits digits, const char* end, std::int64_t exponent, char point, bool negative, bool whole) {
+inline Number long_number(Digits digits, const char* end, std::int64_t exponent, char point, bool negative,
+                          bool whole) {
     std::uint64_t w = 0;
     std::ptrdiff_t kept = 0;
     bool more = false;

@@ -13,7 +13,8 @@
 #include <vector>
 
 // Compiled twice where the loader can choose: for processors with AVX2, and for all. The rounding is the same.
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__)
 #define MSECLI_CLONES __attribute__((target_clones("avx2", "default"), flatten))
 #else
 #define MSECLI_CLONES
@@ -30,9 +31,9 @@ inline std::uint64_t to_bits(double value) {
 }
 
 constexpr int UNIT_EXPONENT = -1074;
-constexpr std::size_t BLOCK = 1024;  // values cut at once: in the nearest cache
-constexpr int SPAN = 50;             // so that BLOCK multiples add up without overflow
-constexpr int BOTTOM_EXPONENT = -900;  // far above the subnormals, which a processor may flush to zero
+constexpr std::size_t BLOCK = 1024;       // values cut at once: in the nearest cache
+constexpr int SPAN = 50;                  // so that BLOCK multiples add up without overflow
+constexpr int BOTTOM_EXPONENT = -900;     // far above the subnormals, which a processor may flush to zero
 constexpr int TOP_EXPONENT = 970 + SPAN;  // M must be finite
 
 // A sum in two's complement.
@@ -104,8 +105,10 @@ inline void add_block(Total& total, double* x, std::size_t count) {
     static_cast<void>(std::frexp(largest, &exponent));
     if (!finite || exponent > TOP_EXPONENT) {
         for (std::size_t i = 0; i < count; ++i) {
-            if (std::isfinite(x[i])) total.units.add(x[i]);
-            else total.special += x[i];
+            if (std::isfinite(x[i]))
+                total.units.add(x[i]);
+            else
+                total.special += x[i];
         }
         return;
     }
@@ -146,7 +149,8 @@ struct SquaredError {
 };
 
 // The sum of w * ((p - t) * (p - t)), rounded as written here, and the sum of w; `weight` may be null.
-MSECLI_CLONES inline SquaredError squared_error(const double* prediction, const double* target, const double* weight, std::size_t count) {
+MSECLI_CLONES inline SquaredError squared_error(const double* prediction, const double* target, const double* weight,
+                                                std::size_t count) {
     SquaredError found;
     double x[BLOCK], w[BLOCK];
     for (std::size_t start = 0; start < count; start += BLOCK) {
@@ -184,8 +188,8 @@ inline bool is_moderate(double value) {
 
 // Write 2 * (p - t) * w / denominator, rounded as written here. Return false, with `out` in disorder, if a residual
 // or a weight is not as above, or if a product could leave the range of normal numbers.
-MSECLI_CLONES inline bool gradient(const double* prediction, const double* target, const double* weight, double denominator,
-                     double* out, std::size_t count) {
+MSECLI_CLONES inline bool gradient(const double* prediction, const double* target, const double* weight,
+                                   double denominator, double* out, std::size_t count) {
     for (std::size_t start = 0; start < count; start += BLOCK) {
         const std::size_t end = std::min(start + BLOCK, count);
         unsigned odd = 0;
@@ -241,7 +245,8 @@ inline Slots sums_by_slot(const double* values, const std::int64_t* codes, std::
             continue;
         }
         if (values[i] == 0) continue;
-        const std::uint64_t mantissa = (bits & ((std::uint64_t{1} << 52) - 1)) | (exponent ? std::uint64_t{1} << 52 : 0);
+        const std::uint64_t mantissa =
+            (bits & ((std::uint64_t{1} << 52) - 1)) | (exponent ? std::uint64_t{1} << 52 : 0);
         const unsigned position = std::max(exponent, 1U) - 1, shift = position % WIDTH;
         const std::uint64_t rest = mantissa >> (WIDTH - shift);
         const std::int64_t sign = bits >> 63 ? -1 : 1;

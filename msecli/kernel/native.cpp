@@ -197,12 +197,11 @@ nb::tuple sums_by_slot(const Values& values, const Codes& codes, std::size_t slo
 
 NB_MODULE(_native, module) {
     nb::class_<msecli::Dialect>(module, "Dialect")
-        .def("__init__",
-             [](msecli::Dialect* self, char delimiter, char quote, char point, int thousands, int comment, bool blanks,
-                std::vector<std::string> missing, std::size_t width) {
-                 if (width == 0) throw std::invalid_argument("a record has at least one column");
-                 new (self) msecli::Dialect{delimiter, quote, point, thousands, comment, blanks, width, std::move(missing)};
-             });
+        .def("__init__", [](msecli::Dialect* self, char delimiter, char quote, char point, int thousands, int comment,
+                            bool blanks, std::vector<std::string> missing, std::size_t width) {
+            if (width == 0) throw std::invalid_argument("a record has at least one column");
+            new (self) msecli::Dialect{delimiter, quote, point, thousands, comment, blanks, width, std::move(missing)};
+        });
     module.def("scan", &scan);
     module.def("crossing", &crossing);
     module.def("boundary", &boundary);

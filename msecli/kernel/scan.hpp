@@ -1,7 +1,8 @@
 // Delimited text: its records, and the fields of the wanted columns.
 //
 // Quoting follows RFC 4180: a quote opens at the start of a field only, a doubled one inside is a literal one, and a
-// quote anywhere else is an ordinary character. Text after a closing quote is refused. A line ends with LF, CR LF or CR.
+// quote anywhere else is an ordinary character. Text after a closing quote is refused. A line ends with LF, CR LF or
+// CR.
 #pragma once
 
 #include <algorithm>
@@ -191,9 +192,12 @@ class Scanner {
         scan_.found.resize(wanted.size());
         for (std::size_t i = 0; i < wanted.size(); ++i) {
             Found& found = scan_.found[i];
-            if (wanted[i].kind == Kind::text) found.ends.assign(1, 0);
-            else if (wanted[i].kind == Kind::integer) found.integers.reserve(rows);
-            else found.numbers.reserve(rows);
+            if (wanted[i].kind == Kind::text)
+                found.ends.assign(1, 0);
+            else if (wanted[i].kind == Kind::integer)
+                found.integers.reserve(rows);
+            else
+                found.numbers.reserve(rows);
         }
     }
 
@@ -383,8 +387,10 @@ class Scanner {
             const Number number = read_number(p, end_, dialect_.point);
             if (number.end && (number.end == end_ || ends_field(*number.end))) {
                 const std::string_view text(p, static_cast<std::size_t>(number.end - p));
-                if (number_is_missing_ && is_missing(text)) take_missing(i);
-                else take_number(i, number, text);
+                if (number_is_missing_ && is_missing(text))
+                    take_missing(i);
+                else
+                    take_number(i, number, text);
                 return number.end;
             }
         }
@@ -415,9 +421,12 @@ class Scanner {
 
     void take_missing(std::size_t i) {
         Found& found = scan_.found[i];
-        if (wanted_[i].kind == Kind::integer) found.integers.push_back(0);
-        else if (wanted_[i].kind == Kind::text) found.ends.push_back(found.ends.back());
-        else found.numbers.push_back(std::numeric_limits<double>::quiet_NaN());
+        if (wanted_[i].kind == Kind::integer)
+            found.integers.push_back(0);
+        else if (wanted_[i].kind == Kind::text)
+            found.ends.push_back(found.ends.back());
+        else
+            found.numbers.push_back(std::numeric_limits<double>::quiet_NaN());
         flag(i, MISSED);
     }
 
@@ -462,9 +471,12 @@ class Scanner {
         std::size_t digits = 0, at = 0;
         if (dialect_.thousands != NONE && text.find(mark) != text.npos) {
             for (; at < text.size(); ++at) {
-                if (is_digit(text[at])) ++digits;
-                else if (text[at] == mark && (marked ? digits == 3 : digits >= 1 && digits <= 3)) marked = true, digits = 0;
-                else if (at > 0 || (text[at] != '-' && text[at] != '+')) break;
+                if (is_digit(text[at]))
+                    ++digits;
+                else if (text[at] == mark && (marked ? digits == 3 : digits >= 1 && digits <= 3))
+                    marked = true, digits = 0;
+                else if (at > 0 || (text[at] != '-' && text[at] != '+'))
+                    break;
                 if (text[at] != mark) plain_ += text[at];
             }
             if (!marked || digits != 3 || text.find(mark, at) != text.npos) return {};

@@ -184,6 +184,7 @@ def test_what_is_no_number(kernel: Kernel, text: str) -> None:
     assert kernel.scan(f"{text}\n".encode(), dialect, NUMBER).fault == Fault("number", 0, 0, 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(st.text("+-.0123456789eE infaty", min_size=1, max_size=12))
 def test_what_is_a_number_is_what_the_grammar_says(text: str) -> None:

@@ -331,6 +331,7 @@ def requests(draw: st.DrawFn) -> tuple[bytes, Dialect, list[Wanted], int, bool]:
     return text, dialect, wanted, draw(st.integers(0, len(text) + 2)), draw(st.booleans())
 
 
+@pytest.mark.slow
 @settings(max_examples=2000, deadline=None)
 @given(requests())
 @example((b"1\r#\n\n2", Dialect(1, comment="#"), numbers(0), 9, True))
@@ -343,6 +344,7 @@ def test_all_kernels_find_the_same(request: tuple[bytes, Dialect, list[Wanted], 
         assert scan == expected if scan is expected else bits(scan) == bits(expected)
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(
     st.lists(st.lists(st.text('ab,"\n\r ', max_size=6), min_size=2, max_size=2), max_size=8),
@@ -379,6 +381,7 @@ def by_character(text: bytes, dialect: Dialect, state: State) -> list[tuple[Stat
     return states
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(TEXTS, st.sampled_from([None, "#"]), st.sampled_from(list(State)), st.booleans())
 def test_states_and_borders_are_those_of_a_plain_reader(
@@ -399,6 +402,7 @@ def test_states_and_borders_are_those_of_a_plain_reader(
         assert kernel.boundary(text, dialect, state, last=last) == border
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(st.one_of(TEXTS, LINES), st.lists(st.integers(0, 60), max_size=4), st.sampled_from([None, "#"]))
 def test_readers_of_ranges_find_together_what_one_finds(text: bytes, cuts: list[int], comment: str | None) -> None:
