@@ -17,10 +17,10 @@ import pytest
 from msecli import kernel
 from msecli.kernel.interface import Dialect, Kernel, Kind, Scan, State, Wanted
 from tests.kernel.differential import differing
+from tests.kernel.fuzz import CORPUS
 from tests.kernel.kernels import KERNELS, bits
 
 ROOT = Path(__file__).parent.parent.parent
-CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
 PAGE = mmap.PAGESIZE
 
 TEXTS = [
@@ -127,6 +127,6 @@ def test_the_pages_around_a_buffer_cannot_be_read() -> None:
     assert ran.returncode != 0
 
 
-@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
-def test_kernels_agree_on_what_fuzzing_kept(path: Path) -> None:
-    assert differing(path.read_bytes(), KERNELS) is None
+@pytest.mark.parametrize("digits", CORPUS.read_text(encoding="ascii").split(), ids=lambda digits: digits[:24])
+def test_kernels_agree_on_what_fuzzing_kept(digits: str) -> None:
+    assert differing(bytes.fromhex(digits), KERNELS) is None
