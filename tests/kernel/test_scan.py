@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import mmap
 import random
 from itertools import pairwise
 from typing import Any
@@ -275,6 +276,14 @@ def test_impossible_requests_are_refused(kernel: Kernel) -> None:
     ):
         with pytest.raises(ValueError, match=r"mark|columns"):
             kernel.scan(b"1\n", dialect, [])
+
+
+def test_a_buffer_is_below_two_gibibytes(kernel: Kernel) -> None:
+    with mmap.mmap(-1, 2**31) as memory, memoryview(memory) as view:  # its pages are never touched
+        with pytest.raises(ValueError, match="2 GiB"):
+            kernel.scan(view, ONE, [])
+        with pytest.raises(ValueError, match="2 GiB"):
+            kernel.crossing(view, ONE)
 
 
 def test_a_long_record_and_a_long_field(kernel: Kernel) -> None:
