@@ -11,7 +11,7 @@ from msecli.kernel.interface import WIDTH, FloatArray, IntArray, SlotSums, Sum
 UNIT_EXPONENT, SPAN, BOTTOM_EXPONENT = -1074, 45, -900
 ONE = 1 << -UNIT_EXPONENT
 LARGEST = math.ldexp(1.0, 970 + SPAN)
-BLOCK = 1 << 17
+BLOCK = 1 << (53 - WIDTH)
 MOST_VALUES = 1 << 26
 MODERATE = 2.0**200
 MANTISSA = 53
@@ -123,10 +123,16 @@ def sums_by_slot(values: FloatArray, codes: IntArray, slots: int) -> SlotSums:
     mantissa = np.ldexp(fraction, exponent - UNIT_EXPONENT - position).astype(np.int64)
     level, shift = np.divmod(position, WIDTH)
     first = int(level.min())
-    digits = np.zeros((slots, int(level.max()) + 3 - first), dtype=np.int64)
-    size, sign = np.abs(mantissa), np.sign(mantissa)
-    mask, rest = (1 << WIDTH) - 1, size >> (WIDTH - shift)
+    levels = int(level.max()) + 3 - first
+    size, sign, mask = np.abs(mantissa), np.sign(mantissa), (1 << WIDTH) - 1
+    rest = size >> (WIDTH - shift)
     low = (size & ((1 << (WIDTH - shift)) - 1)) << shift
+    places = codes[chosen] * levels + (level - first)
+    digits = np.zeros(slots * levels, dtype=np.int64)
     for place, digit in enumerate((low, rest & mask, rest >> WIDTH)):
-        np.add.at(digits, (codes[chosen], level - first + place), sign * digit)
-    return SlotSums(first, digits, special)
+        for start in range(0, places.size, BLOCK):
+            rows = slice(start, start + BLOCK)
+            # So many digits add up in float64 without rounding.
+            weights = (sign[rows] * digit[rows]).astype(np.float64)
+            digits += np.bincount(places[rows] + place, weights=weights, minlength=digits.size).astype(np.int64)
+    return SlotSums(first, digits.reshape(slots, levels), special)
