@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from msecli.core.parameters import names
+from msecli.core.parameters import names, real_numbers
 from msecli.core.reduction import legacy_reduction
 from msecli.core.state import Policy
 from msecli.errors import UsageError
@@ -90,7 +90,8 @@ def score(
         Leave out the last batch if it is not full.
     reduction : {"mean", "sum", "batchmean", "none"}
     metrics : str or several
-        Names of metrics to compute besides the loss, in any case; "all" for those that need nothing but their names.
+        Names of metrics to compute besides the loss, one by one or separated by commas, in any case; "all" for those
+        that need nothing but their names.
     peak : float, optional
         The largest value that there can be, for the metric "psnr".
     season : int, optional
@@ -349,7 +350,13 @@ def norm(
     """
     return norms(
         NormRequest.of(
-            vector=values, subtracted=other, orders=ord, columns=columns, reading=reading, engine=engine, jobs=jobs
+            vector=values,
+            subtracted=other,
+            orders=real_numbers("ord", ord),
+            columns=columns,
+            reading=reading,
+            engine=engine,
+            jobs=jobs,
         )
     )
 

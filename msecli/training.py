@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -79,12 +79,7 @@ class MSELoss:
             "nan_target": (rules.nan_target, "raise"),
             "nan_pred": (rules.nan_prediction, "raise"),
         }
-        told = [
-            f"{name}={'...' if value is ... else repr(value)}"
-            for name, (value, usual) in given.items()
-            if value != usual
-        ]
-        return f"MSELoss({', '.join(told)})"
+        return _called("MSELoss", given)
 
     @property
     def reduction(self) -> str:
@@ -128,7 +123,8 @@ class Accumulator:
     Parameters
     ----------
     metrics : str or several
-        Names of metrics to compute besides the loss; "all" for those that need nothing but their names.
+        Names of metrics to compute besides the loss, one by one or separated by commas; "all" for those that need
+        nothing but their names.
     peak : float, optional
         The largest value that there can be, for the metric "psnr".
     reduction : {"mean", "sum", "batchmean"}
@@ -177,6 +173,18 @@ class Accumulator:
                 raise UsageError(f"metric {metric.name!r} depends on the order of the rows, which batches do not keep")
         self._item: tuple[int, ...] = ()
         self._state: LossState | None = None
+
+    def __repr__(self) -> str:
+        request = self._request
+        given = {
+            "metrics": (request.metrics, ()),
+            "reduction": (request.reduction, "mean"),
+            "peak": (request.peak, None),
+            "nan_target": (request.nan_target, "raise"),
+            "nan_pred": (request.nan_pred, "raise"),
+            "ignore_index": (request.ignore_index, ()),
+        }
+        return _called("Accumulator", given)
 
     def update(self, prediction: Any, target: Any, weight: Any = None) -> None:
         """Add a batch.
@@ -249,6 +257,14 @@ class Accumulator:
                 version=__version__,
                 warnings=(*infinite_values(self._state, summary, Where()), *warnings_of(self._state, Where())),
             )
+
+
+def _called(name: str, given: Mapping[str, tuple[Any, Any]]) -> str:
+    """Return the call that makes an object, from the values and defaults of its parameters; `...` is any value."""
+    told = [
+        f"{key}={'...' if value is ... else repr(value)}" for key, (value, usual) in given.items() if value != usual
+    ]
+    return f"{name}({', '.join(told)})"
 
 
 def iter_batches(

@@ -1,6 +1,6 @@
-"""The README is true: its commands print what it shows, and its tables are those of the code.
+"""The README is true: its commands print what it shows, its tables are those of the code, its picture is of today.
 
-`python tests/test_readme.py` writes the tables anew.
+`python -m tests.test_readme` writes the tables anew.
 """
 
 from __future__ import annotations
@@ -11,18 +11,30 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
+import msecli
 from msecli.core.metrics import FAMILIES, METRICS
 from msecli.formats import FORMATS
 from msecli.outputs import RENDERERS
+from msecli.pairing.roles import (
+    IDENTIFYING_CAMEL_CASE,
+    IDENTIFYING_ENDS,
+    IDENTIFYING_NAMES,
+    PREDICTION_NAMES,
+    TARGET_NAMES,
+)
+from tests.docs.picture import PICTURE, picture
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 TEXT = README.read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
+CAMEL_CASE = "PassengerId"
 
 
 def _formats() -> list[tuple[str, ...]]:
@@ -43,7 +55,24 @@ def _outputs() -> list[tuple[str, ...]]:
     return [("`--format`", "`-o` suffix", "what it is"), *rows]
 
 
+def _names() -> list[tuple[str, ...]]:
+    def listed(names: Iterable[str]) -> str:
+        return ", ".join(f"`{name}`" for name in sorted(names))
+
+    identifying = (
+        f"{listed(IDENTIFYING_NAMES)}; the first column if it has no name; names that end in "
+        f"{listed(IDENTIFYING_ENDS)}, or in `Id` or `ID` as `{CAMEL_CASE}` does"
+    )
+    return [
+        ("a column with one of these names", "is"),
+        (listed(PREDICTION_NAMES), "the prediction"),
+        (listed(TARGET_NAMES), "the target"),
+        (identifying, "never scored unless named: it identifies rows"),
+    ]
+
+
 TABLES: dict[str, Callable[[], list[tuple[str, ...]]]] = {
+    "names": _names,
     "formats": _formats,
     "metrics": _metrics,
     "outputs": _outputs,
@@ -105,11 +134,44 @@ def test_the_tables_are_those_of_the_code() -> None:
     assert _with_tables(TEXT) == TEXT
 
 
+def test_the_lists_of_names_are_those_of_the_code() -> None:
+    assert IDENTIFYING_CAMEL_CASE.fullmatch(CAMEL_CASE)
+    rows = [line.split(" | ")[0] for line in _with_tables(TEXT).split("### Names of columns")[1].split("\n")[6:8]]
+    for row, names in zip(rows, (PREDICTION_NAMES, TARGET_NAMES), strict=True):
+        assert set(re.findall("`(.+?)`", row)) == names
+
+
+def test_the_picture_is_what_a_terminal_shows_today() -> None:
+    assert PICTURE.read_text() == picture()
+    assert f"]({PICTURE.relative_to(ROOT)})" in TEXT
+
+
+def _anchors(text: str) -> set[str]:
+    """Return what links to the headings of a page end in, as GitHub makes it."""
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_leads_somewhere() -> None:
+    pages = {"": TEXT, "CONTRIBUTING.md": CONTRIBUTING, "README.md": TEXT}
+    for text in (TEXT, CONTRIBUTING, CHANGELOG):
+        for target in re.findall(r"\]\(([^)]+)\)", text):
+            path, _, anchor = target.partition("#")
+            assert (ROOT / path).exists(), target
+            assert not anchor or anchor in _anchors(pages[path]), target
+
+
+def test_this_version_is_in_the_changelog() -> None:
+    assert f"\n## {msecli.__version__}\n" in CHANGELOG
+
+
 def test_the_set_up_and_test_commands_are_what_the_check_runs() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     for name in ("set-up", "test"):
         assert re.search(rf"<!-- {name} -->\n```sh\n(python3 -m venv .+)\n```", TEXT)
     assert "for name in set-up test; do" in script
+    (test,) = re.findall(r"<!-- test -->\n```sh\n(.+)\n```", TEXT)
+    assert f"```sh\n{test}\n```" in CONTRIBUTING
 
 
 if __name__ == "__main__":

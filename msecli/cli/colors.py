@@ -9,7 +9,8 @@ from typing import TextIO
 
 import click
 
-HEADS = {"Error": "red", "Warning": "yellow"}
+HEADS = {"Error": "red", "Warning": None}
+"""The colours of the heads. Yellow could not be read on white."""
 
 
 def is_terminal(stream: TextIO | None) -> bool:

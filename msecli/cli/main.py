@@ -119,8 +119,10 @@ def guarded(run: Callable[[], int], arguments: Sequence[str] = (), program: str 
         error.show(told)
         told.writelines(f"{note}\n" for note in _notes(error))
         usage, _, message = visible(told.getvalue(), kept=LINE_END).removesuffix(LINE_END).partition("Error: ")
-        click.echo(usage, nl=False, err=True)
-        say("Error", message)
+        # Without any argument the help is all there is to say.
+        click.echo(usage, nl=not message, err=True)
+        if message:
+            say("Error", message)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return _tell("interrupted", EXIT_INTERRUPTED)

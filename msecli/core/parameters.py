@@ -154,6 +154,22 @@ def names(name: str, value: Any) -> tuple[str, ...]:
     return found
 
 
+def words(name: str, value: Any) -> tuple[str, ...]:
+    """Return `names`, those of a text separated by commas.
+
+    Examples
+    --------
+    >>> words("metrics", "rmse, mae"), words("metrics", ["rmse,mae", "r2"])
+    (('rmse', 'mae'), ('rmse', 'mae', 'r2'))
+
+    Raises
+    ------
+    UsageError
+    """
+    pieces = (piece.strip() for text in names(name, value) for piece in text.split(","))
+    return tuple(piece for piece in pieces if piece)
+
+
 def _members(value: Any) -> tuple[Any, ...]:
     if value is None:
         return ()

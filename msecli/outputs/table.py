@@ -29,10 +29,10 @@ GAP = "  "
 LABEL_WIDTHS = (12, 4, 1)
 """How far labels are shortened before a column is left out; further only for the first column of numbers."""
 
-CODES = {"bold": "1", "dim": "2", "red": "31", "green": "1;32"}
-"""The escape sequences of a terminal."""
+CODES = {"name": "1", "total": "1", "main": "1", "bad": "1;31"}
+"""The escape sequences for the looks of cells. Of the colours only red can be read on dark and on light."""
 
-RED = frozenset({"nan", "inf", "-inf", "failed"})
+BAD = frozenset({"nan", "inf", "-inf", "failed"})
 
 ELSEWHERE = "use --format csv or -o FILE"
 
@@ -94,8 +94,7 @@ def _result(report: Report, style: Style) -> list[list[str]]:
     footer = report.short_footer if style.terminal else report.footer
     if footer:
         # Elsewhere on one line, for scripts that look for it.
-        lines = _broken(footer, _columns(style)) if style.terminal else [footer]
-        parts.append([_painted(line, "dim", style) for line in lines])
+        parts.append(_broken(footer, _columns(style)) if style.terminal else [footer])
     return parts
 
 
@@ -117,7 +116,7 @@ def _section(section: Section, style: Style, all_rows: int, where: str) -> list[
         what = " and ".join(left_out)
         named = f"{what} ({names}); {where}"
         notes.append(named if names and _width(named) <= room else f"{what}; {where}")
-    return lines + [_painted(line, "dim", style) for note in notes for line in _wrapped(note, room)]
+    return lines + [line for note in notes for line in _wrapped(note, room)]
 
 
 def _columns_of(section: Section, style: Style) -> list[list[Cell]]:
@@ -130,17 +129,17 @@ def _columns_of(section: Section, style: Style) -> list[list[Cell]]:
     columns: list[list[Cell]] = []
     for place, cells in enumerate(islice(zip(*rows, strict=True), _columns(style))):
         right = any(not isinstance(cell, str) for cell in cells)
-        column = [Cell(escaped(section.header[place]), "bold", right)] if section.header else []
+        column = [Cell(escaped(section.header[place]), "name", right)] if section.header else []
         numbers = bool(columns) and not columns[-1][-1].right and right
         for number, cell in enumerate(cells):
             label = isinstance(cell, str) and place == 0
             text = rounded(cell, style.precision)
             if isinstance(cell, str):
                 text = data_label(cell, taken) if label and taken and number < first_total else escaped(cell)
-            look = "bold" if label and (section.headline or number >= first_total) else ""
+            look = "total" if label and (section.headline or number >= first_total) else ""
             if numbers and number == (0 if section.headline else first_total):
-                look = "green"
-            column.append(Cell(text, "red" if right and text in RED else look, right))
+                look = "main"
+            column.append(Cell(text, "bad" if right and text in BAD else look, right))
         columns.append(column)
     return columns
 
@@ -173,7 +172,7 @@ def _between(widths: tuple[int, int], limit: int) -> int:
 def _narrowest(column: Sequence[Cell], least: int) -> int:
     """Return the least width of a column: that of its numbers, or of shortened texts."""
     return max(
-        _width(cell.text) if cell.right and cell.look != "bold" else min(_width(cell.text), least) for cell in column
+        _width(cell.text) if cell.right and cell.look != "name" else min(_width(cell.text), least) for cell in column
     )
 
 

@@ -50,6 +50,14 @@ class GradCheck(Report):
         """Whether no relative error exceeds the tolerance."""
         return self.max_relative_error <= self.tolerance
 
+    @property
+    def verdict(self) -> str:
+        """Whether the check passed, in a word."""
+        return "passed" if self.passed else "failed"
+
+    def __str__(self) -> str:
+        return f"{self.verdict}, max relative error {self.max_relative_error!r}, tolerance {self.tolerance!r}"
+
     def numbers(self) -> dict[str, Number]:
         """Return the largest relative error."""
         return {"max_relative_error": self.max_relative_error}
@@ -60,7 +68,6 @@ class GradCheck(Report):
 
     def sections(self) -> list[Section]:
         """Return the coordinates, and the verdict."""
-        verdict = "passed" if self.passed else "failed"
         return [
             Section(("coordinate", "analytic", "numeric", "relative error"), list(self.checks), kind="coordinate"),
             Section(
@@ -68,7 +75,7 @@ class GradCheck(Report):
                 [
                     ("max relative error", self.max_relative_error),
                     ("tolerance", float(self.tolerance)),
-                    ("verdict", verdict),
+                    ("verdict", self.verdict),
                 ],
                 headline=True,
             ),

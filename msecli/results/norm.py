@@ -10,7 +10,7 @@ from typing import Any
 from msecli import kernel
 from msecli._version import __version__
 from msecli.errors import Warned
-from msecli.results.base import SCHEMA, Number, Report, Row, Section, jsonable, not_finite, plural, status
+from msecli.results.base import SCHEMA, Number, Report, Row, Section, jsonable, not_finite, number_text, plural, status
 from msecli.results.score import Input, title_of
 
 
@@ -52,6 +52,9 @@ class NormResult(Report):
     def what(self) -> Row:
         """The length of the vector."""
         return self.elements, f" {plural('element', self.elements)}"
+
+    def __str__(self) -> str:
+        return ", ".join(f"{order}-norm {number_text(value)}" for order, value in self.norms.items())
 
     def sections(self) -> list[Section]:
         """Return one table."""

@@ -36,7 +36,10 @@ ALWAYS = frozenset({"prediction", "target", "matched", "total", "used"})
 NAMES_SHOWN = 4
 """The columns that the head of a table names."""
 
-SIGNATURE_FIELD = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^|"])+')
+QUOTED = r'"(?:[^"\\]|\\.)*"'
+SIGNATURE_FIELD = re.compile(rf'(?:{QUOTED}|[^"|])+')
+LISTED = re.compile(rf'(?:{QUOTED}|[^",])+')
+"""The fields of a signature, and the members of a field."""
 
 DEFAULTS = frozenset({"reduction:mean", "weights:none", "nan:raise", "nan_pred:raise", "pairing:position", "acc:exact"})
 """The fields that the short form of a signature leaves out."""
@@ -293,10 +296,18 @@ class Result(Report):
         """The reduction, and what it divides by."""
         if self.loss is None and self.status == "ok":
             return ("mse of every element",)
+        return ("mse, ", *self._divided())
+
+    def _divided(self) -> Row:
+        """Return the reduction, and what it divides by."""
         if self.denominator is None:
-            return (f"mse, {self.reduction}",)
-        counted = "(sum of weights)" if self.denominator_name == "weights" else self.denominator_name
-        return f"mse, {self.reduction} ÷ ", self.denominator, f" {counted}"
+            return (self.reduction,)
+        counted = plural((self.denominator_name or "").removesuffix("s"), 1 if self.denominator == 1 else 2)
+        return (
+            f"{self.reduction} ÷ ",
+            self.denominator,
+            f" {'(sum of weights)' if self.denominator_name == 'weights' else counted}",
+        )
 
     @property
     def footer(self) -> str:
@@ -305,8 +316,9 @@ class Result(Report):
 
     @property
     def short_footer(self) -> str:
-        """The signature without the fields that say what is usual."""
-        return "|".join(part for part in SIGNATURE_FIELD.findall(self.signature) if part not in DEFAULTS)
+        """The signature without the fields that say what is usual, and with the first of many columns."""
+        fields = [field for field in SIGNATURE_FIELD.findall(self.signature) if field not in DEFAULTS]
+        return "|".join(_first_columns(field) if field.startswith("columns:") else field for field in fields)
 
     def numbers(self) -> dict[str, Number]:
         """Return the loss, the metrics, the penalties with the objective, and the gradient's norm."""
@@ -403,12 +415,11 @@ class Result(Report):
         return dict(jsonable(document))
 
     def __str__(self) -> str:
-        divided = "" if self.denominator is None else f" of {self.denominator:,} {self.denominator_name}"
-        what = f"{self.reduction}{divided}"
+        what = "".join(piece if isinstance(piece, str) else f"{piece:,}" for piece in self._divided())
         entries = len(self.entries)
         more = f"; {entries:,} {self.entries[0].kind} {plural('score', entries)}" if entries else ""
         if self.loss is None and self.status == "ok":
-            return f"the losses of {self.elements.used:,} elements"
+            return f"the losses of {self.elements.used:,} {plural('element', self.elements.used)}"
         return f"{Report.__str__(self)} ({what}{more})"
 
     # The decorator of slotted dataclasses creates a new class, which `super()` without arguments does not find.
@@ -475,6 +486,11 @@ def title_of(columns: Sequence[Sequence[str]], paths: Sequence[str], word: str) 
         lists.append(", ".join(names[:NAMES_SHOWN]) + more)
     groups = [[text for text in dict.fromkeys(texts) if text] for texts in (lists, paths)]
     return tuple((first, *(f"{word} {text}" for text in others)) for first, *others in filter(None, groups))
+
+
+def _first_columns(field: str) -> str:
+    pairs = LISTED.findall(field)
+    return field if len(pairs) <= NAMES_SHOWN else f"{','.join(pairs[:NAMES_SHOWN])},… ({len(pairs):,})"
 
 
 def _label_texts(entry: Entry) -> list[str]:

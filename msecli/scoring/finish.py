@@ -77,6 +77,7 @@ def finish(plan: Plan, folded: Folded) -> Result:
             _weights(plan),
             summary,
             columns=_scored_columns(plan),
+            by=[name for place in plan.roles.by for name in place.columns],
             pairing=_pairing(plan, _quoted),
             unmatched=score.rows.unmatched_target * math.prod(plan.item),
         ),
@@ -346,21 +347,25 @@ def signature_of(
     summary: Summary,
     *,
     columns: str = "none",
+    by: Sequence[str] = (),
     pairing: str = "position",
     unmatched: int = 0,
 ) -> str:
     """Return the signature: one line with everything that makes two losses comparable.
 
-    `unmatched` counts the elements of targets without a prediction.
+    `by` names the columns of the groups as the file has them; `unmatched` counts the elements of targets without a
+    prediction.
     """
     skipped = ",unmatched:skip" if request.unmatched == "skip" else ""
     optional = {
         "ignore": ",".join(map(repr, request.ignore_index)),
-        "by": ",".join(request.by),
+        "by": ",".join(map(_quoted, by)),
         "axis": ",".join(map(str, request.axis)),
         "batch": "" if request.batch_size is None else str(request.batch_size),
         "shuffle": "" if request.shuffle is None else str(request.shuffle),
         "drop_last": "yes" if request.drop_last else "",
+        "l1": repr(request.l1) if request.l1 else "",
+        "l2": repr(request.l2) if request.l2 else "",
     }
     fields = {
         "columns": columns,

@@ -19,6 +19,7 @@ from msecli.core.parameters import (
     text,
     whole_number,
     whole_numbers,
+    words,
 )
 from msecli.core.penalty import check_factors
 from msecli.core.reduction import Reduction, reduction_named
@@ -40,7 +41,7 @@ def _reading(name: str, value: Any) -> Reading:
 TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("predictions", "targets", "weight_file"), rows),
     **dict.fromkeys(("coef", "intercept", "vector", "subtracted"), data),
-    **dict.fromkeys(("pred", "target", "on", "by", "metrics", "columns"), names),
+    **dict.fromkeys(("pred", "target", "on", "by", "columns"), names),
     **dict.fromkeys(("batch_size", "shuffle", "jobs", "season"), optional(whole_number)),
     **dict.fromkeys(("row_check", "drop_last", "regularize_intercept", "grad_norm"), flag),
     **dict.fromkeys(("reduction", "unmatched", "engine", "nan_target", "nan_pred"), text),
@@ -49,8 +50,9 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
     "weight": optional(text),
     "peak": optional(real_number),
     "axis": whole_numbers,
+    "metrics": words,
     "params": several(data),
-    "keep": lambda name, value: frozenset(names(name, value)),
+    "keep": lambda name, value: frozenset(words(name, value)),
     "reading": _reading,
 }
 """The conversion of each parameter, given its name (for messages) and its value."""

@@ -263,9 +263,9 @@ def test_the_json_document_has_the_promised_shape(run: Run, sample_data: Path) -
             "by": [], "axis": [], "batch_size": None, "shuffle": None, "drop_last": False,
         },
         "signature": "mse|columns:progression~progression|reduction:mean|weights:none|nan:raise|nan_pred:raise|"
-        "pairing:position|used:442/442|acc:exact|msecli:0.1.0",
+        "pairing:position|used:442/442|acc:exact|msecli:0.2.0",
         "warnings": [],
-        "version": "0.1.0",
+        "version": "0.2.0",
         "kernel": kernel.name(),
     }  # fmt: skip
 

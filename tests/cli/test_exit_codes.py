@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from msecli.errors import DataError, ReadWriteError, UsageError
+from tests.children import child
 
 Run = Callable[..., Any]
 Completed = subprocess.CompletedProcess[bytes]
@@ -31,7 +32,7 @@ Completed = subprocess.CompletedProcess[bytes]
 COMMAND = (sys.executable, "-m", "msecli")
 TABLE = b"yhat,y\n1,2\n3,4\n"
 PREDICTION, TARGET = b"yhat\n1\n3\n", b"y\n2\n4\n"
-PATIENCE = 20
+PATIENCE = 60
 ROWS = 200_000
 """Of an array whose losses are more than a pipe holds."""
 
@@ -183,7 +184,7 @@ def almost(big: Path) -> Path:
 @pytest.mark.parametrize("format", ["plain", "csv", "tsv", "json", "markdown"])
 def test_a_reader_that_has_seen_enough_ends_it_silently(big: Path, format: str) -> None:
     command = [*COMMAND, "compute", str(big), str(almost(big)), "-r", "none", "--format", format]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with child(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline()
@@ -330,7 +331,7 @@ def test_a_file_that_changes_while_it_is_read_is_bad_data(folder: Path, change: 
     }
     os.mkfifo(pipe)
     command = [*COMMAND, "compute", "p.csv", "t", "-o", "o.json", "--overwrite"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with child(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         with until_read(pipe, process) as file:  # the target is opened after the prediction
             changes[change]()
             file.write(TARGET)
@@ -425,7 +426,7 @@ def stopped_while_reading(number: signal.Signals, *arguments: str) -> Completed:
     os.mkfifo("pipe")
     command = [*COMMAND, "compute", "x.csv", "pipe", *arguments]
     with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+        child(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
         until_read(Path("pipe"), process),
     ):
         time.sleep(0.1)
@@ -454,7 +455,7 @@ def test_a_termination_while_reading(folder: Path) -> None:
 def stopped_while_writing(number: signal.Signals, folder: Path) -> Completed | None:
     """Send a signal to a process as soon as there is output in its file; None if it was faster."""
     command = [*COMMAND, "compute", "large.npy", "large.npy", "-r", "none", "-o", "old.csv", "--overwrite"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with child(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         while process.poll() is None and not any(path.stat().st_size for path in folder.glob(".old.csv*")):
             time.sleep(0.001)
         process.send_signal(number)

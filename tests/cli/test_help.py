@@ -80,6 +80,13 @@ def test_every_option_is_in_a_group_and_has_help(name: str) -> None:
         assert option.help
 
 
+def test_without_anything_the_commands_are_listed_and_nothing_is_called_an_error(run: Run) -> None:
+    ran = run()
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == run("--help").out
+    assert "Error" not in ran.err
+
+
 def test_the_commands_have_whole_summaries_and_an_example(run: Run) -> None:
     for name in COMMANDS:
         summary = cli.commands[name].short_help

@@ -22,9 +22,10 @@ import pytest
 from msecli.cli import progress
 from msecli.cli.progress import ProgressBar
 from msecli.places.file import InputFile, copied
+from tests.children import child
 
 COMMAND = (sys.executable, "-m", "msecli")
-PATIENCE = 20
+PATIENCE = 60
 
 
 class Bar:
@@ -173,9 +174,7 @@ def standard_input_shows(*options: str, seconds: float) -> str:
     with terminal() as (shows, writes):
         command = [*COMMAND, "compute", "-", *options]
         environment = {**os.environ, "TERM": "xterm"}
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=writes, env=environment
-        ) as process:
+        with child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=writes, env=environment) as process:
             feed(process, until=rate_is_shown, seconds=seconds)
             assert process.stdout is not None
             assert (process.stdout.read(), process.wait(PATIENCE)) == (b"1.0\n", 0)
@@ -198,7 +197,7 @@ def test_without_progress_a_terminal_shows_nothing() -> None:
 @pytest.mark.slow
 def test_a_pipe_shows_nothing() -> None:
     command = [*COMMAND, "compute", "-"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         feed(process, until=lambda: False, seconds=2.5)
         assert process.stdout is not None
         assert process.stderr is not None

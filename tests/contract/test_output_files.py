@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.children import child
+
 COMMAND = [sys.executable, "-m", "msecli", "compute"]
 PATIENCE = 60
 
@@ -51,7 +53,7 @@ def others(folder: Path) -> set[str]:
 def test_a_file_that_appears_while_a_run_reads_is_not_replaced(folder: Path) -> None:
     os.mkfifo("pipe")
     command = [*COMMAND, "x.csv", "pipe", "-o", "o.json", "--grad", "g.npy"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with child(command, stderr=subprocess.PIPE, text=True) as process:
         with Path("pipe").open("w") as pipe:
             (folder / "o.json").write_text("somebody else's")
             pipe.write("pred,target\n1,2\n3,4\n")
@@ -149,12 +151,13 @@ def test_where_one_file_cannot_be_replaced_all_are_as_they_were(folder: Path, th
 
 
 def while_writing(folder: Path, then: Callable[[subprocess.Popen[bytes]], None]) -> int:
-    """Start a run that writes a large file, and do something once its temporary file is there; return its code."""
+    """Start a run that writes a large file, and do something once its temporary file has content; return its code."""
     np.save(folder / "large.npy", np.arange(4e6) / 7)
     command = [*COMMAND, "large.npy", "large.npy", "-r", "none", "-o", "o.csv"]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    with child(command, stderr=subprocess.DEVNULL) as process:
         end = time.monotonic() + PATIENCE
-        while not list(folder.glob(".o.csv.msecli-*.tmp")):
+        # Not before it has content: while it is new, another run may take it for what a killed one left.
+        while not any(path.stat().st_size for path in folder.glob(".o.csv.msecli-*.tmp")):
             assert process.poll() is None
             assert time.monotonic() < end
             time.sleep(0.001)

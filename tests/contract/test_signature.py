@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import msecli
+
 Run = Callable[..., Any]
 
 
@@ -59,3 +61,50 @@ def test_a_file_of_weights_is_named(run: Run, tmp_path: Path, name: str, field: 
     (tmp_path / name).write_text("w\n1\n3\n")
     assert f"|weights:{field}|" in signature(run, path, "--weight-file", tmp_path / name)
     assert "|weights:none|" in signature(run, path)
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        (["g"], "by:g"),
+        (["G"], "by:g"),
+        (["g,a|b"], 'by:g,"a|b"'),
+        (["a|b", "g"], 'by:"a|b",g'),
+    ],
+)
+def test_groups_are_named_as_in_the_file_and_quoted(run: Run, tmp_path: Path, typed: list[str], field: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("pred,target,g,a|b\n2,3,x,u\n5,3,y,v\n")
+    options = [word for name in typed for word in ("--by", name)]
+    assert f"|pairing:position|{field}|used:2/2|" in signature(run, path, *options)
+
+
+def test_penalties_are_named_only_where_there_are_any(run: Run, tmp_path: Path) -> None:
+    path, coef = tmp_path / "t.csv", tmp_path / "coef.csv"
+    path.write_text("pred,target\n2,3\n5,3\n")
+    coef.write_text("a,b\n1,-2\n")
+    for options, fields in (
+        ([], ""),
+        (["--l1", "0.5"], "l1:0.5|"),
+        (["--l2", "1e-3", "--l1", "2"], "l1:2.0|l2:0.001|"),
+    ):
+        assert f"|pairing:position|{fields}used:2/2|" in signature(run, path, "--params", coef, *options)
+    result = msecli.linear([[1.0]], [2.0], coef=[1.0], l2=0.25)
+    assert "|pairing:position|l2:0.25|used:1/1|" in result.signature
+
+
+def test_losses_that_cannot_be_compared_differ_in_what_is_before_used(run: Run, tmp_path: Path) -> None:
+    path, other = tmp_path / "t.csv", tmp_path / "u.csv"
+    path.write_text("id,pred,target,w,g\n1,2,3,1,a\n2,5,3,1,b\n")
+    other.write_text("id,target\n2,3\n1,3\n")
+    options: list[list[object]] = [
+        [path], [path, "-w", "w"], [path, "--by", "g"], [path, "--batch-size", 1], [path, "-r", "sum"],
+        [path, "--nan-target", "omit"], [path, "--nan-pred", "omit"], [path, "--ignore-index", 7],
+        [path, other, "--on", "id"], [path, other, "--on", "id", "--unmatched", "skip"],
+    ]  # fmt: skip
+    found = [signature(run, *each).partition("|used:")[0] for each in options]
+    assert len(set(found)) == len(options)
+    # The same settings on other rows: only what follows `used` differs.
+    more = tmp_path / "more.csv"
+    more.write_text("id,pred,target\n1,2,3\n2,5,3\n3,5,4\n")
+    assert signature(run, more).partition("|used:")[0] == found[0]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context
-from multiprocessing.pool import Pool
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -40,12 +40,12 @@ class ProcessEngine:
         while True:
             try:
                 while failure is None and len(running) < self._ahead and (item := next(waiting, END)) is not END:
-                    running.append(processes().apply_async(_found, (pickle.dumps((work, item)),)))
+                    running.append(processes().submit(_found, pickle.dumps((work, item))))
             except Exception as error:  # noqa: BLE001 - raised again in its turn
                 failure = error
             if not running:
                 break
-            found, broken = running.popleft().get(PATIENCE)
+            found, broken = running.popleft().result(PATIENCE)
             yield from found
             if broken is not None:
                 raise broken
@@ -54,7 +54,7 @@ class ProcessEngine:
 
 
 def _found(pickled: bytes) -> tuple[list[Any], Exception | None]:
-    # Not unpickled by the pool, which would wait for ever for a process that fails to.
+    # Not unpickled by the pool: what fails to be is an error of this item, and not the end of the process.
     found: list[Any] = []
     try:
         work, item = pickle.loads(pickled)
@@ -65,14 +65,14 @@ def _found(pickled: bytes) -> tuple[list[Any], Exception | None]:
 
 
 @cache
-def processes() -> Pool:
+def processes() -> ProcessPoolExecutor:
     """Return the processes, which share nothing with this one but the files."""
-    return get_context("spawn").Pool(PROCESSES)
+    return ProcessPoolExecutor(PROCESSES, get_context("spawn"))
 
 
 def through_a_process(value: Item) -> Item:
     """Return a value as it comes back from another process."""
-    returned: Item = processes().apply_async(_same, (value,)).get(PATIENCE)
+    returned: Item = processes().submit(_same, value).result(PATIENCE)
     return returned
 
 

@@ -51,8 +51,7 @@ def engines() -> Iterator[None]:
             patch.setattr(f"msecli.formats.{constant}", 10_000 if constant == "csv.PART_BYTES" else 200)
         patch.setattr("msecli.formats.csv.SHORT_FILE", 0)
         yield
-    processes().terminate()
-    processes().join()
+    processes().shutdown(cancel_futures=True)
     processes.cache_clear()
 
 

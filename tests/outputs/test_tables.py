@@ -9,10 +9,12 @@ import io
 import math
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import example, given
@@ -22,6 +24,7 @@ from rich.cells import cell_len
 import msecli
 from msecli import Result
 from msecli.outputs import RENDERERS, Style
+from msecli.outputs.table import CODES
 from msecli.results.base import Report
 from msecli.results.score import Elements, Entry, Macro, Rows, Score
 from msecli.results.values import Layout
@@ -218,16 +221,15 @@ def test_groups_named_as_totals_are_quoted() -> None:
     assert [line.split()[0] for line in lines[1:-1]] == ['"pooled"', '\\"pooled"', "x", "pooled", "macro"]
 
 
-def test_what_is_no_number_is_red_and_the_pooled_loss_green() -> None:
+def test_what_is_no_number_is_red_and_the_pooled_loss_bold() -> None:
     lines = table(groups(["nan"]), Style(color=True)).split("\n\n")[1].split("\n")
     assert lines[1].startswith("nan ")
-    assert "\x1b[1;32m0.333333\x1b[0m" in lines[2]
-    assert "\x1b[31minf\x1b[0m" in lines[3]
-    assert "\x1b[31mnan\x1b[0m" in lines[3]
+    assert "\x1b[1m0.333333\x1b[0m" in lines[2]
+    assert "\x1b[1;31minf\x1b[0m" in lines[3]
+    assert "\x1b[1;31mnan\x1b[0m" in lines[3]
     lost = table(msecli.score([INF], [0.0]), Style(color=True))
-    assert "\x1b[31minf\x1b[0m" in lost
-    assert "\x1b[1;32m" not in lost
-    assert "\x1b[31mfailed\x1b[0m" in table(msecli.gradcheck([INF, 1.0], [1.0, 1.0]), Style(color=True))
+    assert "\x1b[1;31minf\x1b[0m" in lost
+    assert "\x1b[1;31mfailed\x1b[0m" in table(msecli.gradcheck([INF, 1.0], [1.0, 1.0]), Style(color=True))
 
 
 @pytest.mark.parametrize(
@@ -245,6 +247,15 @@ def test_what_is_no_number_is_red_and_the_pooled_loss_green() -> None:
         (
             'mse|weights:column("a|reduction:mean|b")|reduction:mean|by:"\\"|nan:raise|"',
             'mse|weights:column("a|reduction:mean|b")|by:"\\"|nan:raise|"',
+        ),
+        # The head of the table names no more columns either.
+        (
+            'mse|columns:"a,b"~"c,d",e~e,f~f,g~g|reduction:mean|used:3/3|msecli:1',
+            'mse|columns:"a,b"~"c,d",e~e,f~f,g~g|used:3/3|msecli:1',
+        ),
+        (
+            f"mse|columns:{','.join(f'c{number}~c{number}' for number in range(1000))}|used:3/3|msecli:1",
+            "mse|columns:c0~c0,c1~c1,c2~c2,c3~c3,… (1,000)|used:3/3|msecli:1",
         ),
     ],
 )
@@ -308,3 +319,107 @@ def test_the_format_for_what_was_left_out_can_hold_it(
     assert run(*arguments, "--format", advice[0]).code == 0
     name = advice[1].replace("FILE", "out") if "." in advice[1] else "out.csv"
     assert run(*arguments, "-o", tmp_path / name).code == 0
+
+
+# Results as they are, not made up: every number of a table is one of the result's, at any width.
+
+
+def numbers_of(report: Report) -> set[str]:
+    """Return the numbers that a table may show: rounded ones of the result, counts, and numbers of rows."""
+    values = [value for record in report.records() for value in record.values() if isinstance(value, float | int)]
+    values += [value for section in report.sections() for row in (*section.rows, *section.totals) for value in row
+               if isinstance(value, float | int)]  # fmt: skip
+    notes = [report.what, *(section.note for section in report.sections())]
+    values += [piece for note in notes for piece in note if isinstance(piece, float | int)]
+    return {f"{value:,}" if isinstance(value, int) else f"{value + 0.0:.6g}" for value in values}
+
+
+@cache
+def result_of(what: str, columns: int) -> Report:
+    rng = np.random.default_rng(columns)
+    names = [f"c{number}" for number in range(columns)]
+    pred, target = (
+        pd.DataFrame(10.0 ** rng.uniform(-150, 150, (40, columns)), columns=names).assign(
+            g=[f"at {letter}" for letter in "abcdfghi"] * 5
+        )
+        for _ in range(2)
+    )
+    metrics = "rmse,mae,bias,max_error"
+    match what:
+        case "columns":
+            return msecli.score(pred, target, pred=names, axis=0, metrics=metrics)
+        case "groups":
+            return msecli.score(pred, target, pred=names, by="g", metrics=metrics)
+        case "batches":
+            return msecli.score(pred, target, pred=names, batch_size=7, metrics=metrics)
+        case "norms":
+            return msecli.norm(pred, target, columns=names, ord=[1, 2, 3, INF])
+        case "gradcheck":
+            return msecli.gradcheck(pred, target, pred=names, samples=30)
+        case _:
+            return msecli.score(pred, target, pred=names, metrics="all")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("columns", [1, 2, 5, 20, 50])
+@pytest.mark.parametrize("what", ["columns", "groups", "batches", "norms", "gradcheck", "all"])
+def test_every_number_of_a_table_is_one_of_the_results(what: str, columns: int, width: int) -> None:
+    report = result_of(what, columns)
+    text = table(report, Style(width=width, terminal=True))
+    check_width(text, width)
+    lines = [line for section in text.split("\n\n")[1:] for line in section.split("\n") if not line.startswith("mse|")]
+    told = {
+        word for line in lines if "more" not in line for word in line.split() if re.fullmatch(r"-?[\d.,e+-]+", word)
+    }
+    assert told
+    allowed = numbers_of(report) | {str(number) for number in range(1, 41)}
+    assert told <= allowed, told - allowed
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("shape", [(3, 4, 5), (2, 50, 2), (4, 1, 1)])
+def test_losses_of_arrays_with_several_axes_are_whole_too(shape: tuple[int, ...], width: int) -> None:
+    prediction = 10.0 ** np.random.default_rng(3).uniform(-150, 150, shape)
+    result = msecli.score(prediction, np.zeros(shape), axis=0)
+    losses = np.asarray(result.to_dict()["values"])
+    text = written(Layout.of(losses.shape[1:], (), "loss"), losses, width)
+    check_width(text, width)
+    allowed = {f"{value:.6g}" for value in losses.ravel().tolist()}
+    for line in text.rstrip("\n").split("\n")[1 : 1 + min(20, len(losses))]:
+        assert set(line.split()[1:]) <= allowed
+
+
+# Colours. The palettes are those of https://en.wikipedia.org/wiki/ANSI_escape_code; the contrast is that of WCAG 2.1.
+
+PALETTES = {
+    "VGA": {"31": (170, 0, 0), "1;31": (255, 85, 85)},
+    "Windows": {"31": (197, 15, 31), "1;31": (231, 72, 86)},
+    "macOS": {"31": (153, 0, 0), "1;31": (230, 0, 0)},
+    "xterm": {"31": (205, 0, 0), "1;31": (255, 0, 0)},
+    "Ubuntu": {"31": (222, 56, 43), "1;31": (255, 0, 0)},
+}
+"""The colours that terminals give these codes; bold text is bright on some and not on others."""
+
+
+def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+    def luminance(color: tuple[int, ...]) -> float:
+        parts = [part / 255 for part in color]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_yellow_on_white_would_not_be_readable() -> None:
+    assert contrast((255, 255, 255), (0, 0, 0)) == pytest.approx(21)
+    assert contrast((255, 255, 255), (205, 205, 0)) < 2
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+def test_what_has_a_colour_can_be_read_on_black_and_on_white(palette: str) -> None:
+    codes = {code for code in CODES.values() if code != "1"}
+    assert codes == {"1;31"}
+    for code in ("31", "1;31"):
+        for background in ((0, 0, 0), (255, 255, 255)):
+            assert contrast(PALETTES[palette][code], background) > 2.3, background

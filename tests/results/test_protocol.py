@@ -139,12 +139,17 @@ def test_a_result_is_shown_on_a_few_lines(make: Callable[[], Report]) -> None:
 
 
 def test_texts_say_what_the_numbers_are_of() -> None:
-    assert str(score()) == f"loss {14 / 3!r}, mae 2.0, sse 14.0 (mean of 3 elements)"
-    assert str(groups()) == f"loss {14 / 3!r} (mean of 3 elements; 2 group scores)"
+    assert str(score()) == f"loss {14 / 3!r}, mae 2.0, sse 14.0 (mean ÷ 3 elements)"
+    assert str(groups()) == f"loss {14 / 3!r} (mean ÷ 3 elements; 2 group scores)"
+    assert str(msecli.score([1.0], [2.0])) == "loss 1.0 (mean ÷ 1 element)"
+    assert str(msecli.score([[1.0, 3.0]], [[2.0, 2.0]], reduction="batchmean")) == "loss 2.0 (batchmean ÷ 1 row)"
+    assert str(msecli.score([1.0], [2.0], weight_file=[1.0])) == "loss 1.0 (mean ÷ 1 (sum of weights))"
+    assert str(elements()) == "the losses of 2 elements"
     assert str(msecli.score(TABLE, reduction="sum")) == "loss 14.0 (sum)"
-    assert str(norms()) == "2 5.0, 1 7.0, inf 4.0"
-    assert repr(norms()) == "<NormResult: 2 5.0, 1 7.0, inf 4.0>"
-    assert repr(gradcheck()) == "<GradCheck: max_relative_error 0.0>"
+    assert str(norms()) == "2-norm 5.0, 1-norm 7.0, inf-norm 4.0"
+    assert repr(norms()) == "<NormResult: 2-norm 5.0, 1-norm 7.0, inf-norm 4.0>"
+    assert repr(gradcheck()) == "<GradCheck: passed, max relative error 0.0, tolerance 0.25>"
+    assert str(msecli.gradcheck([INF, 1.0], [1.0, 1.0])) == "failed, max relative error nan, tolerance 1e-06"
     signature = f"mse|columns:pred~target|reduction:mean|weights:none|nan:raise|nan_pred:raise|pairing:position|used:3/3|acc:exact|msecli:{msecli.__version__}"  # noqa: E501
     assert repr(score()) == f"<Result: {score()}\n {signature}>"
 
