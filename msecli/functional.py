@@ -10,7 +10,7 @@ import numpy as np
 
 from msecli.core.check import check_shapes
 from msecli.core.chunk import Chunk
-from msecli.core.elementwise import element_gradient, element_losses
+from msecli.core.elementwise import element_losses, gradient_over
 from msecli.core.exact import FloatArray
 from msecli.core.linear import LinearModel, ParameterSums
 from msecli.core.metrics import needed_terms
@@ -18,7 +18,7 @@ from msecli.core.norm import norm_of
 from msecli.core.parameters import real_numbers
 from msecli.core.penalty import Penalties, check_factors, penalties_of, penalty_gradient
 from msecli.core.reduction import Reduction, legacy_reduction, reduction_named
-from msecli.core.state import LossState, Policy, Rules, Summary, check_policies
+from msecli.core.state import LossState, Policy, Rules, Summary, check_policies, plain_summary
 from msecli.core.verdict import Where, check_usable
 from msecli.errors import DataError, UsageError
 from msecli.formats.arrays import aligned, as_array, computing
@@ -172,7 +172,7 @@ def mse_loss_grad(
     rules = rules_from(ignore_index, nan_target, nan_pred, weighted=weight is not None)
     with computing():
         chunk = chunk_from(pred, target, weight, align=align)
-        return element_gradient(chunk, rules).over(chosen.divisor(checked_summary(chunk, rules)))
+        return gradient_over(chunk, rules, chosen.divisor(checked_summary(chunk, rules)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,6 +416,9 @@ def checked_summary(chunk: Chunk, rules: Rules) -> Summary:
     DataError
         If values are missing, weights impossible, or no element is left.
     """
+    plain = plain_summary(chunk, rules)
+    if plain is not None:
+        return plain
     state = LossState.of(chunk, rules)
     summary = state.summary()
     check_usable(state, summary, Where())

@@ -9,7 +9,7 @@ import numpy as np
 
 from msecli._version import __version__
 from msecli.core.check import check_shapes
-from msecli.core.elementwise import element_gradient, element_losses
+from msecli.core.elementwise import element_losses, gradient_over
 from msecli.core.exact import FloatArray
 from msecli.core.parameters import whole_number
 from msecli.core.reduction import legacy_reduction, reduction_named
@@ -94,7 +94,7 @@ class MSELoss:
             summary = checked_summary(chunk, self._rules)
             if self._reduction.keeps_elements:
                 return element_losses(chunk, self._rules)
-            self._gradient = element_gradient(chunk, self._rules).over(self._reduction.divisor(summary))
+            self._gradient = gradient_over(chunk, self._rules, self._reduction.divisor(summary))
             return self._reduction.loss(summary)
 
     def backward(self) -> tuple[FloatArray, FloatArray]:

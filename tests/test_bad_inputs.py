@@ -1356,7 +1356,6 @@ def _is_text(case: Case | Accepted) -> bool:
 @pytest.fixture
 def _as_if_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the files read as long ones are, which are parsed another way."""
-    monkeypatch.setattr("msecli.formats.csv.SHORT_FILE", 0)
 
 
 @pytest.mark.parametrize("case", CASES, ids=_name)

@@ -13,14 +13,16 @@ READING = {"arrow", "core", "errors", "places"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "_version": set(),
-    "core": {"errors"},
+    # Beneath all others, so that these can use it.
+    "kernel": {"errors"},
+    "core": {"errors", "kernel"},
     "arrow": {"core", "errors"},
     "places": {"core", "errors"},
-    "text": READING,
-    "formats": READING | {"text"},
+    "text": READING | {"kernel"},
+    "formats": READING | {"kernel", "text"},
     "pairing": {"arrow", "core", "errors", "formats"},
     "engines": {"errors"},
-    "results": {"_version", "errors"},
+    "results": {"_version", "errors", "kernel"},
     "outputs": {"errors", "results"},
     "scoring": READING | {"_version", "engines", "formats", "pairing", "results", "text"},
     "functional": {"core", "errors", "formats"},
@@ -34,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
         "core.reduction",
         "errors",
         "formats",
+        "kernel",
         "outputs",
         "places.file",
         "results",
@@ -54,7 +57,7 @@ AT_HOME = {
     "rich": {"cli", "outputs.table"},
     # Where data go to callers; those that come from them bring their own.
     "pandas": {"results.base"},
-    "pyarrow": {"arrow", "formats", "outputs", "pairing", "results.values", "text"},
+    "pyarrow": {"arrow", "formats", "kernel.python_text", "outputs", "pairing", "results.values", "text"},
 }
 
 MODULES = {

@@ -19,38 +19,38 @@ try:
     from pyarrow._compute import (
         CastOptions,
         DictionaryEncodeOptions,
-        MatchSubstringOptions,
-        ReplaceSubstringOptions,
-        SetLookupOptions,
-        TrimOptions,
         call_function,
     )
 except ImportError:
     from pyarrow.compute import (
         CastOptions,
         DictionaryEncodeOptions,
-        MatchSubstringOptions,
-        ReplaceSubstringOptions,
-        SetLookupOptions,
-        TrimOptions,
         call_function,
     )
 
 
-def integers(values: NDArray[np.int64] | NDArray[np.uint64]) -> pa.Array:
-    """Return 64-bit integers as an array."""
+def integers(values: NDArray[np.int64] | NDArray[np.uint64], missing: BoolArray | None = None) -> pa.Array:
+    """Return 64-bit integers as an array, with null where they are missing."""
     kind = pa.uint64() if values.dtype == np.uint64 else pa.int64()
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+    return pa.Array.from_buffers(kind, len(values), [_validity(missing), pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def strings(data: NDArray[np.uint8], ends: NDArray[np.int32], missing: BoolArray | None = None) -> pa.Array:
+    """Return words that lie end to end as an array of strings: word k is data[ends[k] : ends[k + 1]]."""
+    buffers = [_validity(missing), pa.py_buffer(ends), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.string(), len(ends) - 1, buffers)
 
 
 def texts(words: Collection[str | None]) -> pa.Array:
     """Return words as an array of strings."""
-    encoded = [None if word is None else word.encode() for word in words]
-    bounds = np.cumsum([0, *(len(word or b"") for word in encoded)], dtype=np.int32)
-    valid = np.packbits([word is not None for word in encoded], bitorder="little") if None in encoded else None
-    buffers = [None if valid is None else pa.py_buffer(valid), pa.py_buffer(bounds)]
-    data = pa.py_buffer(b"".join(word for word in encoded if word is not None))
-    return pa.Array.from_buffers(pa.string(), len(encoded), [*buffers, data])
+    encoded = [b"" if word is None else word.encode() for word in words]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    missing = np.array([word is None for word in words], dtype=np.bool_)
+    return strings(np.frombuffer(b"".join(encoded), dtype=np.uint8), ends, missing if missing.any() else None)
+
+
+def _validity(missing: BoolArray | None) -> pa.Buffer | None:
+    return None if missing is None else pa.py_buffer(np.packbits(~missing, bitorder="little"))
 
 
 def whole_texts(values: NDArray[np.int64], missing: BoolArray) -> pa.Array:
@@ -80,43 +80,3 @@ def dictionary_encode(array: pa.Array) -> pa.DictionaryArray:
 def take(array: pa.Array, rows: IntArray) -> pa.Array:
     """Return the values of some rows."""
     return call_function("take", [array, integers(rows)])
-
-
-def is_in(array: pa.Array, words: Collection[str]) -> BoolArray:
-    """Return which strings are among some words; null never is."""
-    return _bits(call_function("is_in", [array], SetLookupOptions(value_set=texts(words), skip_nulls=True)))
-
-
-def trimmed(array: pa.Array, characters: str) -> pa.Array:
-    """Strip these characters from both ends of each string."""
-    return call_function("ascii_trim", [array], TrimOptions(characters))
-
-
-def all_characters(kind: str, array: pa.Array) -> BoolArray:
-    """Return which strings, none of them null, consist of one kind of character: "alpha" or "decimal"."""
-    return _bits(call_function(f"ascii_is_{kind}", [array]))
-
-
-def matches(array: pa.Array, pattern: str) -> BoolArray:
-    """Return which strings match a pattern from start to end; null never does."""
-    found = call_function("match_substring_regex", [array], MatchSubstringOptions(rf"\A(?:{pattern})\z"))
-    return _bits(found) & _valid(array)
-
-
-def replaced(array: pa.Array, pattern: str, replacement: str) -> pa.Array:
-    """Replace whatever matches a pattern in each string."""
-    return call_function("replace_substring_regex", [array], ReplaceSubstringOptions(pattern, replacement))
-
-
-def _valid(array: pa.Array) -> BoolArray:
-    return _bits(call_function("is_valid", [array]))
-
-
-def unsigned_integers(array: pa.Array) -> NDArray[np.uint64]:
-    """Parse strings of digits, none of them null."""
-    return np.frombuffer(cast(array, pa.uint64()).buffers()[1], dtype=np.uint64, count=len(array))
-
-
-def _bits(array: pa.BooleanArray) -> BoolArray:
-    bits = np.unpackbits(np.frombuffer(array.buffers()[1], dtype=np.uint8), bitorder="little")
-    return bits[: len(array)].astype(np.bool_)

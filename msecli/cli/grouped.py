@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from msecli.cli.colors import say
 from msecli.errors import EXIT_DATA, EXIT_USAGE, MsecliError, meant, similar, visible
+from msecli.kernel import VARIABLE
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -227,15 +228,16 @@ class CommandGroup(click.Group):
         """Run the command; warn of variables in the environment that are for none."""
         prefix = f"{ctx.auto_envvar_prefix}_"
         commands = {f"{prefix}{name.upper()}": command for name, command in self.commands.items()}
+        expected = (VARIABLE, *(f"{each}_" for each in commands))
         for name in sorted(os.environ):
-            if name.startswith(prefix) and not name.startswith(tuple(f"{each}_" for each in commands)):
+            if name.startswith(prefix) and not name.startswith(expected):
                 known = [
                     f"{each}_{option.name.upper()}"
                     for each, command in commands.items()
                     for option in command.params
                     if option.name and not getattr(option, "hidden", False)
                 ]
-                hint = meant(name, known, prefix, str) or f"; options are set as {prefix}COMMAND_OPTION"
+                hint = meant(name, [VARIABLE, *known], prefix, str) or f"; options are set as {prefix}COMMAND_OPTION"
                 say("Warning", f"{visible(name)} is set, but no command has such an option{hint}")
         return super().invoke(ctx)
 

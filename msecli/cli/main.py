@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from msecli import kernel
 from msecli._version import __version__
 from msecli.cli import process
 from msecli.cli.colors import say
@@ -53,14 +54,30 @@ Documentation:
 """
 
 
+def _version(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - as Click calls it
+    """Show the version, and which kernel there is."""
+    if value:
+        click.echo(f"msecli {__version__} (kernel: {kernel.name()})")
+        context.exit()
+
+
 @click.group(
     cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MSECLI", "max_content_width": 100},
     epilog=EXAMPLES,
 )
-@click.version_option(__version__, prog_name="msecli", message="%(prog)s %(version)s", allow_from_autoenv=False)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    allow_from_autoenv=False,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Score prediction files against target files: exact, with every row accounted for."""
+    kernel.name()  # an unknown kernel is refused before anything is read
 
 
 for command in (compute, linear, norm, gradcheck, completion):

@@ -37,6 +37,8 @@ EXIT_CODES = {
 ENVIRONMENT = {
     "MSECLI_COMMAND_OPTION": "The value of an option, as in MSECLI_COMPUTE_REDUCTION=sum; the command line overrides "
     "it. Several values are separated by blanks, several files by colons.",
+    "MSECLI_KERNEL": "The kernel to use, native or python; by default the native one, if it was built. Their results "
+    "are the same.",
     "NO_COLOR": "If set, tables have no colours.",
     "FORCE_COLOR": "If set, tables have colours in pipes, too.",
 }

@@ -51,6 +51,11 @@ class Chunk(NamedTuple):
         """The number of rows."""
         return int(self.prediction.shape[0])
 
+    @property
+    def plain(self) -> bool:
+        """Whether all rows count, in one group."""
+        return self.dropped is None and (self.group is None or self.groups == 1)
+
     def slice(self, start: int, stop: int) -> Self:
         """Return views of the rows from `start` up to, not including, `stop`."""
         rows = slice(start, stop)

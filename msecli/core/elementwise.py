@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 
+from msecli import kernel
 from msecli.core.chunk import Chunk
-from msecli.core.exact import FloatArray
+from msecli.core.exact import ONE, FloatArray, ratio
 from msecli.core.loss import squared_error, unscaled_gradient
 from msecli.core.state import Rules, judge
 from msecli.core.wide import Wide
@@ -26,6 +28,18 @@ def element_losses(chunk: Chunk, rules: Rules) -> FloatArray:
         if judgement.used is not None:
             out[~judgement.used] = math.nan
     return values
+
+
+def gradient_over(chunk: Chunk, rules: Rules, divisor: int) -> FloatArray:
+    """Return 2 * w * (p - t) over a divisor in units of 2**-1074, in the shape of the prediction, 0 where unused."""
+    denominator = ratio(divisor, ONE)
+    if chunk.plain and not rules.ignore and sys.float_info.min <= denominator < math.inf:
+        weight, values = chunk.element_weight(), np.empty(chunk.prediction.shape)
+        flat = None if weight is None else weight.reshape(-1)
+        arrays = chunk.prediction.reshape(-1), chunk.target.reshape(-1), flat
+        if kernel.chosen().gradient(*arrays, denominator, values.reshape(-1)):
+            return values
+    return element_gradient(chunk, rules).over(divisor)
 
 
 def element_gradient(chunk: Chunk, rules: Rules) -> Wide:

@@ -1,16 +1,7 @@
 """Exact sums of float64 values, and their correctly rounded quotients and roots.
 
-A finite float64 is an integer multiple of 2**-1074, so a sum of float64 values is an integer in that unit. The
-values are cut, a block at a time, into multiples of 2**g for falling exponents g. Adding the constant
-M = 1.5 * 2**(g + 52) to x rounds x to a multiple of 2**g, because that is the spacing of float64 around M; taking
-M away again leaves q, the rounded x, and x - q is exact. What is left of x is cut again, until nothing is left.
-
-One sum: the bits of x + M, as an integer, are those of M plus q in units of 2**g. With |x| <= 2**(g + SPAN) the
-q of fewer than 2**(63 - SPAN) values add up without overflow, and g follows from the largest of the values.
-
-A sum for each of many slots, which `numpy.bincount` adds in float64: g is on a fixed ladder, so that the sums of
-all blocks are in the same units. With |x| <= 2**(g + WIDTH) every q is an integer of at most WIDTH + 1 bits in
-units of 2**g, so float64 adds 2**(53 - WIDTH) of them without rounding, in any order.
+A finite float64 is an integer multiple of 2**-1074, so a sum of float64 values is an integer in that unit. A kernel
+adds a block of values; what is kept here are integers, and the digits of many sums side by side.
 
 References
 ----------
@@ -28,7 +19,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from msecli.core.workspace import scratch
+from msecli import kernel
+from msecli.kernel.interface import WIDTH, SlotSums, Sum
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -41,22 +33,10 @@ UNIT_EXPONENT = -1074
 ONE = 1 << -UNIT_EXPONENT
 """The number 1 in units of 2**-1074."""
 
-SPAN, WIDTH = 45, 36
 BLOCK = 131072
-"""Values cut at once: at most 2**(53 - WIDTH) for exactness; 1 MiB, so that threads seldom wait for each other."""
-
-# M = 1.5 * 2**(g + 52) must be finite, so the highest step has g <= 970.
-TOP_LEVEL = (970 - UNIT_EXPONENT) // WIDTH
-LARGEST = math.ldexp(1.0, UNIT_EXPONENT + WIDTH * (TOP_LEVEL + 1) - 1)
-# Far above the subnormals, so that a processor told to flush them to zero cannot change a sum.
-BOTTOM_EXPONENT = -900
-BOTTOM_LEVEL = (BOTTOM_EXPONENT - UNIT_EXPONENT) // WIDTH
+"""Values added at once: few enough that a digit of their sums stays below 2**53, and 1 MiB of them fits the cache."""
 MERGES_BEFORE_CARRY = 256
 """A limb grows by less than 2**54 with each block, so 256 of them stay below 2**62."""
-SPARSE = 4
-"""Leftovers are gathered into a smaller array once fewer than one in SPARSE is non-zero."""
-SAMPLE = 64
-"""Values, spread over a block, that tell whether gathering may be worthwhile."""
 
 
 FAR = 1 << 16
@@ -141,7 +121,7 @@ class ExactSum:
         self._special = np.zeros(slots)
 
     def add(self, values: FloatArray, codes: IntArray | None = None, *, slot: int = 0) -> None:
-        """Add 1-D values; `values` serves as scratch space and is overwritten.
+        """Add 1-D values.
 
         Parameters
         ----------
@@ -151,12 +131,18 @@ class ExactSum:
         slot : int
             The slot of all values, if there are no codes.
         """
+        if codes is None:
+            self.add_total(kernel.chosen().exact_sum(values), slot)
+            return
         for start in range(0, values.size, BLOCK):
             rows = slice(start, start + BLOCK)
-            if codes is None:
-                self._add_to(slot, values[rows])
-            else:
-                self._add_block(values[rows], codes[rows])
+            self._add_slots(kernel.chosen().sums_by_slot(values[rows], codes[rows], self.slots))
+
+    def add_total(self, total: Sum, slot: int = 0) -> None:
+        """Add an exact sum."""
+        self._add_units(slot, total.units)
+        if total.special != 0:
+            self._special[slot] = float(self._special[slot]) + total.special
 
     def merge(self, other: Self, slots: IntArray | None = None) -> None:
         """Add the sums of `other`.
@@ -199,53 +185,13 @@ class ExactSum:
         """Return the sum over all slots."""
         return sum(self.totals(), Total(0))
 
-    def _add_to(self, slot: int, x: FloatArray) -> None:
-        x, _, largest = self._regular(x, np.broadcast_to(np.int64(slot), x.shape))
-        if largest == 0:
-            return
-        exponent, units = math.frexp(largest)[1] - SPAN, 0
-        while x.size and exponent >= BOTTOM_EXPONENT:
-            units += _cut_units(x, exponent) << (exponent - UNIT_EXPONENT)
-            # At most half a unit is left of each value.
-            exponent -= 1 + SPAN
-            if (left := _left(x)) is not None:
-                x = x[left]
-        self._add_units(slot, units + sum(map(units_of, x.tolist())))
-
-    def _add_block(self, x: FloatArray, codes: IntArray) -> None:
-        x, codes, largest = self._regular(x, codes)
-        if largest == 0:
-            return
-        level = -((UNIT_EXPONENT + WIDTH - math.frexp(largest)[1]) // WIDTH)
-        while x.size and level >= BOTTOM_LEVEL:
-            anchor = math.ldexp(1.5, UNIT_EXPONENT + WIDTH * level + 52)
-            cut = np.add(x, anchor, out=scratch("cut", x.size, np.float64))
-            cut -= anchor
-            sums = np.bincount(codes, weights=cut, minlength=self._special.size)
-            self._limb(level)[:] += np.ldexp(sums, -(UNIT_EXPONENT + WIDTH * level)).astype(np.int64)
-            x -= cut
-            level -= 1
-            if (left := _left(x)) is not None:
-                x, codes = x[left], codes[left]
-        self._add_one_by_one(x, codes)
+    def _add_slots(self, sums: SlotSums) -> None:
+        for place, digits in enumerate(sums.digits.T):
+            self._limb(sums.level + place)[: self.slots] += digits
+        if sums.special is not None:
+            with np.errstate(invalid="ignore"):
+                self._special[: self.slots] += sums.special
         self._count_additions(1)
-
-    def _regular(self, x: FloatArray, codes: IntArray) -> tuple[FloatArray, IntArray, float]:
-        """Add the values too large to be cut; return the others, and the largest magnitude among them."""
-        largest = max(float(x.max()), -float(x.min()))
-        if largest < LARGEST:
-            return x, codes, largest
-        regular = np.abs(x) < LARGEST
-        self._add_one_by_one(x[~regular], codes[~regular])
-        x, codes = x[regular], codes[regular]
-        return x, codes, float(np.abs(x).max(initial=0.0))
-
-    def _add_one_by_one(self, x: FloatArray, codes: IntArray) -> None:
-        for value, slot in zip(x.tolist(), codes.tolist(), strict=True):
-            if math.isfinite(value):
-                self._add_units(slot, units_of(value))
-            else:
-                self._special[slot] = float(self._special[slot]) + value
 
     def _add_units(self, slot: int, units: int) -> None:
         self._extra[slot] = self._extra.get(slot, 0) + units
@@ -269,26 +215,6 @@ class ExactSum:
             self._limb(level + 1)[:] += limb >> WIDTH
             limb &= (1 << WIDTH) - 1
             level += 1
-
-
-def _cut_units(x: FloatArray, exponent: int) -> int:
-    """Take a multiple of 2**exponent from every value, and return the sum of these multiples."""
-    anchor = np.float64(math.ldexp(1.5, exponent + 52))
-    cut = np.add(x, anchor, out=scratch("cut", x.size, np.float64))
-    # 64-bit integers wrap around, so intermediate overflow is harmless if the final sum fits.
-    total = int(np.add.reduce(cut.view(np.int64))) - x.size * int(anchor.view(np.int64))
-    cut -= anchor
-    x -= cut
-    return (total + 2**63) % 2**64 - 2**63
-
-
-def _left(x: FloatArray) -> BoolArray | None:
-    """Return which values are non-zero, or None if too many are to be worth gathering."""
-    sample = x[:: x.size // SAMPLE + 1]
-    if 2 * np.count_nonzero(sample) > sample.size:
-        return None
-    left = np.not_equal(x, 0.0, out=scratch("left", x.size, np.bool_))
-    return None if SPARSE * np.count_nonzero(left) > x.size else left
 
 
 def units_of(value: float) -> int:

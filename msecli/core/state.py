@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
+from msecli import kernel
 from msecli.core.chunk import Chunk
 from msecli.core.exact import ONE, BoolArray, FloatArray, IntArray, Total
 from msecli.core.reduction import Used
@@ -21,6 +22,7 @@ from msecli.core.series import SeasonalSums
 from msecli.core.terms import EXTREMES, Elements, addends, flaw_named, sum_of
 from msecli.core.workspace import scratch
 from msecli.errors import UsageError, not_one_of
+from msecli.kernel.interface import Sum
 
 Policy = Literal["raise", "omit", "propagate"]
 POLICIES = ("raise", "omit", "propagate")
@@ -73,6 +75,12 @@ class Rules(NamedTuple):
         return Rules(terms, nan_target=self.nan_target, nan_prediction=self.nan_prediction, ignore=self.ignore)
 
 
+@lru_cache
+def _are_plain(rules: Rules) -> bool:
+    """Tell whether only the loss is wanted, of all elements that are not missing."""
+    return rules == rules.of_loss() and not rules.ignore
+
+
 class Judgement(NamedTuple):
     """The used elements of a chunk (None: all), and a mask for each of the ledger's other counts."""
 
@@ -122,6 +130,29 @@ def combined(parts: Sequence[Summary]) -> Summary:
     )
 
 
+def plain_summary(chunk: Chunk, rules: Rules) -> Summary | None:
+    """Return the summary of a chunk by one pass over it, without a state.
+
+    None if not all its elements count, if more than the loss is wanted, or if there is nothing to divide by.
+    """
+    if not (_are_plain(rules) and chunk.plain and chunk.prediction.size):
+        return None
+    sums = _plain_sums(chunk)
+    if sums is None or not (chunk.weight is None or sums[-1].units):
+        return None
+    size, rows = chunk.prediction.size, chunk.rows
+    counts = dict.fromkeys(COUNTS, 0) | {"total": size, "used": size}
+    totals = {term: Total(*total) for term, total in zip(rules.terms, sums, strict=True)}
+    return Summary(totals, counts, rows, rows, {}, chunk.weight is not None)
+
+
+def _plain_sums(chunk: Chunk) -> tuple[Sum, ...] | None:
+    """Return the exact sums of the losses and of the weights, if there are any; None if some element does not count."""
+    prediction, target, weight = chunk.prediction, chunk.target, chunk.element_weight()
+    flat = None if weight is None else weight.reshape(-1)
+    return kernel.chosen().squared_error(prediction.reshape(-1), target.reshape(-1), flat)
+
+
 class LossState:
     """Exact sums, counts and first bad rows over any number of chunks.
 
@@ -151,6 +182,7 @@ class LossState:
         self._sums = {term: sum_of(term, groups * rules.columns) for term in rules.terms}
         self._held: list[tuple[FloatArray, IntArray | None]] = []
         self._series = SeasonalSums(rules.season, groups * rules.columns) if rules.season else None
+        self._plain = groups == 1 and _are_plain(rules)
         self.first_row: dict[str, int] = {}
         """The first row of each kind of problem: nan_target, nan_prediction, infinite_…, weight, and the flaws."""
         self.flaws: dict[str, int] = {}
@@ -272,27 +304,26 @@ class LossState:
         width = self.rules.columns
         columns = [self._cell(groups, column, totals, held) for column in range(width)]
         whole = combined(columns) if width > 1 else columns[0]
-        return whole._replace(rows_used=int(self._rows_used[groups].sum()), columns=tuple(columns) if width > 1 else ())
+        return whole._replace(rows_used=_sum_of(self._rows_used, groups), columns=tuple(columns) if width > 1 else ())
 
     def _cell(
         self, groups: Sequence[int], column: int, totals: dict[str, list[Total]], held: list[list[FloatArray]]
     ) -> Summary:
-        width = self.rules.columns
-        used = int(self._counts["used"][groups, column].sum())
+        slots = [group * self.rules.columns + column for group in groups]
+        counts = {name: _sum_of(numbers[:, column], groups) for name, numbers in self._counts.items()}
         return Summary(
-            {
-                term: sum((values[group * width + column] for group in groups), Total(0))
-                for term, values in totals.items()
-            },
-            {name: int(counts[groups, column].sum()) for name, counts in self._counts.items()},
-            int(self._rows[groups].sum()),
-            used,
+            {term: sum((values[slot] for slot in slots[1:]), values[slots[0]]) for term, values in totals.items()}
+            if slots
+            else dict.fromkeys(totals, Total(0)),
+            counts,
+            _sum_of(self._rows, groups),
+            counts["used"],
             {
                 name: float(values[groups, column].max(initial=EXTREMES[name].start))
                 for name, values in self._largest.items()
             },
             self.weighted,
-            held=tuple(values for group in groups for values in held[group * width + column]) if held else (),
+            held=tuple(values for slot in slots for values in held[slot]) if held else (),
         )
 
     def _zeros(self, groups: int) -> IntArray:
@@ -316,6 +347,20 @@ class LossState:
             self._series.grow(self.groups * self.rules.columns)
 
     def _take(self, chunk: Chunk) -> None:
+        if not (self._plain and chunk.plain and self._take_plain(chunk)):
+            self._take_any(chunk)
+
+    def _take_plain(self, chunk: Chunk) -> bool:
+        """Add the losses of a chunk, in one pass over it, if all its elements count and nothing else is wanted."""
+        found = _plain_sums(chunk)
+        if found is None:
+            return False
+        self._count(chunk, Judgement(None, {}))
+        for sums, total in zip(self._sums.values(), found, strict=False):
+            sums.add_total(total)
+        return True
+
+    def _take_any(self, chunk: Chunk) -> None:
         residual, judgement = judge(chunk, self.rules)
         self._count(chunk, judgement)
         for kind in ("nan_target", "nan_prediction"):
@@ -394,6 +439,11 @@ class LossState:
 
     def _note_row(self, kind: str, row: int) -> None:
         self.first_row[kind] = min(row, self.first_row.get(kind, row))
+
+
+def _sum_of(numbers: IntArray, groups: Sequence[int]) -> int:
+    """Return the sum over some groups; of a single one without the cost of a sum."""
+    return int(numbers[groups[0]] if len(groups) == 1 else numbers[groups].sum())
 
 
 def _keep_largest(largest: FloatArray, values: FloatArray, cell: IntArray | None) -> None:

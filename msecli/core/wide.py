@@ -15,6 +15,7 @@ import numpy as np
 
 from msecli.core.exact import ONE, UNIT_EXPONENT, BoolArray, ExactSum, FloatArray, IntArray, Total, ratio
 from msecli.core.workspace import scratch
+from msecli.kernel.interface import Sum
 
 MODERATE = 2.0**200
 """The product of three values between its inverse and itself is a normal number down to its last bit."""
@@ -153,6 +154,10 @@ class WideSum:
             chosen = kept & (steps == step)
             scaled = np.ldexp(values[chosen], exponent[chosen] - step * STEP)
             self._of(step).add(scaled, None if codes is None else codes[chosen], slot=slot)
+
+    def add_total(self, total: Sum) -> None:
+        """Add an exact sum to that of slot 0."""
+        self._sums[0].add_total(total)
 
     def merge(self, other: Self, slots: IntArray | None = None) -> None:
         """Add the sums of `other`, as `ExactSum.merge` does."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from msecli import kernel
 from msecli._version import __version__
 from msecli.errors import Warned
 from msecli.results.base import SCHEMA, Number, Report, Section, jsonable, status
@@ -93,6 +94,7 @@ class GradCheck(Report):
                     "checks": self.records(),
                     "warnings": [asdict(warning) for warning in self.warnings],
                     "version": self.version,
+                    "kernel": kernel.name(),
                 }
             )
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from msecli import kernel
 from msecli._version import __version__
 from msecli.errors import Warned
 from msecli.results.base import SCHEMA, Number, Report, Row, Section, jsonable, not_finite, number_text, plural, status
@@ -73,6 +74,7 @@ class NormResult(Report):
                     "inputs": [item._asdict() for item in self.inputs],
                     "warnings": [asdict(warning) for warning in self.warnings],
                     "version": self.version,
+                    "kernel": kernel.name(),
                 }
             )
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msecli import kernel
 from msecli.errors import SHOWN, Warned, escaped
 from msecli.results.base import SCHEMA, Line, Number, Report, Row, Section, jsonable, marked, not_finite, plural
 
@@ -415,6 +416,7 @@ class Result(Report):
             "signature": self.signature,
             "warnings": [asdict(warning) for warning in self.warnings],
             "version": self.version,
+            "kernel": kernel.name(),
         }
         if self.values is not None:
             document |= {"shape": list(self.values.shape), "values": self.values.tolist()}

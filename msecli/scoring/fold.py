@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 from msecli.core.axes import losses_of_rows
 from msecli.core.chunk import Chunk
-from msecli.core.elementwise import element_gradient, element_losses
+from msecli.core.elementwise import element_gradient, element_losses, gradient_over
 from msecli.core.exact import FloatArray, IntArray
 from msecli.core.partition import Batches, Partition
 from msecli.core.wide import Wide
@@ -149,8 +149,8 @@ def tally_of(
 
 def _gradient(plan: Plan, chunk: Chunk) -> FloatArray | Wide:
     """Return the gradient, divided if its divisor is already known."""
-    gradient, divisor = element_gradient(chunk, plan.rules), plan.known_divisor()
-    return gradient if divisor is None else gradient.over(divisor)
+    divisor = plan.known_divisor()
+    return element_gradient(chunk, plan.rules) if divisor is None else gradient_over(chunk, plan.rules, divisor)
 
 
 def _values(plan: Plan, chunk: Chunk, name: str) -> FloatArray:

@@ -5,18 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from msecli.core.check import LAST_EXACT_INTEGER
-from msecli.core.exact import BoolArray, FloatArray
 from msecli.errors import SHOWN, setting, shown
-from msecli.text.grammar import BLANKS, COMMENT_MARKS, Grammar, marks, notations_of, plain
+from msecli.text.grammar import COMMENT_MARKS, Grammar, marks, notations_of, plain
 from msecli.text.records import Dialect, Record, data_records
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SIGNS = "+-"
 NAN = tuple(map("".join, product("nN", "aA", "nN")))
@@ -119,37 +111,3 @@ def _notation_hint(text: str, grammar: Grammar, delimiter: str) -> str:
         return f"; {grammar.thousands!r} has three digits behind it where it stands between thousands"
     told = [f"as {number}, use {wanted}" for wanted, number in readings.items()]
     return f"; to read it {'; '.join(told)}" if told else ""
-
-
-def all_nan(fields: pa.Array, rows: BoolArray) -> bool:
-    """Tell whether the fields of some rows, unless missing, are the word NaN and nothing more, such as nan(ind)."""
-    from msecli.arrow.columns import validity
-    from msecli.arrow.functions import is_in, take, trimmed
-
-    return bool(is_in(trimmed(take(fields, np.flatnonzero(rows & validity(fields))), SIGNS + BLANKS), NAN).all())
-
-
-def count_inexact(fields: pa.Array, values: FloatArray) -> tuple[int, int]:
-    """Count the finite numbers that were read as infinite, and the integers that were rounded.
-
-    Parameters
-    ----------
-    fields : pyarrow.Array of strings, shape (rows,)
-        What the values were read from.
-    values : ndarray of float64, shape (rows,)
-    """
-    from decimal import Decimal
-
-    from msecli.arrow.functions import all_characters, take, trimmed, unsigned_integers
-
-    rows = np.flatnonzero(np.abs(values) >= LAST_EXACT_INTEGER)
-    digits, sizes = trimmed(take(fields, rows), SIGNS + BLANKS), np.abs(values[rows])
-    infinite = np.isinf(sizes)
-    overflowed = infinite & ~all_characters("alpha", digits)
-    whole = ~infinite & all_characters("decimal", digits)
-    small, large = np.flatnonzero(whole & (sizes < BEYOND_UINT64)), np.flatnonzero(whole & (sizes >= BEYOND_UINT64))
-    rounded = np.count_nonzero(unsigned_integers(take(digits, small)) != sizes[small].astype(np.uint64))
-    # Decimal, because Python limits the digits of an int.
-    texts = take(digits, large).to_pylist()
-    rounded += sum(Decimal(text) != Decimal(size) for text, size in zip(texts, sizes[large].tolist(), strict=True))
-    return int(np.count_nonzero(overflowed)), int(rounded)

@@ -36,6 +36,8 @@ TEXTS = {
     "day": ("2024-02-28", "2024-02-29", "2024-03-01"),
 }
 """Text columns of the wide file, as their cells are written; no quoted cell holds a newline."""
+REMARKS = ('"looks right"', '"two lines,\nsee ""notes"""', '"no, not this one"')
+"""Cells of quoted text; one of them holds a line end."""
 FEATURES = 23
 FEATURE_DECIMALS = 6
 
@@ -88,6 +90,27 @@ def grouped(rows: int) -> Iterator[Block]:
     random = np.random.default_rng(2)
     for block in pairs(rows):
         yield {"group": pa.array(random.integers(GROUPS, size=len(block["pred"]))), **block}
+
+
+def grouped_text(rows: int) -> Iterator[Block]:
+    """Yield the blocks of `grouped` with text for groups."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for block in grouped(rows):
+        number = pc.utf8_lpad(block["group"].cast(pa.string()), width=3, padding="0")
+        yield {**block, "group": pc.binary_join_element_wise("group", number, "-")}
+
+
+def quoted(rows: int) -> Iterator[Block]:
+    """Yield the blocks of `pairs` beside quoted text, of which a third holds line ends."""
+    import numpy as np
+    import pyarrow as pa
+
+    random = np.random.default_rng(5)
+    for block in pairs(rows):
+        text = pa.array(REMARKS).take(pa.array(random.integers(len(REMARKS), size=len(block["pred"]))))
+        yield {"pred": block["pred"], "remark": text, "target": block["target"]}
 
 
 def shuffled(column: str, seed: int) -> Callable[[int], Iterator[Block]]:
@@ -160,6 +183,10 @@ FILES = {
     "target.csv": File(write_csv, ("target",), pairs),
     "both.csv": File(write_csv, ("pred", "target"), pairs),
     "wide.csv": File(write_csv, WIDE_COLUMNS, wide, _fewer),
+    "grouped.csv": File(write_csv, ("group", "pred", "target"), grouped_text),
+    "quoted.csv": File(write_csv, ("pred", "remark", "target"), quoted),
+    "shuffled_pred.csv": File(write_csv, ("id", "pred"), shuffled("pred", 3), _fewer),
+    "shuffled_target.csv": File(write_csv, ("id", "target"), shuffled("target", 4), _fewer),
     "both.parquet": File(write_parquet, ("pred", "target"), pairs),
     "pred.parquet": File(write_parquet, ("pred",), pairs),
     "target.parquet": File(write_parquet, ("target",), pairs),

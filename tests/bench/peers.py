@@ -9,7 +9,7 @@ A peer prints what msecli prints into a pipe: the value, or lines of a label, a 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -65,12 +65,15 @@ def duckdb(*files: str) -> float:
     """Aggregate in SQL; the rows of two files are paired by position."""
     import duckdb
 
-    readers = ["read_parquet(?)" if _is_parquet(file) else "read_csv(?)" for file in files]
-    table = " POSITIONAL JOIN ".join(readers)
+    table = " POSITIONAL JOIN ".join(map(_duckdb, files))
     query = f"SELECT avg((pred - target) * (pred - target)) FROM {table}"  # noqa: S608 - only the words just above
     # Not duckdb.sql(): its relation examines a CSV file once when it is made and again when it is run.
     row = duckdb.connect().execute(query, list(files)).fetchone()
     return float(row[0]) if row else float("nan")
+
+
+def _duckdb(file: str) -> str:
+    return "read_parquet(?)" if _is_parquet(file) else "read_csv(?)"
 
 
 def pyarrow(*files: str) -> float:
@@ -95,9 +98,8 @@ def _pyarrow(file: str, columns: list[str]) -> pa.Table:
 
 def pandas_merge(pred: str, target: str) -> float:
     """Join two files by their column id, and take the mean."""
-    import pandas as pd
-
-    both = pd.read_parquet(pred).merge(pd.read_parquet(target), on="id", validate="one_to_one")
+    frames = (_pandas(file, ["id", column]) for file, column in zip((pred, target), COLUMNS, strict=True))
+    both = next(frames).merge(next(frames), on="id", validate="one_to_one")
     return float(((both["pred"] - both["target"]) ** 2).mean())
 
 
@@ -105,7 +107,7 @@ def polars_join(pred: str, target: str) -> float:
     """Join two files by their column id, with the streaming engine."""
     import polars as pl
 
-    both = pl.scan_parquet(pred).join(pl.scan_parquet(target), on="id", validate="1:1")
+    both = _polars(pred).join(_polars(target), on="id", validate="1:1")
     return float(both.select(((pl.col("pred") - pl.col("target")) ** 2).mean()).collect(engine="streaming").item())
 
 
@@ -113,30 +115,38 @@ def duckdb_join(pred: str, target: str) -> float:
     """Join two files by their column id, in SQL."""
     import duckdb
 
-    joined = "read_parquet(?) AS p JOIN read_parquet(?) AS t ON p.id = t.id"
-    query = f"SELECT avg((pred - target) * (pred - target)) FROM {joined}"  # noqa: S608 - only the words just above
+    joined = f"{_duckdb(pred)} AS p JOIN {_duckdb(target)} AS t ON p.id = t.id"
+    query = f"SELECT avg((pred - target) * (pred - target)) FROM {joined}"  # noqa: S608 - only words of this module
     row = duckdb.connect().execute(query, [pred, target]).fetchone()
     return float(row[0]) if row else float("nan")
 
 
 def pandas_groups(file: str) -> None:
     """Print the loss of every group, of all rows, and the mean of the groups' losses."""
-    import pandas as pd
-
-    frame = pd.read_parquet(file)
+    frame = _pandas(file, ["group", *COLUMNS])
     squares = (frame["pred"] - frame["target"]) ** 2
     _print_groups(squares.groupby(frame["group"]).mean().items(), float(squares.mean()))
+
+
+def polars_groups(file: str) -> None:
+    """Print the same, with the streaming engine."""
+    import polars as pl
+
+    squares = ((pl.col("pred") - pl.col("target")) ** 2).mean().alias("loss")
+    found = _polars(file).group_by("group").agg(squares, pl.len()).sort("group").collect(engine="streaming")
+    _print_counted(found.rows())
 
 
 def duckdb_groups(file: str) -> None:
     """Print the same, in SQL."""
     import duckdb
 
-    connection = duckdb.connect()
-    query = (
-        'SELECT "group", avg((pred - target) * (pred - target)), count(*) FROM read_parquet(?) GROUP BY 1 ORDER BY 1'
-    )
-    rows = connection.execute(query, [file]).fetchall()
+    loss = "avg((pred - target) * (pred - target))"
+    query = f'SELECT "group", {loss}, count(*) FROM {_duckdb(file)} GROUP BY 1 ORDER BY 1'  # noqa: S608 - as above
+    _print_counted(duckdb.connect().execute(query, [file]).fetchall())
+
+
+def _print_counted(rows: Sequence[tuple[Any, float, int]]) -> None:
     pooled = sum(loss * count for _, loss, count in rows) / sum(count for _, _, count in rows)
     _print_groups([(group, loss) for group, loss, _ in rows], pooled)
 
@@ -180,6 +190,7 @@ PEERS: dict[str, Callable[..., Any]] = {
     "polars-join": polars_join,
     "duckdb-join": duckdb_join,
     "pandas-groups": pandas_groups,
+    "polars-groups": polars_groups,
     "duckdb-groups": duckdb_groups,
     "numpy": numpy,
     "numpy-losses": numpy_losses,

@@ -120,17 +120,26 @@ def floor(statement: str) -> dict[str, Command]:
 
 
 TABLE_TOOLS = ("pandas+scikit-learn", "polars", "duckdb", "pyarrow")
+QUOTING_TOOLS = TABLE_TOOLS[:3]
+"""Those that read line ends in quotes without being told of them."""
 CSV, PARQUET, NPY = (tuple(f"{side}.{suffix}" for side in ("pred", "target")) for suffix in ("csv", "parquet", "npy"))
 SMALL = ("small_pred.csv", "small_target.csv")
 ONE_CSV, WIDE_CSV, ONE_PARQUET = ("both.csv",), ("wide.csv",), ("both.parquet",)
-SHUFFLED, GROUPED = ("shuffled_pred.parquet", "shuffled_target.parquet"), ("grouped.parquet",)
-JOIN_TOOLS, GROUP_TOOLS = ("pandas-merge", "polars-join", "duckdb-join"), ("pandas-groups", "duckdb-groups")
+SHUFFLED, SHUFFLED_CSV = (
+    tuple(f"shuffled_{side}.{suffix}" for side in ("pred", "target")) for suffix in ("parquet", "csv")
+)
+GROUPED, GROUPED_CSV, QUOTED_CSV = ("grouped.parquet",), ("grouped.csv",), ("quoted.csv",)
+JOIN_TOOLS = ("pandas-merge", "polars-join", "duckdb-join")
+GROUP_TOOLS = ("pandas-groups", "polars-groups", "duckdb-groups")
 NAMED = ("-p", "pred", "-t", "target")
 
 JOBS = (
     Job("csv-two-files", CSV, compute(*CSV), peers(CSV, *TABLE_TOOLS)),
     Job("csv-one-file", ONE_CSV, compute(*ONE_CSV), peers(ONE_CSV, *TABLE_TOOLS)),
     Job("csv-wide", WIDE_CSV, compute(*WIDE_CSV, *NAMED), peers(WIDE_CSV, *TABLE_TOOLS)),
+    Job("csv-quoted", QUOTED_CSV, compute(*QUOTED_CSV), peers(QUOTED_CSV, *QUOTING_TOOLS)),
+    Job("csv-by-key", SHUFFLED_CSV, compute(*SHUFFLED_CSV, "--on", "id"), peers(SHUFFLED_CSV, *JOIN_TOOLS)),
+    Job("csv-by-group", GROUPED_CSV, compute(*GROUPED_CSV, "--by", "group"), peers(GROUPED_CSV, *GROUP_TOOLS)),
     Job("parquet-one-file", ONE_PARQUET, compute(*ONE_PARQUET), peers(ONE_PARQUET, *TABLE_TOOLS)),
     Job("parquet-two-files", PARQUET, compute(*PARQUET), peers(PARQUET, *TABLE_TOOLS)),
     Job("parquet-by-key", SHUFFLED, compute(*SHUFFLED, "--on", "id"), peers(SHUFFLED, *JOIN_TOOLS)),
@@ -138,7 +147,7 @@ JOBS = (
     Job("npy", NPY, compute(*NPY), peers(NPY, "numpy")),
     Job("npy-losses", NPY, compute(*NPY, "-r", "none", "-o", OUTPUT), peers((*NPY, OUTPUT), "numpy-losses")),
     Job("npy-gradient", NPY, compute(*NPY, "--grad", OUTPUT), peers((*NPY, OUTPUT), "numpy-gradient")),
-    Job("csv-100-rows", SMALL, compute(*SMALL), peers(SMALL, *TABLE_TOOLS), floor("import numpy, pyarrow.csv")),
+    Job("csv-100-rows", SMALL, compute(*SMALL), peers(SMALL, *TABLE_TOOLS), floor("import numpy, click")),
     Job("version", (), ("--version",), floors=floor("import click")),
 )
 

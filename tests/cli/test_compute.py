@@ -18,6 +18,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
+from msecli import kernel
+
 Run = Callable[..., Any]
 
 PREDICTION = np.array([[1.0, 2, 3], [2, 1, 3], [3, 1, 2]])
@@ -264,6 +266,7 @@ def test_the_json_document_has_the_promised_shape(run: Run, sample_data: Path) -
         "pairing:position|used:442/442|acc:exact|msecli:0.2.0",
         "warnings": [],
         "version": "0.2.0",
+        "kernel": kernel.name(),
     }  # fmt: skip
 
 

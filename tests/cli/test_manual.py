@@ -24,8 +24,8 @@ def test_the_pages_in_the_tree_are_up_to_date() -> None:
 
 def test_the_package_installs_the_pages_where_man_looks_for_them() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    shared = project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
-    assert shared == {str(FOLDER.relative_to(ROOT)): "share/man/man1"}
+    shared = project["tool"]["scikit-build"]["wheel"]["force-include"]
+    assert shared == {str(FOLDER.relative_to(ROOT)): "${SKBUILD_DATA_DIR}/share/man/man1"}
 
 
 @pytest.mark.parametrize("command", cli.commands.values(), ids=str)

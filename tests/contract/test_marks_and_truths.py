@@ -53,7 +53,7 @@ def numbers(fields: list[str], reading: Reading) -> list[float]:
 @pytest.mark.parametrize("part", [7, 2 << 20])
 def test_marks_between_thousands_are_left_out(thousands: str, decimal: str, fields: list[str], part: int) -> None:
     expected = [1896.25, 12345678.0, 1000.0, 999.0, 1234567.5, 0.5, 0.125, 1e6, 1000.0]
-    with reading_in({"part": part, "short": 0}):
+    with reading_in({"part": part}):
         assert numbers(fields, Reading(thousands=thousands, decimal=decimal)) == expected
 
 

@@ -49,7 +49,6 @@ def engines() -> Iterator[None]:
         # Several parts of every file.
         for constant in ("csv.PART_BYTES", "npy.PART_ELEMENTS", "parquet.ROWS_PER_BLOCK", "memory.ROWS_PER_BLOCK"):
             patch.setattr(f"msecli.formats.{constant}", 10_000 if constant == "csv.PART_BYTES" else 200)
-        patch.setattr("msecli.formats.csv.SHORT_FILE", 0)
         yield
     processes().shutdown(cancel_futures=True)
     processes.cache_clear()

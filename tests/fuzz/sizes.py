@@ -13,11 +13,9 @@ Sizes = Mapping[str, int]
 CONSTANTS = {
     "part": ["formats.csv.PART_BYTES"],
     "margin": ["formats.csv.MARGIN_BYTES"],
-    "short": ["formats.csv.SHORT_FILE"],
     "sample_rows": ["text.head.SAMPLE_ROWS"],
     "head": ["text.head.HEAD_BYTES"],
     "chunk": ["text.head.CHUNK_BYTES"],
-    "sample": ["text.plain.SAMPLE"],
     "array": ["formats.npy.PART_ELEMENTS"],
     "rows": ["formats.parquet.ROWS_PER_BLOCK", "formats.memory.ROWS_PER_BLOCK", "pairing.keys.ROWS_PER_BLOCK"],
     "block": ["core.chunk.BLOCK", "core.exact.BLOCK"],
@@ -29,13 +27,11 @@ def tiny(random: Random) -> Sizes:
     """Return sizes so small that a file of a few lines is cut many times, and at every byte sooner or later."""
     return {
         "part": random.choice([1, 2, 3, 5, 7, 11, 16, 24, 40, 64, 100, 300, 1 << 20]),
-        "short": random.choice([0, 0, 1 << 60]),
         "sample_rows": random.choice([1, 3, 100]),
         # No file ends its header within three bytes of the 64 KiB; of tiny heads many would.
         "head": random.choice([16, 64, 256, 1 << 16]),
         "chunk": random.choice([1, 2, 7, 1 << 20]),
         "margin": random.choice([1, 2, 7, 1 << 14]),
-        "sample": random.choice([0, 16, 4096]),
         "array": random.choice([1, 2, 3, 7, 1 << 18]),
         "rows": random.choice([1, 2, 3, 7, 1 << 17]),
         "block": random.choice([1, 2, 7, 1 << 17]),

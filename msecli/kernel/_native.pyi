@@ -1,0 +1,46 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msecli.kernel.interface import FloatArray, IntArray
+
+class Dialect:
+    def __init__(
+        self,
+        delimiter: str,
+        quote: str,
+        point: str,
+        thousands: int,
+        comment: int,
+        blanks: bool,
+        missing: list[str],
+        width: int,
+        /,
+    ) -> None: ...
+
+def scan(
+    buffer: NDArray[np.uint8],
+    dialect: Dialect,
+    wanted: list[tuple[int, int, str, str]],
+    stop: int,
+    last: bool,
+    /,
+) -> tuple[int, int, tuple[Any, ...], int, int, int, Any]: ...
+def crossing(buffer: NDArray[np.uint8], dialect: Dialect, /) -> list[int]: ...
+def boundary(buffer: NDArray[np.uint8], dialect: Dialect, state: int, last: bool, /) -> int | None: ...
+def exact_sum(values: FloatArray, /) -> tuple[bytes, float]: ...
+def squared_error(
+    prediction: FloatArray, target: FloatArray, weight: FloatArray | None, /
+) -> tuple[tuple[bytes, float], tuple[bytes, float] | None] | None: ...
+def gradient(
+    prediction: FloatArray,
+    target: FloatArray,
+    weight: FloatArray | None,
+    denominator: float,
+    out: FloatArray,
+    /,
+) -> bool: ...
+def sums_by_slot(
+    values: FloatArray, codes: IntArray, slots: int, /
+) -> tuple[int, IntArray | None, FloatArray | None]: ...

@@ -1,0 +1,110 @@
+"""The native kernel: `native.cpp`, with the types of the interface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from msecli.kernel import _native
+from msecli.kernel.interface import (
+    Bytes,
+    Dialect,
+    Fault,
+    FloatArray,
+    Found,
+    IntArray,
+    Kind,
+    Scan,
+    SlotSums,
+    State,
+    Sum,
+    Texts,
+    Wanted,
+    check_request,
+)
+
+NONE = -1
+
+
+def scan(
+    buffer: Bytes, dialect: Dialect, wanted: Sequence[Wanted], *, stop: int | None = None, last: bool = True
+) -> Scan:
+    """See `msecli.kernel.interface.Kernel`."""
+    check_request(dialect, wanted)
+    columns = [(column, int(kind), *words) for column, kind, words in wanted]
+    rows, end, found, blank, blank_at_end, comments, fault = _native.scan(
+        np.frombuffer(buffer, dtype=np.uint8), _dialect(dialect), columns, len(buffer) if stop is None else stop, last
+    )
+    kinds = [kind for _, kind, _ in wanted]
+    return Scan(
+        rows,
+        end,
+        tuple(_found(kind, column) for kind, column in zip(kinds, found, strict=True)),
+        blank,
+        blank_at_end,
+        comments,
+        None if fault is None else Fault(*fault),
+    )
+
+
+def crossing(buffer: Bytes, dialect: Dialect) -> tuple[State, ...]:
+    """See `msecli.kernel.interface.Kernel`."""
+    return tuple(map(State, _native.crossing(np.frombuffer(buffer, dtype=np.uint8), _dialect(dialect))))
+
+
+def boundary(buffer: Bytes, dialect: Dialect, state: State, *, last: bool = True) -> int | None:
+    """See `msecli.kernel.interface.Kernel`."""
+    return _native.boundary(np.frombuffer(buffer, dtype=np.uint8), _dialect(dialect), state, last)
+
+
+def exact_sum(values: FloatArray) -> Sum:
+    """See `msecli.kernel.interface.Kernel`."""
+    return _sum(*_native.exact_sum(values))
+
+
+def squared_error(
+    prediction: FloatArray, target: FloatArray, weight: FloatArray | None = None
+) -> tuple[Sum, ...] | None:
+    """See `msecli.kernel.interface.Kernel`."""
+    found = _native.squared_error(prediction, target, weight)
+    return None if found is None else tuple(_sum(*total) for total in found if total is not None)
+
+
+gradient = _native.gradient
+
+
+def sums_by_slot(values: FloatArray, codes: IntArray, slots: int) -> SlotSums:
+    """See `msecli.kernel.interface.Kernel`."""
+    level, digits, special = _native.sums_by_slot(values, codes, slots)
+    return SlotSums(level, np.zeros((slots, 0), dtype=np.int64) if digits is None else digits, special)
+
+
+@lru_cache
+def _dialect(dialect: Dialect) -> _native.Dialect:
+    thousands, comment = (NONE if mark is None else ord(mark) for mark in (dialect.thousands, dialect.comment))
+    return _native.Dialect(
+        dialect.delimiter,
+        dialect.quote,
+        dialect.decimal,
+        thousands,
+        comment,
+        dialect.blanks,
+        list(dialect.missing),
+        dialect.width,
+    )
+
+
+def _found(kind: Kind, column: tuple[Any, ...]) -> Found:
+    values, missing, *counts = column
+    return Found(
+        Texts(*values) if kind == Kind.TEXT else values,
+        None if missing is None else missing.view(np.bool_),
+        *counts,
+    )
+
+
+def _sum(limbs: bytes, special: float) -> Sum:
+    return Sum(int.from_bytes(limbs, "little", signed=True), special)

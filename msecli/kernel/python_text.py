@@ -1,0 +1,210 @@
+"""Delimited text in pure Python: Arrow's parser reads what it can, and the rest is read record by record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from msecli.kernel.interface import Bytes, Dialect, Found, Kind, Scan, State, Texts, Wanted, check_request
+from msecli.kernel.python_records import (
+    LAST_EXACT_INTEGER,
+    Refused,
+    boundary,
+    checked,
+    is_plain,
+    scan_by_record,
+    step,
+    value_of,
+    whole_records,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHORT = 1 << 16
+"""Up to this size, importing Arrow costs more than it saves."""
+
+MARK = b"\xef\xbb\xbf"
+"""The byte order mark."""
+
+
+class Cut(NamedTuple):
+    """Records of a text: the rows, without what lies between them, and where they end."""
+
+    text: bytes
+    end: int
+    blank: int
+    blank_at_end: int
+    comments: int
+
+
+def scan(
+    buffer: Bytes, dialect: Dialect, wanted: Sequence[Wanted], *, stop: int | None = None, last: bool = True
+) -> Scan:
+    """See `msecli.kernel.interface.Kernel`."""
+    check_request(dialect, wanted)
+    text = checked(buffer)
+    stop = len(text) if stop is None else stop
+    if len(text) > SHORT:
+        cut = _cut(text, dialect, stop, last=last)
+        columns = _by_arrow(cut.text, dialect, wanted)
+        if columns is not None:
+            rows, found = columns
+            rest = scan_by_record(text, dialect, wanted, cut.end, stop, last=last)
+            fault = None if rest.fault is None else rest.fault._replace(row=rows)
+            return Scan(rows, cut.end, tuple(found), cut.blank, cut.blank_at_end, cut.comments, fault)
+    return scan_by_record(text, dialect, wanted, 0, stop, last=last)
+
+
+@lru_cache
+def _between(dialect: Dialect, *, last: bool) -> re.Pattern[bytes]:
+    """Return a pattern of a comment, or else of a blank line, that is whole."""
+    end = rb"(?:\r\n?+|\n|\Z)" if last else rb"(?:\r\n|\r(?!\Z)|\n)"
+    comment = rb"(?P<comment>%b[^\r\n]*+%b)" % (re.escape(dialect.comment.encode()), end) if dialect.comment else b""
+    blank = rb"(?P<blank>(?!\Z)%b)" % end if dialect.width > 1 else b""
+    return re.compile(b"|".join(filter(None, [comment, blank])) or rb"(?!)")
+
+
+def _cut(text: bytes, dialect: Dialect, stop: int, *, last: bool) -> Cut:
+    """Return the rows among the whole records that begin before `stop`, up to the first fault of quotes."""
+    no_blanks = dialect.width == 1 or not (b"\n\n" in text or text.startswith(b"\n"))
+    if no_blanks and b"\r" not in text and is_plain(text, dialect):
+        # Every line is a row.
+        at = text.find(b"\n", stop - 1) if stop else -1
+        end = at + 1 if at >= 0 or not stop else len(text) if last else text.rfind(b"\n") + 1
+        return Cut(text[:end], end, 0, 0, 0)
+    pieces: list[bytes] = []
+    position = blank = blank_at_end = comments = 0
+    while position < min(stop, len(text)):
+        # Records that end before `stop`; then one, with what follows cut off, that ends after it.
+        inside = whole_records(dialect, last=last and stop >= len(text)).match(text, position, stop)
+        end = position if inside is None else inside.end()
+        if end == position:
+            border = boundary(text[position + 1 :], dialect, step(State.RECORD, text[position], dialect), last=last)
+            if border is None:
+                break
+            after = position + 1 + border
+            whole = whole_records(dialect, last=True).match(text, position, after)
+            end = position if whole is None else whole.end()
+        if end > position:
+            blank_at_end = 0
+            # A comment between a carriage return and a line feed keeps two line ends apart; they must not merge.
+            if pieces and pieces[-1][-1:] == b"\r" and text[position : position + 1] == b"\n":
+                pieces[-1] = pieces[-1][:-1] + b"\n"
+            pieces.append(text[position:end])
+            position = end
+            continue
+        between = _between(dialect, last=last).match(text, position)
+        if between is None:
+            break
+        comments += between.lastgroup == "comment"
+        blank += between.lastgroup == "blank"
+        blank_at_end += between.lastgroup == "blank"
+        position = between.end()
+    return Cut(b"".join(pieces), position, blank, blank_at_end, comments)
+
+
+def _by_arrow(text: bytes, dialect: Dialect, wanted: Sequence[Wanted]) -> tuple[int, list[Found]] | None:
+    """Return the rows of a text and its columns, or None if there may be a fault."""
+    import pyarrow as pa
+
+    if not text or not wanted or dialect.thousands is not None or not dialect.blanks:
+        return None
+    types = [pa.float64() if kind == Kind.NUMBER else pa.string() for _, kind, _ in wanted]
+    try:
+        arrays = _parsed(text, dialect, [column for column, _, _ in wanted], types)
+        found = [_converted(array, each) for array, each in zip(arrays, wanted, strict=True)]
+        for number, (each, column) in enumerate(zip(wanted, found, strict=True)):
+            if each.kind == Kind.NUMBER:
+                found[number] = _with_inexact(column, text, dialect, each)
+    except (pa.ArrowException, UnicodeDecodeError, Refused):
+        return None
+    return len(arrays[0]), found
+
+
+def _parsed(text: bytes, dialect: Dialect, columns: Sequence[int], types: Sequence[pa.DataType]) -> list[pa.Array]:
+    """Return columns of a text as Arrow reads them; a text is parsed again for a column that is wanted twice."""
+    import pyarrow as pa
+    import pyarrow.csv as pa_csv
+
+    # Arrow drops a byte order mark from the start of any text; here it is data.
+    source = pa.py_buffer(MARK + text if text.startswith(MARK) else text)
+    arrays: dict[int, pa.Array] = {}
+    left = list(range(len(columns)))
+    while left:
+        now = {columns[number]: number for number in reversed(left)}
+        table = pa_csv.read_csv(
+            pa.BufferReader(source),
+            pa_csv.ReadOptions(
+                use_threads=False,
+                # A single block: no record straddles a border, and each column is one array.
+                block_size=len(source) + 1,
+                column_names=[str(column) for column in range(dialect.width)],
+            ),
+            pa_csv.ParseOptions(
+                delimiter=dialect.delimiter,
+                quote_char=dialect.quote,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+            ),
+            pa_csv.ConvertOptions(
+                column_types={str(column): types[number] for column, number in now.items()},
+                include_columns=[str(column) for column in now],
+                null_values=list(dialect.missing),
+                strings_can_be_null=True,
+                decimal_point=dialect.decimal,
+            ),
+        )
+        for number, column in zip(now.values(), table.columns, strict=True):
+            arrays[number] = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+        left = [number for number in left if number not in arrays]
+    return [arrays[number] for number in range(len(columns))]
+
+
+def _converted(array: pa.Array, wanted: Wanted) -> Found:
+    """Return a column as it was wanted, or raise `Refused`."""
+    import pyarrow as pa
+
+    missed = array.null_count
+    absent = None
+    if missed and wanted.kind in (Kind.INTEGER, Kind.TEXT):
+        absent = np.array(array.is_null().to_numpy(zero_copy_only=False))
+    if wanted.kind == Kind.NUMBER:
+        numbers = np.array(array.fill_null(np.nan).to_numpy()) if missed else np.array(array.to_numpy())
+        if np.count_nonzero(np.isnan(numbers)) != missed:
+            raise Refused("number", wanted.column, 0)  # Arrow also reads words such as nan(ind) as NaN
+        return Found(numbers, None, missed, 0, 0)
+    if wanted.kind == Kind.TRUTH:
+        words = set(array.unique().to_pylist()) - {None}
+        if words - set(wanted.words):
+            raise Refused("truth", wanted.column, 0)  # or it has blanks around it
+        numbers = np.array([np.nan if word is None else word == wanted.words[0] for word in array.to_pylist()])
+        return Found(numbers.astype(np.float64), None, missed, 0, 0)
+    array = array.fill_null("0" if wanted.kind == Kind.INTEGER else "") if missed else array
+    if wanted.kind == Kind.INTEGER:
+        integers = array.cast(pa.int64())
+        if not integers.cast(pa.string()).equals(array):
+            raise Refused("integer", wanted.column, 0)
+        return Found(np.array(integers.to_numpy()), absent, missed, 0, 0)
+    _, ends, data = array.buffers()
+    bounds = np.frombuffer(ends, dtype=np.int32)[array.offset : array.offset + len(array) + 1]
+    return Found(
+        Texts(np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]], bounds - bounds[0]), absent, missed, 0, 0
+    )
+
+
+def _with_inexact(found: Found, text: bytes, dialect: Dialect, wanted: Wanted) -> Found:
+    """Count the fields that float64 cannot hold; only large values can be such, and these are read again as text."""
+    import pyarrow as pa
+
+    assert isinstance(found.values, np.ndarray)  # noqa: S101 - it is a column of numbers
+    rows = np.flatnonzero(np.abs(found.values) >= LAST_EXACT_INTEGER)
+    if not rows.size:
+        return found
+    (fields,) = _parsed(text, dialect, [wanted.column], [pa.string()])
+    flags = [value_of(str(fields[row]).encode(), wanted, dialect, 0)[1:] for row in rows.tolist()]
+    return found._replace(overflowed=sum(flag for flag, _ in flags), rounded=sum(flag for _, flag in flags))
