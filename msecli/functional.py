@@ -10,14 +10,14 @@ import numpy as np
 
 from msecli.core.check import check_shapes
 from msecli.core.chunk import Chunk
-from msecli.core.elementwise import element_losses, gradient_over
+from msecli.core.elementwise import element_losses, gradient_over, plain_gradient
 from msecli.core.exact import FloatArray
 from msecli.core.linear import LinearModel, ParameterSums
 from msecli.core.metrics import needed_terms
 from msecli.core.norm import norm_of
 from msecli.core.parameters import real_numbers
 from msecli.core.penalty import Penalties, check_factors, penalties_of, penalty_gradient
-from msecli.core.reduction import Reduction, legacy_reduction, reduction_named
+from msecli.core.reduction import Reduction, Used, legacy_reduction, reduction_named
 from msecli.core.state import LossState, Policy, Rules, Summary, check_policies, plain_summary
 from msecli.core.verdict import Where, check_usable
 from msecli.errors import DataError, UsageError
@@ -172,6 +172,12 @@ def mse_loss_grad(
     rules = rules_from(ignore_index, nan_target, nan_pred, weighted=weight is not None)
     with computing():
         chunk = chunk_from(pred, target, weight, align=align)
+        if weight is None and chunk.prediction.size:
+            # If all elements count, their number is known without a look at them.
+            divisor = chosen.divisor(Used(chunk.prediction.size, chunk.rows))
+            values = plain_gradient(chunk, rules, divisor)
+            if values is not None:
+                return values
         return gradient_over(chunk, rules, chosen.divisor(checked_summary(chunk, rules)))
 
 

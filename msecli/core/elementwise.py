@@ -32,14 +32,19 @@ def element_losses(chunk: Chunk, rules: Rules) -> FloatArray:
 
 def gradient_over(chunk: Chunk, rules: Rules, divisor: int) -> FloatArray:
     """Return 2 * w * (p - t) over a divisor in units of 2**-1074, in the shape of the prediction, 0 where unused."""
+    values = plain_gradient(chunk, rules, divisor)
+    return element_gradient(chunk, rules).over(divisor) if values is None else values
+
+
+def plain_gradient(chunk: Chunk, rules: Rules, divisor: int) -> FloatArray | None:
+    """Return the same by one pass; None if not all elements count, or numbers are at the ends of the range."""
     denominator = ratio(divisor, ONE)
-    if chunk.plain and not rules.ignore and sys.float_info.min <= denominator < math.inf:
-        weight, values = chunk.element_weight(), np.empty(chunk.prediction.shape)
-        flat = None if weight is None else weight.reshape(-1)
-        arrays = chunk.prediction.reshape(-1), chunk.target.reshape(-1), flat
-        if kernel.chosen().gradient(*arrays, denominator, values.reshape(-1)):
-            return values
-    return element_gradient(chunk, rules).over(divisor)
+    if not (chunk.plain and not rules.ignore and sys.float_info.min <= denominator < math.inf):
+        return None
+    weight, values = chunk.element_weight(), np.empty(chunk.prediction.shape)
+    flat = None if weight is None else weight.reshape(-1)
+    arrays = chunk.prediction.reshape(-1), chunk.target.reshape(-1), flat
+    return values if kernel.chosen().gradient(*arrays, denominator, values.reshape(-1)) else None
 
 
 def element_gradient(chunk: Chunk, rules: Rules) -> Wide:

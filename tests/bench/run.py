@@ -342,7 +342,7 @@ def main() -> int:
     """Write the files, time the jobs, print the table."""
     arguments = parse()
     if not Path(MSECLI).exists():
-        sys.exit(f"there is no {MSECLI}: pip install -e '.[bench]' with this Python first")
+        sys.exit(f"there is no {MSECLI}: pip install '.[bench]' with this Python first")
     folder = arguments.folder.resolve() / f"{arguments.rows}-rows"
     folder.mkdir(parents=True, exist_ok=True)
     generate(arguments.jobs_list, arguments.rows, folder)
