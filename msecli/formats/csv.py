@@ -217,6 +217,8 @@ class CsvPart(NamedTuple):
                 begin, text = offset + first, memoryview(buffer)[first:]
                 wanted, found = self._scan(text, max(0, self.stop - begin), self.wanted, last=last)
                 if found.fault is not None:
+                    # A number with marks between thousands that is none may come before the fault.
+                    self._block(wanted, found, text[: found.end])
                     raise self._refusal(found.fault, text[found.end :], begin + found.end)
                 if last or begin + found.end >= self.stop:
                     block = self._block(wanted, found, text[: found.end])
