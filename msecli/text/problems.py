@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import product
 
 from msecli.errors import SHOWN, setting, shown
 from msecli.text.grammar import COMMENT_MARKS, Grammar, marks, notations_of, plain
 from msecli.text.records import Dialect, Record, data_records
 
-SIGNS = "+-"
-NAN = tuple(map("".join, product("nN", "aA", "nN")))
-BEYOND_UINT64 = 2.0**64
 
 HINTS = (
     (r"#\s.*", "if this is a comment, use `comment=#`"),

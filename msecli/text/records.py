@@ -1,6 +1,6 @@
 """The records of delimited text: quoted fields may hold line ends, so a line end does not always end a record.
 
-Quoting follows RFC 4180 as Arrow's parser reads it: a quote opens only at the start of a field, a doubled quote
+Quoting follows RFC 4180, as the kernels read it: a quote opens only at the start of a field, a doubled quote
 inside is a literal quote, and a quote anywhere else is an ordinary character. Text after a closing quote, which
 RFC 4180 does not allow, is refused: it is the usual sign of an unclosed quote further up.
 """
