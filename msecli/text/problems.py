@@ -9,7 +9,6 @@ from msecli.errors import SHOWN, setting, shown
 from msecli.text.grammar import COMMENT_MARKS, Grammar, marks, notations_of, plain
 from msecli.text.records import Dialect, Record, data_records
 
-
 HINTS = (
     (r"#\s.*", "if this is a comment, use `comment=#`"),
     (r"[+-]?\d[\d_]*(\.\d+)?", "remove the underscores"),
