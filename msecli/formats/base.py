@@ -70,8 +70,8 @@ class Block(NamedTuple):
     warnings : tuple of Warned
     work : int
         The share of the source's `work` in this block.
-    begin, end : int, optional
-        Where the chained part began and ended.
+    begin : int, optional
+        The byte at which the first row begins, in text.
     """
 
     rows: int
@@ -80,7 +80,6 @@ class Block(NamedTuple):
     warnings: tuple[Warned, ...] = ()
     work: int = 0
     begin: int | None = None
-    end: int | None = None
 
     def slice(self, start: int, stop: int) -> Self:
         """Return views of the rows from `start` up to, not including, `stop`, without warnings and work."""
@@ -96,18 +95,6 @@ class Part(Protocol):
 
     def read(self) -> Iterator[Block]:
         """Open, read and parse the rows."""
-        ...
-
-
-class ChainedPart(Part, Protocol):
-    """A part whose first row begins where the previous part ended.
-
-    So that parts can be read in parallel, each one guesses where it begins, and yields one block that says where it
-    began and ended. If the previous part ended elsewhere, the part is read again from there.
-    """
-
-    def beginning_at(self, position: int) -> Self:
-        """Return the same part, beginning at this position."""
         ...
 
 
@@ -130,8 +117,6 @@ class Source(Protocol):
         The size of the whole source, in the unit of `Block.work`.
     warnings : sequence of Warned
         Warnings from opening the source.
-    chained : bool
-        Whether the parts are `ChainedPart`s.
     divisible : bool
         Whether parts can begin at any row.
     """
@@ -143,7 +128,6 @@ class Source(Protocol):
     rows: int | None
     work: int
     warnings: Sequence[Warned]
-    chained: bool
     divisible: bool
 
     def parts(self, selection: Selection, rows: range | None = None) -> Sequence[Part]:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 from msecli import kernel
 from msecli.errors import SHOWN, DataError, Warned, for_file, shown
 from msecli.formats.base import ROUNDED, Block, Column, Selection
-from msecli.kernel.interface import Dialect, Fault, Found, Kind, Scan, State, Texts, Wanted
+from msecli.kernel.interface import Dialect, Fault, Found, Kind, Scan, Texts, Wanted
 from msecli.places.file import InputFile
 from msecli.text.dialects import read_text_head
 from msecli.text.encoding import decoded
 from msecli.text.grammar import Grammar, Truth, notations_of, truth_of
 from msecli.text.head import Head, are_counted, check_reading, grammar_of, line_number
 from msecli.text.problems import first_problem
+from msecli.text.ranges import LONGEST_RECORD, Ranges
 from msecli.text.reading import Reading
-from msecli.text.records import QUOTE, data_records
 from msecli.text.records import Dialect as Marks
+from msecli.text.records import data_records
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,11 +29,8 @@ if TYPE_CHECKING:
 
 PART_BYTES = 2 << 20
 """Text read at once: large enough that a call costs little, small enough that a few parts fit in the cache."""
-MARGIN_BYTES, MARGIN_GROWTH = 1 << 14, 8
-"""Bytes read beyond a part to complete its last record, and the growth of this margin if they do not suffice."""
-GUESS_BYTES, LONGEST_GUESS = 1 << 16, 1 << 20
-"""Bytes that usually show whether a part begins inside quotes; the largest margin for a guessed part."""
-LONGEST_RECORD = 256 << 20
+LOOK_GROWTH = 8
+"""Growth of what is read at once to find the line of a row."""
 
 WHOLE = re.compile(r"-?[1-9]\d{0,17}|0", re.ASCII)
 
@@ -75,7 +73,6 @@ class Layout(NamedTuple):
 class CsvSource:
     """A table of delimited text. See `msecli.formats.base.Source`."""
 
-    chained = True
     divisible = False
 
     def __init__(self, file: InputFile, reading: Reading, *, format: str = "csv", delimiter: str = ",") -> None:
@@ -97,6 +94,7 @@ class CsvSource:
         truths = {number: truth for number, fields in enumerate(present) if (truth := truth_of(fields)) is not None}
         self._layout = Layout(head.dialect, grammar._replace(truths=truths), file.word)
         self._empty = head.empty
+        self._ranges = Ranges(self._file, self._layout.dialect, self._start, PART_BYTES)
         named = head.header and reading.header is None and not are_counted(head.names)
         self.columns: tuple[Column, ...] | None = tuple(
             _column(name, fields, truths.get(number), grammar, named=head.header)._replace(
@@ -119,11 +117,8 @@ class CsvSource:
         """
         if self._empty:
             raise DataError(f"{self.path}: there are no rows below the header")
-        wanted, size = self._wanted(selection), self._file.size
-        return [
-            CsvPart(self._file, self._layout, wanted, at, min(at + PART_BYTES, size), at if at == self._start else None)
-            for at in range(self._start, size, PART_BYTES)
-        ]
+        wanted = self._wanted(selection)
+        return [CsvPart(self._file, self._layout, wanted, self._ranges, number) for number in range(len(self._ranges))]
 
     def cuts(self) -> None:
         """Return None: rows are counted only as they are read."""
@@ -139,7 +134,7 @@ class CsvSource:
                 return line_number(self._file, begin) + record.line
             if begin + len(buffer) >= self._file.size:
                 return None
-            size *= MARGIN_GROWTH
+            size *= LOOK_GROWTH
 
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""
@@ -182,81 +177,49 @@ class Columns(NamedTuple):
 
 
 class CsvPart(NamedTuple):
-    """The records that begin in a range of bytes. See `msecli.formats.base.ChainedPart`.
-
-    Parameters
-    ----------
-    file : InputFile
-    layout : Layout
-    wanted : Columns
-    start, stop : int
-        A record belongs to the part if the line end before it lies in [start - 1, stop - 1).
-    begin : int, optional
-        Where the first record begins. Without it the part guesses, so an error in a guessed part may be none.
-    """
+    """The records that begin in a range of bytes. See `msecli.formats.base.Part`."""
 
     file: InputFile
     layout: Layout
     wanted: Columns
-    start: int
-    stop: int
-    begin: int | None
-
-    def beginning_at(self, position: int) -> Self:
-        """Return the part whose first record begins at this byte."""
-        return self._replace(begin=position)
+    ranges: Ranges
+    number: int
 
     def read(self) -> Iterator[Block]:
         """Yield the one block."""
-        offset, margin = self.start - 1 if self.begin is None else self.begin, MARGIN_BYTES
-        while True:
-            buffer = self.file.read(max(0, self.stop - offset) + margin, offset)
-            last = offset + len(buffer) >= self.file.size
-            first = 0 if self.begin is not None else self._likely_begin(buffer, last=last)
-            if first is not None:
-                begin, text = offset + first, memoryview(buffer)[first:]
-                wanted, found = self._scan(text, max(0, self.stop - begin), self.wanted, last=last)
-                if found.fault is not None:
-                    # A number with marks between thousands that is none may come before the fault.
-                    self._block(wanted, found, text[: found.end])
-                    raise self._refusal(found.fault, text[found.end :], begin + found.end)
-                if last or begin + found.end >= self.stop:
-                    block = self._block(wanted, found, text[: found.end])
-                    yield block._replace(work=found.end, begin=begin, end=begin + found.end)
-                    return
-                if len(text) >= LONGEST_RECORD:
-                    mebibytes = LONGEST_RECORD >> 20
-                    raise self._error(begin + found.end, f"the line is longer than {mebibytes} MiB; is this text?")
-            margin *= MARGIN_GROWTH
-            if self.begin is None and margin > LONGEST_GUESS:
-                raise self._unreadable()
+        begin, text, whole = self.ranges.read(self.number)
+        wanted, found = self._scan(text, self.wanted)
+        if found.fault is not None:
+            # A number with marks between thousands that is none may come before the fault.
+            self._block(wanted, found, text[: found.fault.record], begin)
+            if whole or self._is_whole(text[found.fault.record :]):
+                raise self._refusal(found.fault, text, begin)
+        if not whole:
+            at = bytes(text[:PART_BYTES]).rfind(b"\n") + 1 if found.fault is None else found.fault.record
+            raise self._error(begin + at, f"the line is longer than {LONGEST_RECORD >> 20} MiB; is this text?")
+        yield self._block(wanted, found, text, begin)._replace(work=len(text), begin=begin)
 
-    def _likely_begin(self, buffer: bytes, *, last: bool) -> int | None:
-        """Return where the first record of the part begins: where reading does not soon meet a fault."""
-        core, dialect = kernel.chosen(), self.layout.dialect
-        outside = core.boundary(buffer, dialect, State.PLAIN, last=last)
-        if QUOTE not in buffer:
-            return outside
-        for at in (outside, core.boundary(buffer, dialect, State.QUOTED, last=last)):
-            if at is not None and core.scan(buffer[at : at + GUESS_BYTES], dialect, (), last=False).fault is None:
-                return at
-        return outside
-
-    def _scan(self, text: memoryview, stop: int, wanted: Columns, *, last: bool) -> tuple[Columns, Scan]:
-        """Read the records that begin before `stop`; columns of labels that are not all integers as text."""
-        found = kernel.chosen().scan(text, self.layout.dialect, wanted.in_order(), stop=stop, last=last)
+    def _scan(self, text: memoryview, wanted: Columns) -> tuple[Columns, Scan]:
+        """Read the records; columns of labels that are not all integers as text."""
+        found = kernel.chosen().scan(text, self.layout.dialect, wanted.in_order())
         if found.fault is None or found.fault.problem != "integer":
             return wanted, found
-        return self._scan(text, stop, wanted.with_text(found.fault.column), last=last)
+        return self._scan(text, wanted.with_text(found.fault.column))
 
-    def _block(self, wanted: Columns, found: Scan, text: memoryview) -> Block:
+    def _is_whole(self, record: memoryview) -> bool:
+        """Tell whether the first record of a text is not cut off."""
+        return kernel.chosen().border(record, self.layout.dialect, 1, last=False) is not None
+
+    def _block(self, wanted: Columns, found: Scan, text: memoryview, begin: int) -> Block:
         columns = dict(zip(wanted.in_order(), found.columns, strict=True))
         numbers: dict[str | None, FloatArray] = {}
-        warnings = [Warned("blank_lines", self.file.path, SKIPPED, found.blank)]
+        # Those at the end of the file are none.
+        blank = found.blank - (found.blank_at_end if self.number + 1 == len(self.ranges) else 0)
+        warnings = [Warned("blank_lines", self.file.path, SKIPPED, blank)]
         for name, each in wanted.numbers.items():
             column = columns[each]
             if isinstance(column.values, Texts):
-                column = self._grouped(column.values, text)
+                column = self._grouped(column.values, text, begin)
             numbers[name] = column.values  # type: ignore[assignment] # by its kind
             where = f"{self.file.path}, column {name!r}"
             warnings.append(Warned("overflowed_numbers", where, OVERFLOWED, column.overflowed))
@@ -264,31 +227,26 @@ class CsvPart(NamedTuple):
         labels = {name: _labels(columns[each]) for name, each in wanted.labels.items()}
         return Block(found.rows, numbers, labels, tuple(warning for warning in warnings if warning.count))
 
-    def _grouped(self, fields: Texts, text: memoryview) -> Found:
+    def _grouped(self, fields: Texts, text: memoryview, begin: int) -> Found:
         """Return numbers with marks between thousands."""
         from msecli.text.written import grouped_numbers  # seldom needed
 
         found = grouped_numbers(fields.strings(), self.layout.grammar)
         if found is None:
-            raise self._unreadable() if self.begin is None else self._bad_record(text, self.begin)
+            raise self._bad_record(text, begin)
         return found
 
-    def _unreadable(self) -> DataError:
-        return DataError(f"{self.file.path}: unreadable from byte {self.start} on, if a record begins there")
-
-    def _refusal(self, fault: Fault, record: memoryview, position: int) -> DataError:
-        """Return an error about a record that cannot be read, which begins at a byte."""
-        if self.begin is None:
-            return self._unreadable()
+    def _refusal(self, fault: Fault, text: memoryview, begin: int) -> DataError:
+        """Return an error about a record that cannot be read, in a text that begins at a byte."""
         if fault.problem == "open":
-            return self._error(self.begin + fault.at, "the quote opened here is never closed")
+            return self._error(begin + fault.at, "the quote opened here is never closed")
         if fault.problem == "stray":
             return self._error(
-                position,
+                begin + fault.record,
                 "a closing quote is followed by text; the quote before it is probably never closed "
                 "(a quote inside quotes is doubled)",
             )
-        return self._bad_record(record, position)
+        return self._bad_record(text[fault.record :], begin + fault.record)
 
     def _bad_record(self, text: memoryview, position: int) -> DataError:
         """Return an error about the first record that does not fit the columns, in a text that begins at a byte."""

@@ -57,7 +57,6 @@ class TableSource:
     """A table in memory, column by column. See `msecli.formats.base.Source`."""
 
     format = "memory"
-    chained = False
     divisible = True
 
     def __init__(self, path: str, columns: dict[str, Any]) -> None:
@@ -144,7 +143,6 @@ class ArraySource:
     """An array in memory; rows are its first dimension. See `msecli.formats.base.Source`."""
 
     format = "memory"
-    chained = False
     divisible = True
 
     def __init__(self, path: str, values: FloatArray) -> None:

@@ -76,7 +76,6 @@ class NpySource:
     """An array; its rows are the first dimension. See `msecli.formats.base.Source`."""
 
     format = "npy"
-    chained = False
     divisible = True
 
     def __init__(self, file: InputFile, reading: Reading) -> None:

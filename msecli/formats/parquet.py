@@ -44,7 +44,6 @@ class ParquetSource:
     """A table in a Parquet file. See `msecli.formats.base.Source`."""
 
     format = "parquet"
-    chained = False
     divisible = False
 
     def __init__(self, file: InputFile, reading: Reading) -> None:

@@ -11,24 +11,16 @@ class Dialect:
         delimiter: str,
         quote: str,
         point: str,
-        thousands: int,
         comment: int,
-        blanks: bool,
         missing: list[str],
         width: int,
         /,
     ) -> None: ...
 
 def scan(
-    buffer: NDArray[np.uint8],
-    dialect: Dialect,
-    wanted: list[tuple[int, int, str, str]],
-    stop: int,
-    last: bool,
-    /,
-) -> tuple[int, int, tuple[Any, ...], int, int, int, Any]: ...
-def crossing(buffer: NDArray[np.uint8], dialect: Dialect, /) -> list[int]: ...
-def boundary(buffer: NDArray[np.uint8], dialect: Dialect, state: int, last: bool, /) -> int | None: ...
+    buffer: NDArray[np.uint8], dialect: Dialect, wanted: list[tuple[int, int, str, str]], /
+) -> tuple[int, tuple[Any, ...], int, int, Any]: ...
+def border(buffer: NDArray[np.uint8], dialect: Dialect, place: int, last: bool, /) -> int | None: ...
 def exact_sum(values: FloatArray, /) -> tuple[bytes, float]: ...
 def squared_error(
     prediction: FloatArray, target: FloatArray, weight: FloatArray | None, /

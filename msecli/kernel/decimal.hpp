@@ -18,8 +18,10 @@
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #define MSECLI_INLINE __forceinline
+#define MSECLI_APART __declspec(noinline)
 #else
 #define MSECLI_INLINE inline __attribute__((always_inline))
+#define MSECLI_APART __attribute__((noinline))  // seldom called where it would crowd out what is called often
 #endif
 
 namespace msecli {

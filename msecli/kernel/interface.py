@@ -41,36 +41,6 @@ class Kind(IntEnum):
     TEXT = 3
 
 
-class State(IntEnum):
-    """Where a reader is between two bytes.
-
-    Attributes
-    ----------
-    RECORD
-        At the beginning of a record.
-    RETURN
-        The same, after a carriage return, whose line feed may follow.
-    FIELD
-        After a delimiter.
-    PLAIN
-        In a field without quotes, or behind the closing quote of one.
-    QUOTED
-        Within quotes.
-    QUOTE
-        After a quote within quotes: it closes them, or is the first of two.
-    COMMENT
-        In a comment.
-    """
-
-    RECORD = 0
-    RETURN = 1
-    FIELD = 2
-    PLAIN = 3
-    QUOTED = 4
-    QUOTE = 5
-    COMMENT = 6
-
-
 class Dialect(NamedTuple):
     """How delimited text is written; marks are single ASCII characters.
 
@@ -79,12 +49,8 @@ class Dialect(NamedTuple):
     width : int
         The number of columns. With a single one, a blank line is an empty field; otherwise it is skipped.
     delimiter, quote, decimal : str
-    thousands : str, optional
-        The mark between groups of three digits.
     comment : str, optional
         A record that begins with it is skipped, up to the end of its line.
-    blanks : bool
-        Whether blanks and tabs around numbers are left out.
     missing : tuple of str
         The fields that mean missing. NaN, in any spelling, always does where a number is expected.
     """
@@ -93,9 +59,7 @@ class Dialect(NamedTuple):
     delimiter: str = ","
     quote: str = '"'
     decimal: str = "."
-    thousands: str | None = None
     comment: str | None = None
-    blanks: bool = True
     missing: tuple[str, ...] = ("",)
 
 
@@ -114,14 +78,12 @@ def check_request(dialect: Dialect, wanted: Sequence[Wanted] = ()) -> None:
     ------
     ValueError
     """
-    marks = [dialect.delimiter, dialect.quote, dialect.decimal, dialect.thousands, dialect.comment]
+    marks = [dialect.delimiter, dialect.quote, dialect.decimal, dialect.comment]
     written = [mark for mark in marks if mark is not None]
     if not all(len(mark) == 1 and mark.isascii() and mark not in "\r\n" for mark in written):
         raise ValueError("a mark is one ASCII character other than a line end")
-    if written.count(dialect.quote) > 1 or dialect.decimal == dialect.thousands:
+    if written.count(dialect.quote) > 1:
         raise ValueError("a mark has two purposes")
-    if dialect.thousands is not None and (dialect.thousands.isalnum() or dialect.thousands in "+-"):
-        raise ValueError("the thousands mark may be part of a number")
     columns = [column for column, _, _ in wanted]
     if dialect.width < 1 or columns != sorted(columns) or not all(0 <= column < dialect.width for column in columns):
         raise ValueError("columns must be in ascending order and within the width")
@@ -172,13 +134,14 @@ class Fault(NamedTuple):
         The number of its row in the scan; so many rows were read.
     column : int
         Its column; the first that is missing or too many if the record is short or long.
-    at : int
-        Where the field begins in the buffer; the record, if it is short or long.
+    record, at : int
+        Where its record and the field itself begin in the buffer; the same if the record is short or long.
     """
 
     problem: Problem
     row: int
     column: int
+    record: int
     at: int
 
 
@@ -187,21 +150,17 @@ class Scan(NamedTuple):
 
     Parameters
     ----------
-    rows, end : int
-        How many rows were read, and where the record after them begins: one that is not whole, that begins at or
-        after the `stop`, or that has the fault.
+    rows : int
     columns : tuple of Found
-    blank, blank_at_end, comments : int
-        How many blank lines were skipped, how many of these follow the last row, and how many comments were skipped.
+    blank, blank_at_end : int
+        How many blank lines were skipped, and how many of these follow the last row.
     fault : Fault, optional
     """
 
     rows: int
-    end: int
     columns: tuple[Found, ...]
     blank: int
     blank_at_end: int
-    comments: int
     fault: Fault | None
 
 
@@ -236,10 +195,8 @@ class Kernel(Protocol):
     Buffers are below 2 GiB; arrays are contiguous, one-dimensional and of float64, codes of int64.
     """
 
-    def scan(
-        self, buffer: Bytes, dialect: Dialect, wanted: Sequence[Wanted], *, stop: int | None = None, last: bool = True
-    ) -> Scan:
-        """Read the whole records of a buffer that begins with a record, up to the first fault.
+    def scan(self, buffer: Bytes, dialect: Dialect, wanted: Sequence[Wanted]) -> Scan:
+        """Read the records of a buffer up to the first fault; the last one need not have a line end.
 
         Parameters
         ----------
@@ -247,22 +204,25 @@ class Kernel(Protocol):
         dialect : Dialect
         wanted : sequence of Wanted
             In ascending order of their columns.
-        stop : int, optional
-            Read only the records that begin before.
+        """
+        ...
+
+    def border(self, buffer: Bytes, dialect: Dialect, place: int, *, last: bool = True) -> int | None:
+        """Return where the first record, comment or blank line begins that does so at or behind a place.
+
+        Whoever reads a range in the middle of a text learns from the range before it, whose beginning is known, where
+        its own first record begins.
+
+        Parameters
+        ----------
+        buffer : bytes or memoryview
+            It begins with a record.
+        dialect : Dialect
+        place : int
         last : bool
-            Whether the buffer reaches the end of the text; otherwise the last line may be cut off.
+            Whether the buffer reaches the end of the text, where whatever it holds ends. Otherwise the last line may
+            be cut off, and None means that the buffer is too short.
         """
-        ...
-
-    def crossing(self, buffer: Bytes, dialect: Dialect) -> tuple[State, ...]:
-        """Return, for every state in which a range of bytes may begin, the state after it.
-
-        Whoever reads a range in the middle of a text learns from the ranges before it how it begins.
-        """
-        ...
-
-    def boundary(self, buffer: Bytes, dialect: Dialect, state: State, *, last: bool = True) -> int | None:
-        """Return where the first record begins in a buffer that begins in a state; None if the buffer is too short."""
         ...
 
     def exact_sum(self, values: FloatArray) -> Sum:

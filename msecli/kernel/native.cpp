@@ -82,8 +82,7 @@ void decide(msecli::Scan& scan) {
     }
 }
 
-nb::tuple scan(const Buffer& buffer, const msecli::Dialect& dialect, const std::vector<WantedTuple>& columns,
-               std::size_t stop, bool last) {
+nb::tuple scan(const Buffer& buffer, const msecli::Dialect& dialect, const std::vector<WantedTuple>& columns) {
     const Range text(buffer);
     std::vector<msecli::Wanted> wanted;
     for (const auto& [column, kind, yes, no] : columns) {
@@ -96,7 +95,7 @@ nb::tuple scan(const Buffer& buffer, const msecli::Dialect& dialect, const std::
     msecli::Scan result;
     {
         const nb::gil_scoped_release released;
-        result = msecli::Scanner(dialect, wanted, text.begin, text.end, last).run(stop);
+        result = msecli::Scanner(dialect, wanted, text.begin, text.end).run();
     }
     decide(result);
     nb::list found_columns;
@@ -106,35 +105,18 @@ nb::tuple scan(const Buffer& buffer, const msecli::Dialect& dialect, const std::
     nb::object fault = nb::none();
     if (result.fault.problem != msecli::Problem::none) {
         const char* const problem = PROBLEMS[static_cast<std::size_t>(result.fault.problem)];
-        fault = nb::make_tuple(problem, result.rows, result.fault.column, result.fault.at);
+        fault = nb::make_tuple(problem, result.rows, result.fault.column, result.fault.record, result.fault.at);
     }
-    return nb::make_tuple(result.rows, result.end, nb::tuple(found_columns), result.blank, result.blank_at_end,
-                          result.comments, fault);
+    return nb::make_tuple(result.rows, nb::tuple(found_columns), result.blank, result.blank_at_end, fault);
 }
 
-msecli::State checked(unsigned state) {
-    if (state >= msecli::STATES) throw std::invalid_argument("there is no such state");
-    return static_cast<msecli::State>(state);
-}
-
-std::vector<unsigned> crossing(const Buffer& buffer, const msecli::Dialect& dialect) {
+std::optional<std::size_t> border(const Buffer& buffer, const msecli::Dialect& dialect, std::size_t place, bool last) {
     const Range text(buffer);
-    msecli::State states[msecli::STATES];
-    for (unsigned state = 0; state < msecli::STATES; ++state) states[state] = static_cast<msecli::State>(state);
-    {
-        const nb::gil_scoped_release released;
-        msecli::cross(states, text.begin, text.end, dialect);
-    }
-    return {std::begin(states), std::end(states)};
-}
-
-std::optional<std::size_t> boundary(const Buffer& buffer, const msecli::Dialect& dialect, unsigned state, bool last) {
-    const Range text(buffer);
-    const msecli::State begins = checked(state);
     const nb::gil_scoped_release released;
-    const char* const at = msecli::boundary(begins, text.begin, text.end, dialect, last);
-    if (at == nullptr) return std::nullopt;
-    return static_cast<std::size_t>(at - text.begin);
+    const char* const from = text.begin + std::min(place, buffer.size());
+    const char* const found = msecli::border(text.begin, from, text.end, dialect, last);
+    if (found == nullptr) return std::nullopt;
+    return static_cast<std::size_t>(found - text.begin);
 }
 
 nb::tuple total(const msecli::Total& sum) {
@@ -197,14 +179,13 @@ nb::tuple sums_by_slot(const Values& values, const Codes& codes, std::size_t slo
 
 NB_MODULE(_native, module) {
     nb::class_<msecli::Dialect>(module, "Dialect")
-        .def("__init__", [](msecli::Dialect* self, char delimiter, char quote, char point, int thousands, int comment,
-                            bool blanks, std::vector<std::string> missing, std::size_t width) {
+        .def("__init__", [](msecli::Dialect* self, char delimiter, char quote, char point, int comment,
+                            std::vector<std::string> missing, std::size_t width) {
             if (width == 0) throw std::invalid_argument("a record has at least one column");
-            new (self) msecli::Dialect{delimiter, quote, point, thousands, comment, blanks, width, std::move(missing)};
+            new (self) msecli::Dialect{delimiter, quote, point, comment, width, std::move(missing)};
         });
     module.def("scan", &scan);
-    module.def("crossing", &crossing);
-    module.def("boundary", &boundary);
+    module.def("border", &border);
     module.def("exact_sum", &exact_sum);
     module.def("squared_error", &squared_error, nb::arg(), nb::arg(), nb::arg().none());
     module.def("gradient", &gradient, nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg());

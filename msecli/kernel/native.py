@@ -19,7 +19,6 @@ from msecli.kernel.interface import (
     Kind,
     Scan,
     SlotSums,
-    State,
     Sum,
     Texts,
     Wanted,
@@ -29,35 +28,26 @@ from msecli.kernel.interface import (
 NONE = -1
 
 
-def scan(
-    buffer: Bytes, dialect: Dialect, wanted: Sequence[Wanted], *, stop: int | None = None, last: bool = True
-) -> Scan:
+def scan(buffer: Bytes, dialect: Dialect, wanted: Sequence[Wanted]) -> Scan:
     """See `msecli.kernel.interface.Kernel`."""
     check_request(dialect, wanted)
     columns = [(column, int(kind), *words) for column, kind, words in wanted]
-    rows, end, found, blank, blank_at_end, comments, fault = _native.scan(
-        np.frombuffer(buffer, dtype=np.uint8), _dialect(dialect), columns, len(buffer) if stop is None else stop, last
+    rows, found, blank, blank_at_end, fault = _native.scan(
+        np.frombuffer(buffer, dtype=np.uint8), _dialect(dialect), columns
     )
     kinds = [kind for _, kind, _ in wanted]
     return Scan(
         rows,
-        end,
         tuple(_found(kind, column) for kind, column in zip(kinds, found, strict=True)),
         blank,
         blank_at_end,
-        comments,
         None if fault is None else Fault(*fault),
     )
 
 
-def crossing(buffer: Bytes, dialect: Dialect) -> tuple[State, ...]:
+def border(buffer: Bytes, dialect: Dialect, place: int, *, last: bool = True) -> int | None:
     """See `msecli.kernel.interface.Kernel`."""
-    return tuple(map(State, _native.crossing(np.frombuffer(buffer, dtype=np.uint8), _dialect(dialect))))
-
-
-def boundary(buffer: Bytes, dialect: Dialect, state: State, *, last: bool = True) -> int | None:
-    """See `msecli.kernel.interface.Kernel`."""
-    return _native.boundary(np.frombuffer(buffer, dtype=np.uint8), _dialect(dialect), state, last)
+    return _native.border(np.frombuffer(buffer, dtype=np.uint8), _dialect(dialect), place, last)
 
 
 def exact_sum(values: FloatArray) -> Sum:
@@ -84,16 +74,9 @@ def sums_by_slot(values: FloatArray, codes: IntArray, slots: int) -> SlotSums:
 
 @lru_cache
 def _dialect(dialect: Dialect) -> _native.Dialect:
-    thousands, comment = (NONE if mark is None else ord(mark) for mark in (dialect.thousands, dialect.comment))
+    comment = NONE if dialect.comment is None else ord(dialect.comment)
     return _native.Dialect(
-        dialect.delimiter,
-        dialect.quote,
-        dialect.decimal,
-        thousands,
-        comment,
-        dialect.blanks,
-        list(dialect.missing),
-        dialect.width,
+        dialect.delimiter, dialect.quote, dialect.decimal, comment, list(dialect.missing), dialect.width
     )
 
 

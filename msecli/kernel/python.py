@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from msecli.kernel.python_records import boundary, crossing
+from msecli.kernel.python_records import border
 from msecli.kernel.python_sums import exact_sum, gradient, squared_error, sums_by_slot
 from msecli.kernel.python_text import scan
 
-__all__ = ["boundary", "crossing", "exact_sum", "gradient", "scan", "squared_error", "sums_by_slot"]
+__all__ = ["border", "exact_sum", "gradient", "scan", "squared_error", "sums_by_slot"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from enum import Enum
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from msecli.kernel.interface import Bytes, Dialect, Fault, Found, Kind, Problem, Scan, State, Texts, Wanted
+from msecli.kernel.interface import Bytes, Dialect, Fault, Found, Kind, Problem, Scan, Texts, Wanted
 
 LARGEST_BUFFER = 2**31 - 1
 LAST_EXACT_INTEGER = 2**53
@@ -19,6 +20,8 @@ WHOLE = re.compile(r"[+-]?(\d+)", re.ASCII)
 NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE | re.ASCII)
 INTEGER = re.compile(r"-?[1-9]\d{0,18}|0", re.ASCII)
 BLANKS = " \t"
+# A carriage return that ends the buffer may be half a line end.
+LINE_END = {True: re.compile(rb"\r\n?+|\n"), False: re.compile(rb"\r\n|\r(?!\Z)|\n")}
 
 Value = float | int | str | None
 
@@ -31,26 +34,35 @@ class Refused(Exception):  # noqa: N818 - it is not an error yet
         self.problem, self.column, self.at = problem, column, at
 
 
-def crossing(buffer: Bytes, dialect: Dialect) -> tuple[State, ...]:
-    """See `msecli.kernel.interface.Kernel`."""
-    text = checked(buffer)
-    states, position = list(State), 0
-    # Readers that begin in different states soon agree, except that one may be within quotes and the other outside.
-    while len(set(states)) > 2 and position < len(text):
-        states = [step(state, text[position], dialect) for state in states]
-        position += 1
-    after = {state: _crossed(state, text[position:], dialect) for state in set(states)}
-    return tuple(after[state] for state in states)
+class State(Enum):
+    """Where a reader is between two bytes.
+
+    `RETURN` is a `RECORD` after a carriage return, whose line feed may follow; `QUOTE` comes after a quote within
+    quotes, which closes them or is the first of two.
+    """
+
+    RECORD, RETURN, FIELD, PLAIN, QUOTED, QUOTE, COMMENT = range(7)
 
 
-def boundary(buffer: Bytes, dialect: Dialect, state: State, *, last: bool = True) -> int | None:
+def border(buffer: Bytes, dialect: Dialect, place: int, *, last: bool = True) -> int | None:
     """See `msecli.kernel.interface.Kernel`."""
     text = checked(buffer)
-    for position, byte in enumerate(text):
-        if state == State.RECORD or (state == State.RETURN and byte != ord("\n")):
+    place = min(place, len(text))
+    if place > 0 and is_plain(text, dialect):
+        end = LINE_END[last].search(text, place - 1)
+        return end.end() if end else len(text) if last else None
+    position, state = 0, State.RECORD
+    while True:
+        if state == State.RECORD and position < place:
+            records = whole_records(dialect, last=False).match(text, position, place)
+            position = position if records is None else records.end()
+        behind = text[position : position + 1]
+        if position >= place and (state == State.RECORD or (state == State.RETURN and behind not in (b"\n", b""))):
             return position
-        state = step(state, byte, dialect)
-    return len(text) if state == State.RECORD or last else None
+        if not behind:
+            return position if last else None
+        state = step(state, text[position], dialect)
+        position += 1
 
 
 def checked(buffer: Bytes) -> bytes:
@@ -58,27 +70,6 @@ def checked(buffer: Bytes) -> bytes:
     if len(buffer) > LARGEST_BUFFER:
         raise ValueError("the buffer is larger than 2 GiB")
     return bytes(buffer)
-
-
-def _crossed(state: State, text: bytes, dialect: Dialect) -> State:
-    quote, position = dialect.quote.encode(), 0
-    if text and state not in (State.QUOTED, State.COMMENT) and is_plain(text, dialect):
-        return step(State.PLAIN, text[-1], dialect)
-    while position < len(text):
-        if state == State.QUOTED:
-            found = text.find(quote, position)
-            if found < 0:
-                return State.QUOTED
-            position = found
-        elif state == State.RECORD:
-            end = whole_records(dialect, last=False).match(text, position).end()  # type: ignore[union-attr] # even nothing
-            if end > position:
-                position = end
-                state = State.RETURN if text[end - 1 : end] == b"\r" else State.RECORD
-                continue
-        state = step(state, text[position], dialect)
-        position += 1
-    return state
 
 
 def step(state: State, byte: int, dialect: Dialect) -> State:
@@ -109,8 +100,7 @@ def whole_records(dialect: Dialect, *, last: bool) -> re.Pattern[bytes]:
     mark, quote = re.escape(dialect.delimiter.encode()), re.escape(dialect.quote.encode())
     quoted = rb"%b[^%b]*+(?:%b%b[^%b]*+)*+%b(?=[%b\r\n]|\Z)" % (*[quote] * 6, mark)
     field = rb"(?>%b|(?!%b)[^%b\r\n]*+)" % (quoted, quote, mark)
-    # A carriage return that ends the buffer may be half a line end.
-    end = rb"(?:\r\n?+|\n|\Z)" if last else rb"(?:\r\n|\r(?!\Z)|\n)"
+    end = b"(?:%b%b)" % (LINE_END[last].pattern, rb"|\Z" if last else b"")
     comment = b"" if dialect.comment is None else rb"(?!%b)" % re.escape(dialect.comment.encode())
     blank = b"" if dialect.width == 1 else rb"(?![\r\n])"
     return re.compile(rb"(?>(?!\Z)%b%b(?>%b%b)*+%b%b)*+" % (comment, blank, field, mark, field, end))
@@ -125,65 +115,58 @@ def _field(dialect: Dialect) -> re.Pattern[bytes]:
     )
 
 
-def scan_by_record(
-    text: bytes, dialect: Dialect, wanted: Sequence[Wanted], start: int, stop: int, *, last: bool
-) -> Scan:
+def scan_by_record(text: bytes, dialect: Dialect, wanted: Sequence[Wanted], start: int = 0) -> Scan:
     """Scan a text from `start` on, record by record."""
     rows: list[list[tuple[Value, int, int]]] = []
-    position, blank, blank_at_end, comments = start, 0, 0, 0
+    position, blank, blank_at_end = start, 0, 0
     fault = None
     comment = None if dialect.comment is None else dialect.comment.encode()
-    while position < min(stop, len(text)):
-        begun = step(State.RECORD, text[position], dialect)
-        border = boundary(text[position + 1 :], dialect, begun, last=last)
-        if border is None:
-            break
-        end = position + 1 + border
+    while position < len(text):
         if comment is not None and text.startswith(comment, position):
-            comments += 1
-        elif dialect.width > 1 and text[position : position + 1] in (b"\r", b"\n"):
+            end = LINE_END[True].search(text, position)
+            position = len(text) if end is None else end.end()
+        elif dialect.width > 1 and (end := LINE_END[True].match(text, position)):
             blank, blank_at_end = blank + 1, blank_at_end + 1
+            position = end.end()
         else:
             try:
-                rows.append(_taken(text, position, dialect, wanted))
+                row, position = _taken(text, position, dialect, wanted)
             except Refused as refused:
-                fault = Fault(refused.problem, len(rows), refused.column, refused.at)
+                fault = Fault(refused.problem, len(rows), refused.column, position, refused.at)
                 break
+            rows.append(row)
             blank_at_end = 0
-        position = end
     found = tuple(_column(column.kind, [row[i] for row in rows]) for i, column in enumerate(wanted))
-    return Scan(len(rows), position, found, blank, blank_at_end, comments, fault)
+    return Scan(len(rows), found, blank, blank_at_end, fault)
 
 
-def _taken(text: bytes, start: int, dialect: Dialect, wanted: Sequence[Wanted]) -> list[tuple[Value, int, int]]:
-    """Return the values of a record with their flags, taking one field after the other."""
+def _taken(
+    text: bytes, start: int, dialect: Dialect, wanted: Sequence[Wanted]
+) -> tuple[list[tuple[Value, int, int]], int]:
+    """Return the values of a record with their flags, taking one field after the other, and where the record ends."""
+    quote, delimiter, pattern = dialect.quote.encode(), dialect.delimiter.encode(), _field(dialect)
     row: list[tuple[Value, int, int]] = []
-    column = 0
-    for field, at, more in _fields(text, start, dialect):
-        row += [value_of(field, each, dialect, at) for each in wanted if each.column == column]
-        column += 1
-        if more and column == dialect.width:
-            raise Refused("width", column, start)
-    if column < dialect.width:
-        raise Refused("width", column, start)
-    return row
-
-
-def _fields(text: bytes, start: int, dialect: Dialect) -> Iterator[tuple[bytes, int, bool]]:
-    """Yield the fields of a record, where each begins, and whether a delimiter follows it."""
-    quote, delimiter, position, column, more = dialect.quote.encode(), dialect.delimiter.encode(), start, 0, True
+    position, column, more = start, 0, True
     while more:
-        match = _field(dialect).match(text, position)
+        if column == dialect.width:
+            raise Refused("width", column, start)
+        match = pattern.match(text, position)
         assert match is not None  # noqa: S101 - the pattern matches anything, even nothing
-        if match["closed"] == b"":
+        quoted, closed, plain, end = match.groups()
+        if closed == b"":
             raise Refused("open", column, position)
-        if match["closed"] and match["plain"]:
+        if closed and plain:
             raise Refused("stray", column, position)
-        more = match["end"] == delimiter
-        field = match["plain"] if match["quoted"] is None else match["quoted"].replace(quote * 2, quote)
-        yield field, position, more
+        more = end == delimiter
+        for each in wanted:
+            if each.column == column:
+                field = plain if quoted is None else quoted.replace(quote * 2, quote)
+                row.append(value_of(field, each, dialect, position))
         position = match.end()
         column += 1
+    if column < dialect.width:
+        raise Refused("width", column, start)
+    return row, position
 
 
 def value_of(field: bytes, wanted: Wanted, dialect: Dialect, at: int) -> tuple[Value, int, int]:
@@ -200,12 +183,12 @@ def value_of(field: bytes, wanted: Wanted, dialect: Dialect, at: int) -> tuple[V
         if INTEGER.fullmatch(text) is None or not -(2**63) <= int(text) < 2**63:
             raise Refused("integer", wanted.column, at)
         return int(text), 0, 0
-    text = text.strip(BLANKS) if dialect.blanks else text
+    text = text.strip(BLANKS)
     if wanted.kind == Kind.TRUTH:
         if text not in wanted.words:
             raise Refused("truth", wanted.column, at)
         return float(text == wanted.words[0]), 0, 0
-    plain = _plainly(text, dialect)
+    plain = text if dialect.decimal == "." else text.replace(".", "?").replace(dialect.decimal, ".")
     if NUMBER.fullmatch(plain):
         value = float(plain)
         return value, *_inexact(plain, value)
@@ -218,18 +201,6 @@ def value_of(field: bytes, wanted: Wanted, dialect: Dialect, at: int) -> tuple[V
 @lru_cache
 def _missing(dialect: Dialect) -> frozenset[bytes]:
     return frozenset(word.encode() for word in dialect.missing)
-
-
-def _plainly(text: str, dialect: Dialect) -> str:
-    """Return a number with a decimal point and without thousands marks, or something that is no number."""
-    mark = dialect.thousands
-    if mark is not None and mark in text:
-        escaped = re.escape(mark)
-        grouped = re.fullmatch(rf"([+-]?\d{{1,3}}(?:{escaped}\d{{3}})+)(?!\d)([^{escaped}]*)", text, re.ASCII)
-        if grouped is None:
-            return "?"
-        text = grouped[1].replace(mark, "") + grouped[2]
-    return text if dialect.decimal == "." else text.replace(".", "?").replace(dialect.decimal, ".")
 
 
 def _inexact(text: str, value: float) -> tuple[int, int]:

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from msecli.kernel.interface import Bytes, Dialect, Found, Kind, Scan, State, Texts, Wanted, check_request
+from msecli.kernel.interface import Bytes, Dialect, Found, Kind, Scan, Texts, Wanted, check_request
 from msecli.kernel.python_records import (
     LAST_EXACT_INTEGER,
+    LINE_END,
     Refused,
-    boundary,
     checked,
     is_plain,
     scan_by_record,
-    step,
     value_of,
     whole_records,
 )
@@ -33,86 +32,68 @@ MARK = b"\xef\xbb\xbf"
 
 
 class Cut(NamedTuple):
-    """Records of a text: the rows, without what lies between them, and where they end."""
+    """The rows of a text, without what lies between them, and where they end: at the first fault of quotes."""
 
     text: bytes
     end: int
     blank: int
     blank_at_end: int
-    comments: int
 
 
-def scan(
-    buffer: Bytes, dialect: Dialect, wanted: Sequence[Wanted], *, stop: int | None = None, last: bool = True
-) -> Scan:
+def scan(buffer: Bytes, dialect: Dialect, wanted: Sequence[Wanted]) -> Scan:
     """See `msecli.kernel.interface.Kernel`."""
     check_request(dialect, wanted)
     text = checked(buffer)
-    stop = len(text) if stop is None else stop
     if len(text) > SHORT:
-        cut = _cut(text, dialect, stop, last=last)
+        cut = _cut(text, dialect)
         columns = _by_arrow(cut.text, dialect, wanted)
         if columns is not None:
             rows, found = columns
-            rest = scan_by_record(text, dialect, wanted, cut.end, stop, last=last)
+            rest = scan_by_record(text, dialect, wanted, cut.end)
             fault = None if rest.fault is None else rest.fault._replace(row=rows)
-            return Scan(rows, cut.end, tuple(found), cut.blank, cut.blank_at_end, cut.comments, fault)
-    return scan_by_record(text, dialect, wanted, 0, stop, last=last)
+            return Scan(rows, tuple(found), cut.blank, cut.blank_at_end, fault)
+    return scan_by_record(text, dialect, wanted)
 
 
 @lru_cache
-def _between(dialect: Dialect, *, last: bool) -> re.Pattern[bytes]:
-    """Return a pattern of a comment, or else of a blank line, that is whole."""
-    end = rb"(?:\r\n?+|\n|\Z)" if last else rb"(?:\r\n|\r(?!\Z)|\n)"
-    comment = rb"(?P<comment>%b[^\r\n]*+%b)" % (re.escape(dialect.comment.encode()), end) if dialect.comment else b""
-    blank = rb"(?P<blank>(?!\Z)%b)" % end if dialect.width > 1 else b""
+def _between(dialect: Dialect) -> re.Pattern[bytes]:
+    """Return a pattern of a comment, or else of a blank line."""
+    end = LINE_END[True].pattern
+    comment = rb"%b[^\r\n]*+(?:%b|\Z)" % (re.escape(dialect.comment.encode()), end) if dialect.comment else b""
+    blank = rb"(?P<blank>%b)" % end if dialect.width > 1 else b""
     return re.compile(b"|".join(filter(None, [comment, blank])) or rb"(?!)")
 
 
-def _cut(text: bytes, dialect: Dialect, stop: int, *, last: bool) -> Cut:
-    """Return the rows among the whole records that begin before `stop`, up to the first fault of quotes."""
+def _cut(text: bytes, dialect: Dialect) -> Cut:
+    """Return the rows up to the first fault of quotes."""
     no_blanks = dialect.width == 1 or not (b"\n\n" in text or text.startswith(b"\n"))
     if no_blanks and b"\r" not in text and is_plain(text, dialect):
-        # Every line is a row.
-        at = text.find(b"\n", stop - 1) if stop else -1
-        end = at + 1 if at >= 0 or not stop else len(text) if last else text.rfind(b"\n") + 1
-        return Cut(text[:end], end, 0, 0, 0)
+        return Cut(text, len(text), 0, 0)
     pieces: list[bytes] = []
-    position = blank = blank_at_end = comments = 0
-    while position < min(stop, len(text)):
-        # Records that end before `stop`; then one, with what follows cut off, that ends after it.
-        inside = whole_records(dialect, last=last and stop >= len(text)).match(text, position, stop)
-        end = position if inside is None else inside.end()
-        if end == position:
-            border = boundary(text[position + 1 :], dialect, step(State.RECORD, text[position], dialect), last=last)
-            if border is None:
-                break
-            after = position + 1 + border
-            whole = whole_records(dialect, last=True).match(text, position, after)
-            end = position if whole is None else whole.end()
-        if end > position:
+    position = blank = blank_at_end = 0
+    while position < len(text):
+        match = whole_records(dialect, last=True).match(text, position)
+        if match is not None and match.end() > position:
             blank_at_end = 0
             # A comment between a carriage return and a line feed keeps two line ends apart; they must not merge.
             if pieces and pieces[-1][-1:] == b"\r" and text[position : position + 1] == b"\n":
                 pieces[-1] = pieces[-1][:-1] + b"\n"
-            pieces.append(text[position:end])
-            position = end
-            continue
-        between = _between(dialect, last=last).match(text, position)
-        if between is None:
-            break
-        comments += between.lastgroup == "comment"
-        blank += between.lastgroup == "blank"
-        blank_at_end += between.lastgroup == "blank"
-        position = between.end()
-    return Cut(b"".join(pieces), position, blank, blank_at_end, comments)
+            pieces.append(match[0])
+        else:
+            match = _between(dialect).match(text, position)
+            if match is None:
+                break
+            blank += match.lastgroup == "blank"
+            blank_at_end += match.lastgroup == "blank"
+        position = match.end()
+    return Cut(b"".join(pieces), position, blank, blank_at_end)
 
 
 def _by_arrow(text: bytes, dialect: Dialect, wanted: Sequence[Wanted]) -> tuple[int, list[Found]] | None:
     """Return the rows of a text and its columns, or None if there may be a fault."""
     import pyarrow as pa
 
-    if not text or not wanted or dialect.thousands is not None or not dialect.blanks:
+    if not text or not wanted:
         return None
     types = [pa.float64() if kind == Kind.NUMBER else pa.string() for _, kind, _ in wanted]
     try:

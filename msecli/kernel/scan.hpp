@@ -23,9 +23,8 @@ constexpr int NONE = -1;
 
 struct Dialect {
     char delimiter = ',', quote = '"', point = '.';
-    int thousands = NONE, comment = NONE;  // characters
-    bool blanks = true;                    // whether blanks around a number are left out
-    std::size_t width = 1;                 // columns
+    int comment = NONE;     // a character
+    std::size_t width = 1;  // columns
     std::vector<std::string> missing;
 };
 
@@ -55,89 +54,97 @@ struct Undecided {
 
 enum class Problem { none, width, stray, open, number, integer, truth, text };
 
-// The first field that could not be taken. For a short or a long record, `column` is the first that is missing or too
-// many, and `at` where the record begins; otherwise `at` is where the field begins.
+// The first field that could not be taken: `record` is where its record begins, and `at` where it does itself. For a
+// short or a long record, `column` is the first that is missing or too many, and `at` the same as `record`.
 struct Fault {
     Problem problem = Problem::none;
-    std::size_t column = 0, at = 0;
+    std::size_t column = 0, record = 0, at = 0;
 };
 
 struct Scan {
-    std::size_t rows = 0, end = 0;  // `end` is after the last whole record, or where the faulty one begins
+    std::size_t rows = 0;
     std::vector<Found> found;
     std::vector<Undecided> undecided;
-    std::size_t blank = 0, blank_at_end = 0, comments = 0;
+    std::size_t blank = 0, blank_at_end = 0;
     Fault fault;
 };
 
-// Where a reader is between two bytes. RETURN is a RECORD after a carriage return, whose line feed may follow.
-enum State : unsigned char { RECORD, RETURN, FIELD, PLAIN, QUOTED, QUOTE, COMMENT, STATES };
+// Where a reader is between two bytes. RETURN is a RECORD after a carriage return, whose line feed may follow; QUOTE
+// comes after a quote within quotes, which closes them or is the first of two.
+enum class State { record, returned, field, plain, quoted, quote, comment };
 
 inline bool is_line_end(char c) { return c == '\n' || c == '\r'; }
 
 inline State after(char c, const Dialect& dialect) {
-    return c == '\n' ? RECORD : c == '\r' ? RETURN : c == dialect.delimiter ? FIELD : PLAIN;
+    return c == '\n' ? State::record : c == '\r' ? State::returned : c == dialect.delimiter ? State::field : State::plain;
 }
 
 inline State step(State state, char c, const Dialect& dialect) {
-    const bool begins = state == RECORD || state == RETURN;
-    if (state == QUOTED) return c == dialect.quote ? QUOTE : QUOTED;
-    if (state == COMMENT) return is_line_end(c) ? after(c, dialect) : COMMENT;
-    if (state == RETURN && c == '\n') return RECORD;
-    if (begins && static_cast<unsigned char>(c) == dialect.comment) return COMMENT;
-    if (c == dialect.quote && state != PLAIN) return QUOTED;
+    const bool begins = state == State::record || state == State::returned;
+    if (state == State::quoted) return c == dialect.quote ? State::quote : State::quoted;
+    if (state == State::comment) return is_line_end(c) ? after(c, dialect) : State::comment;
+    if (state == State::returned && c == '\n') return State::record;
+    if (begins && static_cast<unsigned char>(c) == dialect.comment) return State::comment;
+    if (c == dialect.quote && state != State::plain) return State::quoted;
     return after(c, dialect);
 }
 
-inline const char* find(const char* p, const char* end, int c) {
+// The quotes of a block, if they are those of RFC 4180: one that opens stands at the start of a field or behind one that
+// closes, and behind one that closes is the end of a field or one that opens. `wrong` are the places where this is first
+// seen not to be so; what the others say is right before the first of them. An opening quote is `inside`.
+struct Quotes {
+    Places inside, opening, closing;
+    Quotes(Places quotes, bool quoted)
+        : inside(odd(quotes) ^ (Places{0} - quoted)), opening(quotes & inside), closing(quotes & ~inside) {}
+
+    // `ends`: of fields, outside quotes; `begins`: whether a quote may open at the first place.
+    Places wrong_opening(Places ends, bool begins) const { return opening & ~((ends | closing) << 1 | Places{begins}); }
+    // `closed`: whether the quote before the block closed.
+    Places wrong_closing(Places ends, bool closed) const { return (closing << 1 | Places{closed}) & ~(ends | opening); }
+};
+
+// Where a character is first, or the end.
+inline const char* find(const char* p, const char* end, char c) {
     const void* at = p < end ? std::memchr(p, c, static_cast<std::size_t>(end - p)) : nullptr;
     return at ? static_cast<const char*>(at) : end;
 }
 
-// The state after a range of bytes that begins in a state. Only quotes and comments need a look, and what ends a line.
-inline State crossed(State state, const char* p, const char* const end, const Dialect& dialect) {
-    const char *quote = p, *comment = dialect.comment == NONE ? end : p;
-    while (p < end) {
-        if (state == QUOTED) {
-            p = find(p, end, dialect.quote);
-        } else if (state == COMMENT) {
-            p = std::find_if(p, end, is_line_end);
-        } else {
-            if (quote <= p) quote = find(p, end, dialect.quote);
-            if (comment <= p && comment < end) comment = find(p, end, dialect.comment);
-            const char* const next = std::min(quote, comment);
-            if (next > p) state = after(next[-1], dialect);
-            p = next;
+// The state after a range of bytes that begins with a record.
+inline State crossed(const char* p, const char* const end, const Dialect& dialect) {
+    State state = State::record;
+    if (dialect.comment == NONE && p < end && find(p, end, dialect.quote) == end) return after(end[-1], dialect);
+    for (; end - p >= Block::SIZE; p += Block::SIZE) {
+        const Block block(p);
+        const bool quoted = state == State::quoted;
+        const bool comments = dialect.comment != NONE && block.are(static_cast<char>(dialect.comment)) != 0;
+        if (state != State::comment && !comments) {
+            const Places marks = block.are(dialect.quote);
+            if (marks == 0) {
+                if (!quoted) state = after(p[Block::SIZE - 1], dialect);
+                continue;
+            }
+            const Quotes quotes(marks, quoted);
+            const Places ends = block.are(dialect.delimiter, '\n', '\r') & ~quotes.inside;
+            // Text behind a closing quote is not for here to refuse.
+            if (quotes.wrong_opening(ends, state != State::plain) == 0) {
+                const bool within = quotes.inside >> 63, closed = quotes.closing >> 63;
+                state = within ? State::quoted : closed ? State::quote : after(p[Block::SIZE - 1], dialect);
+                continue;
+            }
         }
-        if (p < end) state = step(state, *p++, dialect);
+        for (std::ptrdiff_t i = 0; i < Block::SIZE; ++i) state = step(state, p[i], dialect);
     }
+    for (; p < end; ++p) state = step(state, *p, dialect);
     return state;
 }
 
-// Replace each state by the one after a range of bytes. Readers that begin in different states soon agree, except that
-// one may be within quotes and the other outside.
-inline void cross(State (&states)[STATES], const char* p, const char* const end, const Dialect& dialect) {
-    bool reached[STATES];
-    for (;; ++p) {
-        std::fill_n(reached, +STATES, false);
-        for (const State state : states) reached[state] = true;
-        if (p == end || std::count(reached, reached + STATES, true) <= 2) break;
-        for (State& state : states) state = step(state, *p, dialect);
-    }
-    State after_rest[STATES] = {};
-    for (unsigned state = 0; state < STATES; ++state) {
-        if (reached[state]) after_rest[state] = crossed(static_cast<State>(state), p, end, dialect);
-    }
-    for (State& state : states) state = after_rest[state];
-}
-
-// Where the first record begins in a range that begins in a state, or null if none does. See `scan` for `last`.
-inline const char* boundary(State state, const char* p, const char* const end, const Dialect& dialect, bool last) {
-    for (; p < end; ++p) {
-        if (state == RECORD || (state == RETURN && *p != '\n')) return p;
-        state = step(state, *p, dialect);
-    }
-    return state == RECORD || last ? end : nullptr;
+// Where the first record begins at or behind a place of a range that begins with one; null if the range may be cut off
+// before that. `last` says that it reaches the end of the text.
+inline const char* border(const char* const begin, const char* p, const char* const end, const Dialect& dialect,
+                          bool last) {
+    State state = crossed(begin, p, dialect);
+    while (p < end && state != State::record && (state != State::returned || *p == '\n')) state = step(state, *p++, dialect);
+    return p < end || state == State::record || last ? p : nullptr;
 }
 
 // Whether bytes are UTF-8: no overlong forms, no surrogates, nothing beyond U+10FFFF.
@@ -173,11 +180,11 @@ inline bool is_word(std::string_view text, std::string_view word) {
 class Scanner {
   public:
     // The wanted columns are in ascending order; one that is wanted twice is found twice.
-    Scanner(const Dialect& dialect, const std::vector<Wanted>& wanted, const char* begin, const char* end, bool last)
-        : dialect_(dialect), wanted_(wanted), begin_(begin), end_(end), last_(last), flags_(wanted.size()) {
+    Scanner(const Dialect& dialect, const std::vector<Wanted>& wanted, const char* begin, const char* end)
+        : dialect_(dialect), wanted_(wanted), begin_(begin), end_(end), flags_(wanted.size()) {
         const auto in_number = [](char c) { return is_digit(c) || std::strchr("+-eE \t", c) != nullptr; };
         direct_ = !in_number(dialect.delimiter) && !in_number(dialect.point) && dialect.delimiter != '.' &&
-                  dialect.delimiter != dialect.point && dialect.thousands == NONE;
+                  dialect.delimiter != dialect.point;
         for (const std::string& word : dialect.missing) {
             if (word.empty()) {
                 empty_is_missing_ = true;
@@ -201,27 +208,20 @@ class Scanner {
         }
     }
 
-    // Scan the records that begin before `stop`. The buffer begins with a record; `last` says whether it reaches the
-    // end of the text, so that a record without a line end is whole.
-    Scan run(std::size_t stop) {
-        const char *p = begin_, *next = begin_;
-        const char* const limit = begin_ + std::min(stop, static_cast<std::size_t>(end_ - begin_));
-        for (; p < limit; p = next) {
+    // Scan the records up to the first fault. The last one need not have a line end.
+    Scan run() {
+        for (const char *p = begin_, *next; p < end_; p = next) {
             if (static_cast<unsigned char>(*p) == dialect_.comment) {
                 next = after_line(std::find_if(p, end_, is_line_end));
-                if (!next) break;
-                ++scan_.comments;
             } else if (is_line_end(*p) && dialect_.width > 1) {
                 next = after_line(p);
-                if (!next) break;
                 ++scan_.blank;
                 ++scan_.blank_at_end;
             } else {
                 next = record(p);
                 if (!next) {
+                    scan_.fault.record = static_cast<std::size_t>(p - begin_);
                     forget_record();
-                    const bool whole = last_ || boundary(step(RECORD, *p, dialect_), p + 1, end_, dialect_, false);
-                    if (!whole) scan_.fault = {};
                     break;
                 }
                 if (any_flag_) count_flags();
@@ -229,7 +229,6 @@ class Scanner {
                 scan_.blank_at_end = 0;
             }
         }
-        scan_.end = static_cast<std::size_t>(p - begin_);
         return std::move(scan_);
     }
 
@@ -246,7 +245,6 @@ class Scanner {
     const Dialect& dialect_;
     const std::vector<Wanted>& wanted_;
     const char *const begin_, *const end_;
-    const bool last_;
     bool direct_;  // whether a number ends at the first character that cannot be in it
     bool empty_is_missing_ = false, number_is_missing_ = false;
     bool missing_begin_[256] = {};
@@ -258,79 +256,87 @@ class Scanner {
     bool ends_field(char c) const { return c == dialect_.delimiter || is_line_end(c); }
 
     std::nullptr_t fail(Problem problem, std::size_t column, const char* at) {
-        scan_.fault = {problem, column, static_cast<std::size_t>(at - begin_)};
+        scan_.fault = {problem, column, 0, static_cast<std::size_t>(at - begin_)};
         return nullptr;
     }
 
-    // Return where the record behind a line end begins, or null if the buffer may have cut the line end off.
+    // Return where the record behind a line end begins.
     const char* after_line(const char* p) const {
-        if (p == end_) return last_ ? p : nullptr;
-        if (*p == '\n') return p + 1;
-        if (p + 1 == end_) return last_ ? p + 1 : nullptr;
-        return p + 1 + (p[1] == '\n');
+        if (p == end_) return p;
+        return p + 1 + (*p == '\r' && p + 1 < end_ && p[1] == '\n');
     }
 
-    // Read a record, and return where the next one begins; null if it has a fault, or is not whole.
+    // Read a record, and return where the next one begins; null if it has a fault.
     const char* record(const char* const start) {
         std::size_t column = 0;
         const char *field = start, *p = start;  // where the column's field begins, and how far it has been read
         for (std::size_t i = 0; i < wanted_.size(); ++i) {
             if (wanted_[i].column > column) {
-                std::size_t left = wanted_[i].column - column;
-                p = skip(p, field, left, wanted_[i].column);
+                const bool next = wanted_[i].column == column + 1 && p < end_ && *p == dialect_.delimiter;
+                p = next ? ++column, p + 1 : skip(p, column, wanted_[i].column);
                 if (!p) return nullptr;
-                if (left > 0) return fail(Problem::width, wanted_[i].column - left + 1, start);
-                column = wanted_[i].column;
+                if (column < wanted_[i].column) return fail(Problem::width, column + 1, start);
                 field = p;
             }
             p = take(i, field);
             if (!p) return nullptr;
         }
-        if (p < end_ && *p == '\n' && p > start && column + 1 == dialect_.width) return p + 1;
-        std::size_t left = dialect_.width - column;
-        p = skip(p, field, left, dialect_.width);
+        if (p < end_ && *p == '\n' && column + 1 == dialect_.width) return p + 1;
+        p = skip(p, column, dialect_.width);
         if (!p) return nullptr;
-        if (left != 1) return fail(Problem::width, left == 0 ? dialect_.width : dialect_.width - left + 1, start);
+        if (column + 1 != dialect_.width) return fail(Problem::width, std::min(column + 1, dialect_.width), start);
         return after_line(p);
     }
 
-    // Move over a number of delimiters, or to the end of the line if there are fewer `left`; null if a quoted field
-    // has a fault. A quote opens at `field` or behind a delimiter.
-    const char* skip(const char* p, const char* const field, std::size_t& left, std::size_t column) {
-        const char delimiter = dialect_.delimiter, quote = dialect_.quote;
-        if (p < end_ && *p == delimiter) {
-            ++p;
-            if (--left == 0) return p;
-        }
+    // Move from the start or the end of a column's field to the start of a later column, or to the end of the line;
+    // `column` becomes the one that was reached. Null if a quoted field has a fault.
+    MSECLI_APART const char* skip(const char* p, std::size_t& column, const std::size_t later) {
+        const char* field = p;
+        bool quoted = false, begins = true, closed = false;
         while (p < end_) {
-            if (end_ - p >= 16) {
-                const Sixteen bytes(p);
-                std::uint64_t passed = bytes.are(delimiter);
-                const std::uint64_t stops = bytes.are('\n') | bytes.are('\r') | bytes.are(quote);
-                if (stops) passed &= Sixteen::before_first(stops);
-                for (; passed; passed &= passed - 1) {
-                    if (--left == 0) return p + Sixteen::first(passed) + 1;
-                }
-                p += stops ? Sixteen::first(stops) : 16;
-                if (!stops) continue;
-            } else if (*p == delimiter) {
-                ++p;
-                if (--left == 0) return p;
-                continue;
-            } else if (!is_line_end(*p) && *p != quote) {
-                ++p;
+            const Block bytes = block(p);
+            const Places within = valid(p);
+            const Quotes quotes(bytes.are(dialect_.quote) & within, quoted);
+            const Places outside = within & ~quotes.inside, delimiters = bytes.are(dialect_.delimiter) & outside;
+            const Places line_ends = bytes.are('\n', '\r') & outside, ends = delimiters | line_ends;
+            const Places wrong = quotes.wrong_opening(ends, begins) | (quotes.wrong_closing(ends, closed) & within);
+            const Places stops = line_ends | wrong;
+            Places passed = delimiters & before_first(stops);
+            const std::size_t fields = count(passed);
+            if (column + fields >= later) {
+                for (; column + 1 < later; ++column) passed &= passed - 1;
+                ++column;
+                return p + first(passed) + 1;
+            }
+            column += fields;
+            if (passed) field = p + last(passed) + 1;
+            if (stops == 0) {
+                quoted = quotes.inside >> 63, closed = quotes.closing >> 63, begins = closed || delimiters >> 63;
+                p += std::min(Block::SIZE, end_ - p);
                 continue;
             }
-            if (*p != quote) return p;
-            if (p == field || p[-1] == delimiter) {
-                Field quoted;
-                if (!read_quoted(p, column - left, quoted)) return nullptr;
-                p = quoted.after;
-            } else {
-                ++p;
-            }
+            p += first(stops);
+            if (is_line_end(*p)) return p;
+            // Either a quote within a field without quotes, which is an ordinary character, or a fault.
+            Field whole;
+            if (!read_field(field, column, whole)) return nullptr;
+            p = field = whole.after;
+            quoted = closed = false, begins = true;
         }
+        if (quoted) return fail(Problem::open, column, field);
         return p;
+    }
+
+    // The block that begins at p, with anything behind the end of the text, and its places that are within the text.
+    Block block(const char* p) const {
+        if (end_ - p >= Block::SIZE) return Block(p);
+        char copy[Block::SIZE] = {};
+        std::memcpy(copy, p, static_cast<std::size_t>(end_ - p));
+        return Block(copy);
+    }
+
+    Places valid(const char* p) const {
+        return end_ - p >= Block::SIZE ? ~Places{0} : (Places{1} << (end_ - p)) - 1;
     }
 
     bool read_quoted(const char* const start, std::size_t column, Field& field) {
@@ -346,19 +352,16 @@ class Scanner {
         }
     }
 
-    bool read_field(const char* const start, std::size_t column, Field& field) {
+    MSECLI_APART bool read_field(const char* const start, std::size_t column, Field& field) {
         if (start < end_ && *start == dialect_.quote) return read_quoted(start, column, field);
         const char* p = start;
-        for (; end_ - p >= 16; p += 16) {
-            const Sixteen bytes(p);
-            const std::uint64_t ends = bytes.are(dialect_.delimiter) | bytes.are('\n') | bytes.are('\r');
-            if (ends) {
-                p += Sixteen::first(ends);
-                field = {start, p, p, false};
-                return true;
-            }
+        for (; p < end_; p += std::min(Block::SIZE, end_ - p)) {
+            const Block bytes = block(p);
+            const Places ends = bytes.are(dialect_.delimiter, '\n', '\r') & valid(p);
+            if (ends == 0) continue;
+            p += first(ends);
+            break;
         }
-        while (p < end_ && !ends_field(*p)) ++p;
         field = {start, p, p, false};
         return true;
     }
@@ -444,7 +447,7 @@ class Scanner {
 
     // Take a number that may have blanks around it and be written in any allowed way, or be a word.
     bool take_written(std::size_t i, std::string_view text) {
-        if (dialect_.blanks) text = without_blanks(text);
+        text = without_blanks(text);
         const std::string_view plain = direct_ ? text : plainly(text);
         const Number number = read_number(plain.data(), plain.data() + plain.size(), direct_ ? dialect_.point : '.');
         if (number.end && number.end == plain.data() + plain.size()) {
@@ -463,33 +466,15 @@ class Scanner {
         return true;
     }
 
-    // Return a number with a decimal point and without thousands marks, or something that is no number.
+    // Return a number with a decimal point, or something that is no number.
     std::string_view plainly(std::string_view text) {
-        plain_.clear();
-        const char mark = static_cast<char>(dialect_.thousands);
-        bool marked = false;  // whether three digits must follow, then no fourth one
-        std::size_t digits = 0, at = 0;
-        if (dialect_.thousands != NONE && text.find(mark) != text.npos) {
-            for (; at < text.size(); ++at) {
-                if (is_digit(text[at]))
-                    ++digits;
-                else if (text[at] == mark && (marked ? digits == 3 : digits >= 1 && digits <= 3))
-                    marked = true, digits = 0;
-                else if (at > 0 || (text[at] != '-' && text[at] != '+'))
-                    break;
-                if (text[at] != mark) plain_ += text[at];
-            }
-            if (!marked || digits != 3 || text.find(mark, at) != text.npos) return {};
-        }
-        for (; at < text.size(); ++at) {
-            const char c = text[at];
-            plain_ += c == dialect_.point ? '.' : c == '.' ? '?' : c;
-        }
+        plain_ = text;
+        for (char& c : plain_) c = c == dialect_.point ? '.' : c == '.' ? '?' : c;
         return plain_;
     }
 
     bool take_truth(std::size_t i, std::string_view text) {
-        if (dialect_.blanks) text = without_blanks(text);
+        text = without_blanks(text);
         const bool yes = text == wanted_[i].yes;
         if (yes || text == wanted_[i].no) scan_.found[i].numbers.push_back(yes ? 1.0 : 0.0);
         return yes || text == wanted_[i].no;

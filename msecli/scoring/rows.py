@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, pairwise
 from operator import itemgetter, methodcaller
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from msecli.engines import Engine
 from msecli.errors import DataError, MsecliError, Warned, Warnings, numbered
-from msecli.formats.base import Block, ChainedPart, Part, Selection, Source
+from msecli.formats.base import Block, Part, Selection, Source
 from msecli.pairing.position import (
     Aligned,
     Compared,
@@ -36,18 +36,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-
-class Chained(Protocol):
-    """A result of a chained part, with where the part began and ended."""
-
-    @property
-    def begin(self) -> int | None: ...  # noqa: D102 - explained by the class
-
-    @property
-    def end(self) -> int | None: ...  # noqa: D102
-
-
-C = TypeVar("C", bound=Chained)
 
 Progress = Callable[[float], None]
 """Called with the share of the work done, from 0 to 1."""
@@ -116,20 +104,13 @@ class Span(NamedTuple):
     parts: tuple[Sequence[Part], ...]
     first_row: int | None
 
-    def beginning_at(self, position: int) -> Self:
-        """Return the same span of one chained part, beginning at this position."""
-        chained: ChainedPart = self.parts[0][0]  # type: ignore[assignment]
-        return self._replace(parts=((chained.beginning_at(position),),))
-
 
 class Passed(NamedTuple, Generic[T]):
-    """The result of a span, what was read from every source, and where a chained part began and ended."""
+    """The result of a span, and what was read from every source."""
 
     found: T
     compared: tuple[Compared, ...]
     reads: tuple[Read, ...]
-    begin: int | None
-    end: int | None
 
 
 class PairedRows:
@@ -194,8 +175,7 @@ class PairedRows:
 
 def blocks_of(source: Source, selection: Selection, engine: Engine) -> Iterator[Block]:
     """Yield the blocks of a source; the engine reads them."""
-    read, parts = methodcaller("read"), source.parts(selection)
-    return _settled(engine, read, parts) if source.chained else engine.run(read, parts)
+    return engine.run(methodcaller("read"), source.parts(selection))
 
 
 def _check_first_rows(plan: Plan, check: RowCheck) -> None:
@@ -244,12 +224,10 @@ def _spans(plan: Plan) -> list[Span] | None:
     """Return spans that tasks can both read and work on, or None if rows must be paired first."""
     sources = plan.sources
     selections = [plan.roles.selection(number) for number in range(len(sources))]
-    if sources[0].chained:
-        return [Span(((part,),), None) for part in sources[0].parts(selections[0])] if len(sources) == 1 else None
     cuts = [source.cuts() for source in sources]
     known = [rows for rows in cuts if rows is not None]
     if len(known) < len(sources):
-        return None
+        return [Span(((part,),), None) for part in sources[0].parts(selections[0])] if len(sources) == 1 else None
     fixed = [rows for rows, source in zip(known, sources, strict=True) if not source.divisible] or known[:1]
     common = sorted(set(fixed[0]).intersection(*fixed[1:]))
     if len(common) - 1 < FEWEST_SPANS * max(len(rows) - 1 for rows in fixed):
@@ -279,9 +257,8 @@ def _by_span(
     paths = [source.path for source in plan.sources]
     checked = plan.roles.checked
     task = partial(_in_span, work, paths, checked if len(paths) > 1 else ())
-    chained = plan.sources[0].chained
-    for passed in _settled(engine, task, spans) if chained else engine.run(task, spans):
-        offset = ledger.rows[0] if chained else 0
+    for passed in engine.run(task, spans):
+        offset = ledger.rows[0] if spans[0].first_row is None else 0
         for number, read in enumerate(passed.reads):
             ledger.count(number, read)
         ledger.check.add(checked, passed.compared)
@@ -298,33 +275,8 @@ def _in_span(
         for path, parts in zip(paths, span.parts, strict=True)
     ]
     for rows in align(streams, span.first_row or 0):
-        block = rows.blocks[0]
         found = work(rows) if rows.rows else None
-        yield Passed(found, compared(rows, checked), tuple(stream.take() for stream in streams), block.begin, block.end)
-
-
-def _settled(engine: Engine, work: Callable[[Any], Iterator[C]], items: Sequence[Any]) -> Iterator[C]:
-    """Yield the one result of each chained item, with every item beginning where the previous one ended.
-
-    An item first guesses where it begins. If the guess was wrong or the work failed, the work is repeated from where
-    the previous item ended; by induction every item begins in the right place.
-    """
-    end: int | None = None
-    task = partial(_tried, work)
-    for item, found in zip(items, engine.run(task, items), strict=True):
-        if end is not None and (isinstance(found, MsecliError) or found.begin != end):
-            found = next(engine.run(task, [item.beginning_at(end)]))  # noqa: PLW2901 - replaces the wrong guess
-        if isinstance(found, MsecliError):
-            raise found
-        end = found.end
-        yield found
-
-
-def _tried(work: Callable[[Any], Iterator[C]], item: Any) -> Iterator[C | MsecliError]:
-    try:
-        yield from work(item)
-    except MsecliError as error:
-        yield error
+        yield Passed(found, compared(rows, checked), tuple(stream.take() for stream in streams))
 
 
 def _streams(plan: Plan, engine: Engine, ledger: Ledger) -> list[Stream]:

@@ -162,7 +162,8 @@ def test_a_byte_that_is_not_utf8_names_the_true_line(tmp_path: Path, part: int) 
 
 
 def test_a_line_too_long_to_be_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("msecli.formats.csv.LONGEST_RECORD", 1 << 20)
+    for module in ("formats.csv", "text.ranges"):
+        monkeypatch.setattr(f"msecli.{module}.LONGEST_RECORD", 1 << 20)
     path = save(tmp_path, "v,n\n1,a\n2," + "a" * (3 << 20) + "\n3,b\n")
     message = refusal(path, 1 << 10)
     assert message.startswith(", line 3: ")

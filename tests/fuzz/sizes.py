@@ -12,7 +12,7 @@ Sizes = Mapping[str, int]
 
 CONSTANTS = {
     "part": ["formats.csv.PART_BYTES"],
-    "margin": ["formats.csv.MARGIN_BYTES"],
+    "margin": ["text.ranges.MARGIN_BYTES"],
     "sample_rows": ["text.head.SAMPLE_ROWS"],
     "head": ["text.head.HEAD_BYTES"],
     "chunk": ["text.head.CHUNK_BYTES"],

@@ -181,7 +181,7 @@ def test_integers_that_are_rounded_are_counted(kernel: Kernel, text: str, rounde
 )
 def test_what_is_no_number(kernel: Kernel, text: str) -> None:
     dialect = PLAIN._replace(delimiter=";")
-    assert kernel.scan(f"{text}\n".encode(), dialect, NUMBER).fault == Fault("number", 0, 0, 0)
+    assert kernel.scan(f"{text}\n".encode(), dialect, NUMBER).fault == Fault("number", 0, 0, 0, 0)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from msecli import kernel
-from msecli.kernel.interface import Dialect, Kernel, Kind, Scan, State, Wanted
+from msecli.kernel.interface import Dialect, Kernel, Kind, Scan, Wanted
 from tests.kernel.differential import differing
 from tests.kernel.fuzz import CORPUS
 from tests.kernel.kernels import KERNELS, bits
@@ -54,9 +54,10 @@ TEXTS = [
         b"\r",
         b"\r\r\n",
     ),
-    *(b"x" * size for size in (7, 8, 9, 15, 16, 17, 31, 32, 33)),
+    *(b"x" * size for size in (7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 128)),
     *(b"1" * size for size in (7, 8, 9, 15, 16, 17, 19, 20, 31, 32, 33, 400)),
     *(b"a,b,c,d," * 2 + b"e" * size for size in range(18)),
+    *(b'"a","""b"' * times + end for times in (7, 8, 16) for end in (b"", b",", b'"', b'"\n')),
     *(b"12,13\n" * 3 + b"\xe2\x82"[:size] for size in (1, 2)),
     b"1,NA,\xf0\x9f\x98",
     b"n",
@@ -67,7 +68,7 @@ TEXTS = [
 DIALECTS = [
     Dialect(2, missing=("", "NA", "nan", "1234")),
     Dialect(5, comment="#"),
-    Dialect(1, decimal=",", delimiter=";", thousands="."),
+    Dialect(1, decimal=",", delimiter=";"),
 ]
 
 
@@ -89,14 +90,14 @@ def read_all(chosen: Kernel) -> None:
     for text in TEXTS:
         for view in (protected(text, at_the_end=True), protected(text, at_the_end=False)):
             for dialect in DIALECTS:
-                assert chosen.crossing(view, dialect) == chosen.crossing(text, dialect)
-                for state in State:
-                    assert chosen.boundary(view, dialect, state) == chosen.boundary(text, dialect, state)
-                for kind in Kind:
+                for place in {0, 1, len(text) // 2, len(text) - 1, len(text)}:
                     for last in (True, False):
-                        wanted = [Wanted(dialect.width - 1, kind)]
-                        scan: Scan = chosen.scan(view, dialect, wanted, last=last)
-                        assert bits(scan) == bits(chosen.scan(text, dialect, wanted, last=last))
+                        border = chosen.border(text, dialect, max(0, place), last=last)
+                        assert chosen.border(view, dialect, max(0, place), last=last) == border
+                for kind in Kind:
+                    wanted = [Wanted(dialect.width - 1, kind)]
+                    scan: Scan = chosen.scan(view, dialect, wanted)
+                    assert bits(scan) == bits(chosen.scan(text, dialect, wanted))
     for count in (1, 2, 7, 8, 9, 511, 512, 1025):
         data = np.arange(count, dtype=np.float64).tobytes()
         values = [np.frombuffer(protected(data, at_the_end=end), dtype=np.float64) for end in (True, False)]

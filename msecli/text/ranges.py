@@ -1,0 +1,110 @@
+"""Delimited text cut into ranges of bytes, each of which learns from the one before it where its first record begins.
+
+A range cannot tell by itself: quoted fields may hold line ends, and comments and fields without quotes may hold quotes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from threading import Lock
+from typing import NamedTuple
+
+from msecli import kernel
+from msecli.kernel.interface import Dialect
+from msecli.places.file import InputFile
+
+MARGIN_BYTES, MARGIN_GROWTH = 1 << 14, 8
+"""Bytes read beyond a range to complete its last record, and the growth of this margin if they do not suffice."""
+LONGEST_RECORD = 256 << 20
+FILES = 8
+"""Files of which a process keeps in mind what it has learnt for the ranges that other processes send it."""
+
+
+class Records(NamedTuple):
+    """The records of a range.
+
+    Parameters
+    ----------
+    begin : int
+        Where the text begins in the file.
+    text : memoryview
+    whole : bool
+        Whether the last record is whole; not if it is longer than `LONGEST_RECORD`.
+    """
+
+    begin: int
+    text: memoryview
+    whole: bool = True
+
+
+class Ranges:
+    """The ranges of a text. A record belongs to the range in which it begins.
+
+    Who reads a range finds its end before the records are parsed, and so soon tells all threads where the next one
+    begins. What no thread of this process has found yet is looked for, so a process that is given some of the ranges
+    looks through those between them, too.
+
+    Parameters
+    ----------
+    file : InputFile
+    dialect : Dialect
+    start : int
+        Where the first record of the text begins.
+    size : int
+        The bytes of a range; the last one may have fewer.
+    """
+
+    def __init__(self, file: InputFile, dialect: Dialect, start: int, size: int) -> None:
+        self._file, self._dialect, self._start, self._size = file, dialect, start, size
+        # Where the records of each range begin, as far as it is known; None behind a record that is too long.
+        self._begins: list[int | None] = [start]
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[Callable[..., Ranges], tuple[InputFile, Dialect, int, int]]:
+        return _shared, (self._file, self._dialect, self._start, self._size)
+
+    def __len__(self) -> int:
+        return len(range(self._start, self._file.size, self._size))
+
+    def read(self, number: int) -> Records:
+        """Return the records that begin in a range."""
+        start, buffer = self._start + number * self._size, self._read(number, MARGIN_BYTES)
+        with self._lock:
+            for before in range(len(self._begins) - 1, number):
+                self._learn(before, self._read(before, MARGIN_BYTES))
+            if len(self._begins) == number + 1:
+                self._learn(number, buffer)
+            begin, end = self._begins[number : number + 2]
+        if begin is None:
+            return Records(start, memoryview(b""))
+        if end is None:
+            return Records(begin, memoryview(self._read(number, LONGEST_RECORD))[begin - start :], whole=False)
+        if end > start + len(buffer):
+            buffer = self._file.read(end - start, start)
+        return Records(begin, memoryview(buffer)[begin - start : end - start])
+
+    def _read(self, number: int, margin: int) -> bytes:
+        return self._file.read(self._size + margin, self._start + number * self._size)
+
+    def _learn(self, number: int, buffer: bytes) -> None:
+        """Find where the range after the last known one begins."""
+        begin, start, margin = self._begins[number], self._start + number * self._size, MARGIN_BYTES
+        if begin is None or begin >= min(start + self._size, self._file.size):
+            self._begins.append(begin)
+            return
+        while True:
+            last = start + len(buffer) >= self._file.size
+            text, place = memoryview(buffer)[begin - start :], start + self._size - begin
+            found = kernel.chosen().border(text, self._dialect, place, last=last)
+            if found is not None or margin >= LONGEST_RECORD:
+                self._begins.append(None if found is None else begin + found)
+                return
+            margin = min(margin * MARGIN_GROWTH, LONGEST_RECORD)
+            buffer = self._read(number, margin)
+
+
+@lru_cache(FILES)
+def _shared(file: InputFile, dialect: Dialect, start: int, size: int) -> Ranges:
+    """Return the ranges of a file that another process has sent, the same ones each time."""
+    return Ranges(file, dialect, start, size)
