@@ -16,6 +16,9 @@ def main(program: str = "msecli") -> NoReturn:
     The imports are inside the `try`, so that Ctrl-C is handled while modules are still loading.
     """
     try:
+        from msecli.cli import process
+
+        process.start()
         from msecli.cli.main import main as run
 
         run(program=program)

@@ -30,18 +30,21 @@ SHOWN = 40
 """Characters of a field, a name or a line that an error shows."""
 
 
-UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
-"""Control characters, line ends, bidirectional controls, and bytes of file names that are not UTF-8."""
+UNSEEN = "[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+"""Control characters, line ends, bidirectional controls, and bytes of file names that are not UTF-8.
+
+Like the patterns below it is compiled when it is first used, which is in few runs.
+"""
 
 ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\b": "\\b", "\f": "\\f"}
 
-SETTING = re.compile(r"(?<!['\"])`(\+?)(\w+)(?:=([^`]*))?`(?!['\"])")
+SETTING = r"(?<!['\"])`(\+?)(\w+)(?:=([^`]*))?`(?!['\"])"
 """A setting in backticks; in quotes they are those of a name in the data."""
 
-SETTINGS = re.compile(rf"{SETTING.pattern}(?: {SETTING.pattern})*")
+SETTINGS = rf"{SETTING}(?: {SETTING})*"
 """One setting, or several that follow each other."""
 
-PIPE = re.compile(r"; `\|([^`=]+)=([^`]*)`((?: `\w+=[^`]*`)*)")
+PIPE = r"; `\|([^`=]+)=([^`]*)`((?: `\w+=[^`]*`)*)"
 """A program that has to read a file first, the file, and the settings that its output then needs."""
 
 SIMILAR = 0.75
@@ -59,7 +62,7 @@ class MsecliError(Exception):
     @property
     def pipes(self) -> list[Pipe]:
         """The programs that have to read files first."""
-        found = PIPE.findall(str(self.args[0])) if self.args else []
+        found = re.findall(PIPE, str(self.args[0])) if self.args else []
         return [Pipe(program, file, _settings(more)) for program, file, more in found]
 
     def worded(
@@ -85,7 +88,7 @@ class MsecliError(Exception):
             return add(spelled) if match[0].startswith("`+") else spelled
 
         message, pipes = str(self.args[0]) if self.args else "", self.pipes
-        return SETTINGS.sub(worded, PIPE.sub("", message)) + (f"; {pipe(pipes)}" if pipes else "")
+        return re.sub(SETTINGS, worded, re.sub(PIPE, "", message)) + (f"; {pipe(pipes)}" if pipes else "")
 
 
 READING = frozenset({
@@ -138,7 +141,7 @@ class Pipe(NamedTuple):
 
 
 def _settings(text: str) -> list[Setting]:
-    return [Setting.of(name, value) for _, name, value in (found.groups() for found in SETTING.finditer(text))]
+    return [Setting.of(name, value) for _, name, value in (found.groups() for found in re.finditer(SETTING, text))]
 
 
 def for_file(message: str, file: str) -> str:
@@ -151,7 +154,7 @@ def for_file(message: str, file: str) -> str:
         sign, name, value = match.groups()
         return f"`{sign}{name}={file}={value}`" if value is not None and name in READING - {"na_values"} else match[0]
 
-    return SETTING.sub(narrowed, message) if file else message
+    return re.sub(SETTING, narrowed, message) if file else message
 
 
 @contextmanager
@@ -343,7 +346,9 @@ def escaped(text: str) -> str:
 
 def visible(message: str, kept: str = "") -> str:
     """Escape the characters that control a terminal or end a line, except those in `kept`."""
-    return UNSEEN.sub(lambda found: found[0] if found[0] in kept else _escape(found[0]), message)
+    if message.isprintable():
+        return message
+    return re.sub(UNSEEN, lambda found: found[0] if found[0] in kept else _escape(found[0]), message)
 
 
 def _escape(character: str) -> str:

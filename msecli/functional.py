@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -175,10 +176,20 @@ def mse_loss_grad(
         if weight is None and chunk.prediction.size:
             # If all elements count, their number is known without a look at them.
             divisor = chosen.divisor(Used(chunk.prediction.size, chunk.rows))
-            values = plain_gradient(chunk, rules, divisor)
+            values = plain_gradient(chunk, rules, divisor, _in_threads)
             if values is not None:
                 return values
         return gradient_over(chunk, rules, chosen.divisor(checked_summary(chunk, rules)))
+
+
+def _in_threads(work: Callable[[int], bool], items: Sequence[int]) -> Iterable[bool]:
+    """Call a function for every item, in as many threads as there are cores; they compute with this one's settings."""
+    if len(items) < 2:
+        return map(work, items)
+    from msecli.engines import engine_named
+
+    with engine_named("local").start(None) as engine:
+        return list(engine.run(lambda item: iter([work(item)]), items))
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,12 +417,12 @@ def rules_from(ignore_index: float | Iterable[float], nan_target: Policy, nan_pr
         For an unknown policy.
     """
     check_policies(nan_target, nan_pred)
-    return Rules(
-        needed_terms((), weighted=weighted),
-        nan_target=nan_target,
-        nan_prediction=nan_pred,
-        ignore=real_numbers("ignore_index", ignore_index),
-    )
+    return _rules(real_numbers("ignore_index", ignore_index), nan_target, nan_pred, weighted=weighted)
+
+
+@lru_cache
+def _rules(ignore: tuple[float, ...], nan_target: Policy, nan_pred: Policy, *, weighted: bool) -> Rules:
+    return Rules(needed_terms((), weighted=weighted), nan_target=nan_target, nan_prediction=nan_pred, ignore=ignore)
 
 
 def checked_summary(chunk: Chunk, rules: Rules) -> Summary:

@@ -337,6 +337,18 @@ def test_a_gradient_of_omitted_rows_is_that_of_the_others() -> None:
     assert whole.tolist() == [1.0, 0.0, 0.0, 2.0]
 
 
+def test_the_gradient_of_a_large_array_is_that_of_its_rows() -> None:
+    # So large that several threads compute it; IEEE arithmetic says what each element is, and the last may be missing.
+    prediction, target = np.random.default_rng(3).normal(size=(2, 2_500_001))
+    expected = (prediction - target) * 2.0 / prediction.size
+    np.testing.assert_array_equal(mse_loss_grad(prediction, target), expected, strict=True)
+    prediction[-1] = NAN
+    omitted = mse_loss_grad(prediction, target, nan_pred="omit")
+    np.testing.assert_array_equal(omitted, [*((prediction - target)[:-1] * 2.0 / (prediction.size - 1)), 0.0])
+    with pytest.raises(DataError, match="2500001"):
+        mse_loss_grad(prediction, target)
+
+
 def test_the_gradient_is_divided_once() -> None:
     # 49 * (1 / 49) is not 1 in float64.
     assert mse_loss_grad([24.5] * 49, [0.0] * 49).tolist() == [1.0] * 49

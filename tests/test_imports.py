@@ -84,6 +84,21 @@ def test_a_plain_run_loads_no_module_that_it_does_not_use(sample_data: Path) -> 
     assert _loaded("compute", *files, libraries=UNUSED) <= set(loaded)
 
 
+def test_a_run_loads_no_command_and_no_output_but_its_own(sample_data: Path) -> None:
+    files = [str(sample_data / name) for name in ("digits_pca16.npy", "digits_target.npy")]
+    modules = tuple(
+        f"msecli.{folder}.{name}"
+        for folder, names in {
+            "cli": ("compute", "completion", "gradcheck", "linear", "norm"),
+            "outputs": ("json", "markdown", "npy", "parquet", "plain", "table"),
+            "core": ("linear", "penalty"),
+        }.items()
+        for name in names
+    )
+    assert _loaded("compute", *files, libraries=modules) == {"msecli.cli.compute", "msecli.outputs.plain"}
+    assert _loaded("--version", libraries=modules) == set()
+
+
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = "import sys, msecli; print(*(set(sys.modules) & {'click', 'numpy', 'pandas', 'pyarrow', 'rich'}))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from msecli.cli.grouped import GroupedCommand, one_of
+from msecli.cli.process import COMPLETION
 from msecli.core.metrics import ALL, metric_names
 from msecli.errors import MsecliError
 from msecli.formats import FORMATS, open_source
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem, ShellComplete
 
 PROGRAM = "msecli"
-VARIABLE = "_MSECLI_COMPLETE"
-"""Set by the shell's script to ask for completions, and by users to ask for the script; the name is Click's."""
-
 BASH = """\
 %(complete_func)s() {
     local line type value IFS=$'\\n'
@@ -108,7 +106,7 @@ def completion(shell: str) -> None:
     """
     from msecli.cli.main import cli
 
-    click.echo(_shell(shell)(cli, {}, PROGRAM, VARIABLE).source(), nl=False)
+    click.echo(_shell(shell)(cli, {}, PROGRAM, COMPLETION).source(), nl=False)
 
 
 def complete(command: click.Command, instruction: str) -> int:
@@ -117,7 +115,7 @@ def complete(command: click.Command, instruction: str) -> int:
 
     for name in TEMPLATES:
         _shell(name)
-    return shell_complete(command, {}, PROGRAM, VARIABLE, instruction)
+    return shell_complete(command, {}, PROGRAM, COMPLETION, instruction)
 
 
 def _shell(name: str) -> type[ShellComplete]:

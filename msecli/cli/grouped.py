@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -217,8 +218,27 @@ class GroupedCommand(click.Command):
                 say("Warning", f"{visible(name)} is set, but {ctx.info_name} has no such option{hint}")
 
 
+class Commands(Mapping[str, click.Command]):
+    """Commands by name, in the order of the help; each is loaded from its module of `msecli.cli` when it is needed."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self._names:
+            raise KeyError(name)
+        command: click.Command = getattr(import_module(f"msecli.cli.{name}"), name)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 class CommandGroup(click.Group):
-    """The command that has the others, in the order in which they were added."""
+    """The command that has the others, in their order."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, what most people need first."""
@@ -227,14 +247,14 @@ class CommandGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; warn of variables in the environment that are for none."""
         prefix = f"{ctx.auto_envvar_prefix}_"
-        commands = {f"{prefix}{name.upper()}": command for name, command in self.commands.items()}
+        commands = {f"{prefix}{name.upper()}": name for name in self.commands}
         expected = (VARIABLE, *(f"{each}_" for each in commands))
         for name in sorted(os.environ):
             if name.startswith(prefix) and not name.startswith(expected):
                 known = [
                     f"{each}_{option.name.upper()}"
                     for each, command in commands.items()
-                    for option in command.params
+                    for option in self.commands[command].params
                     if option.name and not getattr(option, "hidden", False)
                 ]
                 hint = meant(name, [VARIABLE, *known], prefix, str) or f"; options are set as {prefix}COMMAND_OPTION"

@@ -17,12 +17,7 @@ from msecli import kernel
 from msecli._version import __version__
 from msecli.cli import process
 from msecli.cli.colors import say
-from msecli.cli.completion import VARIABLE, complete, completion
-from msecli.cli.compute import compute
-from msecli.cli.gradcheck import gradcheck
-from msecli.cli.grouped import CommandGroup
-from msecli.cli.linear import linear
-from msecli.cli.norm import norm
+from msecli.cli.grouped import CommandGroup, Commands
 from msecli.errors import (
     EXIT_BUG,
     EXIT_CLOSED_PIPE,
@@ -63,6 +58,7 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
 
 @click.group(
     cls=CommandGroup,
+    commands=Commands("compute", "linear", "norm", "gradcheck", "completion"),
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MSECLI", "max_content_width": 100},
     epilog=EXAMPLES,
 )
@@ -80,24 +76,21 @@ def cli() -> None:
     kernel.name()  # an unknown kernel is refused before anything is read
 
 
-for command in (compute, linear, norm, gradcheck, completion):
-    cli.add_command(command)
-
-
 def main(arguments: Sequence[str] | None = None, program: str = "msecli") -> NoReturn:
     """Run the command line, and exit with its code.
 
-    With `arguments`, the process is assumed to be another program's, and its settings are left alone.
+    The settings of the process are left alone, unless `process.start` has made it this run's.
     """
-    if arguments is None:
-        process.start()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    instruction = os.environ.get(VARIABLE)
-    run = partial(complete, cli, instruction) if instruction else partial(_invoke, words, program)
-    code = guarded(run, words, program)
-    if arguments is None:
-        process.end()
-    sys.exit(code)
+    instruction = os.environ.get(process.COMPLETION)
+    run = partial(_complete, instruction) if instruction else partial(_invoke, words, program)
+    process.end(guarded(run, words, program))
+
+
+def _complete(instruction: str) -> int:
+    from msecli.cli.completion import complete
+
+    return complete(cli, instruction)
 
 
 def _invoke(arguments: list[str], program: str) -> int:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import gc
 import os
 import signal
+import sys
 from types import FrameType
 from typing import NoReturn
 
 OBJECTS_BEFORE_COLLECTION = 100_000
 """More objects than imports create: none of these is garbage, and scanning them takes a tenth of a short run."""
+
+COMPLETION = "_MSECLI_COMPLETE"
+"""Set by the shell's script to ask for completions, and by users to ask for the script; the name is Click's."""
 
 ENVIRONMENT = {
     # msecli never uses the threads that OpenBLAS starts on import.
@@ -31,7 +37,7 @@ _ours = False
 
 
 def start() -> None:
-    """Apply the settings that must precede the imports of libraries."""
+    """Make the process this run's: apply the settings that must precede the imports of libraries."""
     global _ours  # noqa: PLW0603 - there is one process
     _ours = True
     signal.signal(signal.SIGTERM, _terminate)
@@ -66,7 +72,18 @@ def take_no_more_signals() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
-def end() -> None:
-    """Skip garbage collection at exit; the operating system frees the memory anyway."""
+def end(code: int) -> NoReturn:
+    """Exit with a code.
+
+    A process of our own does so at once: taking down every module and object takes a thirtieth of a short run, and the
+    operating system frees the memory anyway.
+    """
+    if not _ours:
+        sys.exit(code)
     take_no_more_signals()
-    gc.freeze()
+    atexit._run_exitfuncs()  # noqa: SLF001 - the interpreter's own way to run them
+    for stream in (sys.stdout, sys.stderr):
+        # What could not be written has been reported where there was a way to.
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    os._exit(code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -13,6 +14,11 @@ from msecli.core.exact import ONE, FloatArray, ratio
 from msecli.core.loss import squared_error, unscaled_gradient
 from msecli.core.state import Rules, judge
 from msecli.core.wide import Wide
+
+SPAN = 1 << 20
+"""Elements of a gradient computed at once: so many that starting a thread for them costs nothing in comparison."""
+
+Each = Callable[[Callable[[int], bool], Sequence[int]], Iterable[bool]]
 
 
 def element_losses(chunk: Chunk, rules: Rules) -> FloatArray:
@@ -36,15 +42,24 @@ def gradient_over(chunk: Chunk, rules: Rules, divisor: int) -> FloatArray:
     return element_gradient(chunk, rules).over(divisor) if values is None else values
 
 
-def plain_gradient(chunk: Chunk, rules: Rules, divisor: int) -> FloatArray | None:
-    """Return the same by one pass; None if not all elements count, or numbers are at the ends of the range."""
+def plain_gradient(chunk: Chunk, rules: Rules, divisor: int, each: Each = map) -> FloatArray | None:
+    """Return the same by one pass; None if not all elements count, or numbers are at the ends of the range.
+
+    `each` calls a function for every item, as `map` does, and perhaps in several threads.
+    """
     denominator = ratio(divisor, ONE)
     if not (chunk.plain and not rules.ignore and sys.float_info.min <= denominator < math.inf):
         return None
     weight, values = chunk.element_weight(), np.empty(chunk.prediction.shape)
-    flat = None if weight is None else weight.reshape(-1)
-    arrays = chunk.prediction.reshape(-1), chunk.target.reshape(-1), flat
-    return values if kernel.chosen().gradient(*arrays, denominator, values.reshape(-1)) else None
+    prediction, target, out = (array.reshape(-1) for array in (chunk.prediction, chunk.target, values))
+    weights = None if weight is None else weight.reshape(-1)
+
+    def fill(start: int) -> bool:
+        span = slice(start, start + SPAN)
+        weights_here = None if weights is None else weights[span]
+        return kernel.chosen().gradient(prediction[span], target[span], weights_here, denominator, out[span])
+
+    return values if all(each(fill, range(0, out.size, SPAN))) else None
 
 
 def element_gradient(chunk: Chunk, rules: Rules) -> Wide:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msecli.core.chunk import Chunk
 from msecli.core.exact import BoolArray, FloatArray, IntArray
-from msecli.core.linear import LinearModel, ParameterSums
 from msecli.core.state import LossState, Rules, Summary
+
+if TYPE_CHECKING:
+    from msecli.core.linear import LinearModel, ParameterSums
 
 ROWS_AT_ONCE = 1 << 20
 
@@ -30,7 +32,11 @@ class Partition:
 
     def __init__(self, rules: Rules, *, weighted: bool, model: LinearModel | None = None) -> None:
         self.state = LossState(rules, weighted=weighted, groups=0)
-        self.parameters = None if model is None else ParameterSums(model, groups=0)
+        self.parameters: ParameterSums | None = None
+        if model is not None:
+            from msecli.core.linear import ParameterSums
+
+            self.parameters = ParameterSums(model, groups=0)
         self.keys: dict[Hashable, int] = {}
 
     @classmethod
@@ -63,6 +69,8 @@ class Partition:
         made.state = LossState.of(grouped, rules)
         made.parameters = None
         if model is not None and inputs is not None:
+            from msecli.core.linear import ParameterSums
+
             made.parameters = ParameterSums.of(grouped, inputs, rules, model)
         made.keys = {key: number for number, key in enumerate(keys)}
         return made

@@ -192,8 +192,11 @@ class LossState:
     def of(cls, chunk: Chunk, rules: Rules) -> Self:
         """Return the state of one chunk."""
         state = cls(rules, weighted=chunk.weight is not None, groups=chunk.groups)
-        for view in chunk.slices():
-            state._take(view)
+        # The kernel takes a plain chunk of any size at once; if elements are missing, most slices are still plain.
+        if not (chunk.rows and state._take_plain(chunk)):
+            for view in chunk.slices():
+                if not state._take_plain(view):
+                    state._take_any(view)
         return state
 
     def merge(self, other: Self, groups: IntArray | None = None, first_row: int = 0) -> None:
@@ -346,13 +349,9 @@ class LossState:
         if self._series is not None:
             self._series.grow(self.groups * self.rules.columns)
 
-    def _take(self, chunk: Chunk) -> None:
-        if not (self._plain and chunk.plain and self._take_plain(chunk)):
-            self._take_any(chunk)
-
     def _take_plain(self, chunk: Chunk) -> bool:
         """Add the losses of a chunk, in one pass over it, if all its elements count and nothing else is wanted."""
-        found = _plain_sums(chunk)
+        found = _plain_sums(chunk) if self._plain and chunk.plain else None
         if found is None:
             return False
         self._count(chunk, Judgement(None, {}))

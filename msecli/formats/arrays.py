@@ -46,6 +46,8 @@ def as_array(values: Any, what: str) -> FloatArray:
     DataError
         If the values are not real numbers, or lists are not rectangular.
     """
+    if type(values) is np.ndarray and values.dtype == np.float64:
+        return values  # the usual case, and small arrays should not pay for the others
     library = type(values).__module__.partition(".")[0]
     if library == "pyarrow":
         return _from_pyarrow(values, what)

@@ -75,35 +75,27 @@ struct Total {
     double special = 0.0;  // the sum of the others
 };
 
-inline void measure(const double* x, std::size_t count, double& largest, bool& finite) {
-    constexpr std::size_t LANES = 8;  // independent of each other, so that the compiler can use vectors
-    double sizes[LANES] = {};
-    std::uint64_t odd = 0;
-    for (std::size_t i = 0; i < count; i += LANES) {
-        const std::size_t lanes = std::min(LANES, count - i);
-        const auto look = [&](std::size_t lane) {
-            const double size = std::fabs(x[i + lane]);
-            sizes[lane] = size > sizes[lane] ? size : sizes[lane];
-            odd |= to_bits(size - size);  // zero for finite values, otherwise NaN
-        };
-        if (lanes == LANES) {
-            for (std::size_t lane = 0; lane < LANES; ++lane) look(lane);
-        } else {
-            for (std::size_t lane = 0; lane < lanes; ++lane) look(lane);
-        }
-    }
-    largest = *std::max_element(sizes, sizes + LANES);
-    finite = odd == 0;
+// The bits of |value| as an integer: they are ordered as the sizes are, with infinity above all finite numbers, and NaN
+// above infinity. Compilers find the largest of integers with vectors, of floating-point numbers only one by one.
+inline std::int64_t size_of(double value) {
+    return static_cast<std::int64_t>(to_bits(value) & ~(std::uint64_t{1} << 63));
+}
+
+constexpr std::int64_t INFINITE_SIZE = std::int64_t{0x7FF} << 52;
+
+// Add `count` multiples of 2**exponent, which are the differences of the numbers whose bits were added up to `sum`
+// from the anchor.
+inline void add_multiples(Total& total, std::uint64_t sum, double anchor, std::size_t count, int exponent) {
+    sum -= count * to_bits(anchor);  // modulo 2**64, and the sum of the multiples fits
+    std::int64_t multiples;
+    std::memcpy(&multiples, &sum, sizeof multiples);
+    total.units.add(multiples, exponent - UNIT_EXPONENT);
 }
 
 // Add at most BLOCK values, which serve as scratch space.
-inline void add_block(Total& total, double* x, std::size_t count) {
-    double largest;
-    bool finite;
-    measure(x, count, largest, finite);
-    int exponent = 0;
-    static_cast<void>(std::frexp(largest, &exponent));
-    if (!finite || exponent > TOP_EXPONENT) {
+inline void add_block(Total& total, double* x, std::size_t count, std::int64_t largest) {
+    int exponent = static_cast<int>(largest >> 52) - 1022;  // |x| < 2**exponent
+    if (exponent > TOP_EXPONENT) {
         for (std::size_t i = 0; i < count; ++i) {
             if (std::isfinite(x[i]))
                 total.units.add(x[i]);
@@ -112,21 +104,24 @@ inline void add_block(Total& total, double* x, std::size_t count) {
         }
         return;
     }
-    std::uint64_t left = to_bits(largest);
-    for (exponent -= SPAN; left != 0 && exponent >= BOTTOM_EXPONENT; exponent -= SPAN + 1) {
-        const double anchor = std::ldexp(1.5, exponent + 52);
-        std::uint64_t sum = 0;
+    std::uint64_t left = static_cast<std::uint64_t>(largest);
+    // Two digits in one pass: as many as most blocks have.
+    for (exponent -= SPAN; left != 0 && exponent >= BOTTOM_EXPONENT; exponent -= 2 * (SPAN + 1)) {
+        const int next = exponent - (SPAN + 1);
+        const double anchor = std::ldexp(1.5, exponent + 52), next_anchor = std::ldexp(1.5, next + 52);
+        std::uint64_t sum = 0, next_sum = 0;
         left = 0;
         for (std::size_t i = 0; i < count; ++i) {
             const double shifted = x[i] + anchor;
+            const double rest = x[i] - (shifted - anchor);
+            const double next_shifted = rest + next_anchor;
+            x[i] = rest - (next_shifted - next_anchor);
             sum += to_bits(shifted);
-            x[i] -= shifted - anchor;
+            next_sum += to_bits(next_shifted);
             left |= to_bits(x[i]) << 1;
         }
-        sum -= count * to_bits(anchor);  // modulo 2**64, and the sum of the multiples fits
-        std::int64_t multiples;
-        std::memcpy(&multiples, &sum, sizeof multiples);
-        total.units.add(multiples, exponent - UNIT_EXPONENT);
+        add_multiples(total, sum, anchor, count, exponent);
+        add_multiples(total, next_sum, next_anchor, count, next);
     }
     if (left == 0) return;
     for (std::size_t i = 0; i < count; ++i) total.units.add(x[i]);
@@ -137,8 +132,12 @@ MSECLI_CLONES inline Total sum_of(const double* values, std::size_t count) {
     double x[BLOCK];
     for (std::size_t start = 0; start < count; start += BLOCK) {
         const std::size_t size = std::min(BLOCK, count - start);
-        std::copy_n(values + start, size, x);
-        add_block(total, x, size);
+        std::int64_t largest = 0;
+        for (std::size_t i = 0; i < size; ++i) {
+            x[i] = values[start + i];
+            largest = std::max(largest, size_of(x[i]));
+        }
+        add_block(total, x, size, largest);
     }
     return total;
 }
@@ -156,25 +155,30 @@ MSECLI_CLONES inline SquaredError squared_error(const double* prediction, const 
     for (std::size_t start = 0; start < count; start += BLOCK) {
         const std::size_t size = std::min(BLOCK, count - start);
         const double *p = prediction + start, *t = target + start;
-        std::uint64_t odd = 0;
+        std::int64_t largest = 0;
         for (std::size_t i = 0; i < size; ++i) {
             const double residual = p[i] - t[i];
-            odd |= to_bits(residual - residual);
             x[i] = residual * residual;
+            largest = std::max(largest, size_of(x[i]));
         }
+        // A finite square has a finite residual; another may have overflowed.
+        for (std::size_t i = 0; i < size && largest >= INFINITE_SIZE; ++i) found.regular &= std::isfinite(p[i] - t[i]);
         if (weight != nullptr) {
+            std::int64_t heaviest = 0;
+            std::uint64_t negative = 0;
+            largest = 0;
             for (std::size_t i = 0; i < size; ++i) {
                 w[i] = weight[start + i];
-                odd |= to_bits(w[i] - w[i]) | to_bits(std::min(w[i], 0.0)) << 1;
+                negative |= to_bits(std::min(w[i], 0.0)) << 1;
+                heaviest = std::max(heaviest, size_of(w[i]));
                 x[i] *= w[i];
+                largest = std::max(largest, size_of(x[i]));
             }
-            if (odd == 0) add_block(found.weight, w, size);
+            found.regular &= negative == 0 && heaviest < INFINITE_SIZE;
+            if (found.regular) add_block(found.weight, w, size, heaviest);
         }
-        if (odd != 0) {
-            found.regular = false;
-            return found;
-        }
-        add_block(found.error, x, size);
+        if (!found.regular) return found;
+        add_block(found.error, x, size, largest);
     }
     return found;
 }

@@ -5,28 +5,28 @@ from __future__ import annotations
 import os
 
 from msecli.errors import UsageError, meant
-from msecli.outputs import delimited, json, markdown, npy, parquet, plain, table
 from msecli.outputs.base import Renderer, Style
 
 RENDERERS: dict[str, Renderer] = {
     renderer.name: renderer
     for renderer in (
-        Renderer("table", "a table for people", None, table.write_result, table.TableWriter, whole=True, rounded=True),
-        Renderer("plain", "bare numbers", ".txt", plain.write_result, plain.PlainWriter),
-        Renderer("json", "one versioned document", ".json", json.write_result, json.JsonWriter, whole=True),
-        Renderer("csv", "comma-separated text", ".csv", delimited.result_writer(","), delimited.values_writer(",")),
-        Renderer("tsv", "tab-separated text", ".tsv", delimited.result_writer("\t"), delimited.values_writer("\t")),
+        Renderer("table", "a table for people", None, "table", "write_result", "TableWriter", whole=True, rounded=True),
+        Renderer("plain", "bare numbers", ".txt", "plain", "write_result", "PlainWriter"),
+        Renderer("json", "one versioned document", ".json", "json", "write_result", "JsonWriter", whole=True),
+        Renderer("csv", "comma-separated text", ".csv", "delimited", "write_csv", "csv_writer"),
+        Renderer("tsv", "tab-separated text", ".tsv", "delimited", "write_tsv", "tsv_writer"),
         Renderer(
             "markdown",
             "a Markdown table",
             ".md",
-            markdown.write_result,
-            markdown.MarkdownWriter,
+            "markdown",
+            "write_result",
+            "MarkdownWriter",
             whole=True,
             rounded=True,
         ),
-        Renderer("npy", "a NumPy array", ".npy", npy.write_result, npy.NpyWriter, binary=True),
-        Renderer("parquet", "a Parquet file", ".parquet", parquet.write_result, parquet.ParquetWriter, binary=True),
+        Renderer("npy", "a NumPy array", ".npy", "npy", "write_result", "NpyWriter", binary=True),
+        Renderer("parquet", "a Parquet file", ".parquet", "parquet", "write_result", "ParquetWriter", binary=True),
     )
 }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
+from collections.abc import Container
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 from msecli.errors import escaped
 
@@ -56,17 +57,41 @@ class ValuesWriter(Protocol):
 
 
 class Renderer(NamedTuple):
-    """A line of the `RENDERERS` table: functions that write a result, and values of elements, to a stream.
+    """A line of the `RENDERERS` table.
 
-    `binary` formats are for files only. `whole` formats hold the metrics beside the values of elements. Numbers are
-    rounded to `Style.precision` only in `rounded` formats.
+    Parameters
+    ----------
+    name, meaning : str
+    suffix : str, optional
+    module, writer, values_writer : str
+        A module of `msecli.outputs`, loaded when something is written in the format, the function in it that writes a
+        result, and the callable that makes a `ValuesWriter`.
+    binary : bool
+        Whether the format is for files only.
+    whole : bool
+        Whether it holds the metrics beside the values of elements.
+    rounded : bool
+        Whether numbers are rounded to `Style.precision`.
     """
 
     name: str
     meaning: str
     suffix: str | None
-    result: Callable[[BinaryIO, Report, Style], None]
-    values: Callable[[BinaryIO, Layout, Style], ValuesWriter]
+    module: str
+    writer: str
+    values_writer: str
     binary: bool = False
     whole: bool = False
     rounded: bool = False
+
+    def result(self, stream: BinaryIO, report: Report, style: Style) -> None:
+        """Write a result."""
+        self._named(self.writer)(stream, report, style)
+
+    def values(self, stream: BinaryIO, layout: Layout, style: Style) -> ValuesWriter:
+        """Return a writer of values of elements."""
+        writer: ValuesWriter = self._named(self.values_writer)(stream, layout, style)
+        return writer
+
+    def _named(self, name: str) -> Any:
+        return getattr(import_module(f"msecli.outputs.{self.module}"), name)

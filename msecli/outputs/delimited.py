@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO
 
 from msecli.outputs.base import Style
@@ -18,16 +18,17 @@ LINE_END = "\r\n"
 """What `csv.writer` is told to end lines with, so that it quotes fields with either character."""
 
 
-def result_writer(delimiter: str) -> Callable[[BinaryIO, Report, Style], None]:
-    """Return a function that writes a result with this delimiter: a header, and a line per record."""
+def write_csv(stream: BinaryIO, report: Report, style: Style, delimiter: str = ",") -> None:
+    """Write a header, and a line per record."""
+    records = report.records()
+    _write_lines(stream, [records[0]], delimiter)
+    texts = ((number_text(finite(value), "") for value in record.values()) for record in records)
+    _write_lines(stream, texts, delimiter)
 
-    def write_result(stream: BinaryIO, report: Report, style: Style) -> None:
-        records = report.records()
-        _write_lines(stream, [records[0]], delimiter)
-        texts = ((number_text(finite(value), "") for value in record.values()) for record in records)
-        _write_lines(stream, texts, delimiter)
 
-    return write_result
+def write_tsv(stream: BinaryIO, report: Report, style: Style) -> None:
+    """Write the same with tabs."""
+    write_csv(stream, report, style, "\t")
 
 
 class DelimitedWriter:
@@ -62,13 +63,14 @@ class DelimitedWriter:
         """Do nothing: nothing follows the values."""
 
 
-def values_writer(delimiter: str) -> Callable[[BinaryIO, Layout, Style], DelimitedWriter]:
-    """Return a function that makes a writer of values with this delimiter."""
+def csv_writer(stream: BinaryIO, layout: Layout, style: Style, delimiter: str = ",") -> DelimitedWriter:
+    """Return a writer of values beside their keys, below a header."""
+    return DelimitedWriter(stream, (*layout.keys, *layout.names), delimiter, header=True)
 
-    def writer(stream: BinaryIO, layout: Layout, style: Style) -> DelimitedWriter:
-        return DelimitedWriter(stream, (*layout.keys, *layout.names), delimiter, header=True)
 
-    return writer
+def tsv_writer(stream: BinaryIO, layout: Layout, style: Style) -> DelimitedWriter:
+    """Return the same with tabs."""
+    return csv_writer(stream, layout, style, "\t")
 
 
 def _write_lines(stream: BinaryIO, lines: Iterable[Iterable[str]], delimiter: str) -> None:

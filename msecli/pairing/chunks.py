@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from msecli.core.check import same_item_shape
 from msecli.core.chunk import Chunk
 from msecli.core.exact import FloatArray, IntArray
-from msecli.core.linear import LinearModel
 from msecli.core.terms import BASELINE_FLAWS, FLAWS
 from msecli.formats.base import ARRAY, Block
 from msecli.pairing.labels import GroupKey, group_codes
 from msecli.pairing.position import Aligned
 from msecli.pairing.roles import PREDICTION, Place, Roles
+
+if TYPE_CHECKING:
+    from msecli.core.linear import LinearModel
 
 
 def chunk_of(rows: Aligned, roles: Roles, model: LinearModel | None = None) -> tuple[Chunk, FloatArray | None]:

@@ -32,7 +32,7 @@ A run that shows its progress sets it; otherwise every function from the command
 STDIN = "-"
 CHUNK_BYTES = 1 << 20
 
-URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+URL = r"([A-Za-z][A-Za-z0-9+.-]+)://"
 FETCHED = frozenset({"http", "https", "ftp"})
 """The schemes of URLs that curl fetches."""
 
@@ -177,7 +177,7 @@ def check_streams(paths: Iterable[str]) -> None:
 
 
 def _open_seekable(path: str) -> BinaryIO:
-    if (scheme := URL.match(path)) and not os.path.exists(path):
+    if "://" in path and (scheme := re.match(URL, path)) and not os.path.exists(path):
         fetched = scheme[1].lower() in FETCHED
         advice = f"`|curl -fsSL={path}`" if fetched else "copy the file to this machine first"
         raise ReadWriteError(f"{path}: msecli reads files, not URLs; {advice}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -140,9 +139,9 @@ class Report(ABC):
         title = " · ".join(filter(None, (*map(" ".join, self.title), _sentence(self.what))))
         return "".join(
             [
-                f"<p>{html.escape(title)}</p>" if title else "",
+                f"<p>{_escaped_html(title)}</p>" if title else "",
                 *map(_html_section, self.sections()),
-                f"<p><code>{html.escape(self.footer)}</code></p>" if self.footer else "",
+                f"<p><code>{_escaped_html(self.footer)}</code></p>" if self.footer else "",
             ]
         )
 
@@ -151,9 +150,15 @@ HTML_ROWS = 60
 """The rows of a table that a notebook shows, as many as pandas does."""
 
 
+def _escaped_html(text: str) -> str:
+    import html  # its table of entities is large, and only notebooks need it
+
+    return html.escape(text)
+
+
 def _html_section(section: Section) -> str:
     def row(cells: Row, head: str, tag: str) -> str:
-        first, *others = (html.escape(rounded(cell)) for cell in cells)
+        first, *others = (_escaped_html(rounded(cell)) for cell in cells)
         return f"<tr><{head}>{first}</{head}>{''.join(f'<{tag}>{text}</{tag}>' for text in others)}</tr>"
 
     rows = [
@@ -164,7 +169,7 @@ def _html_section(section: Section) -> str:
     more = len(section.rows) - HTML_ROWS
     notes = [_sentence(section.note), f"{more:,} more {plural(section.kind, more)}; see to_frame()" if more > 0 else ""]
     return (f"<table>{''.join(rows)}</table>" if rows else "") + "".join(
-        f"<p>{html.escape(note)}</p>" for note in notes if note
+        f"<p>{_escaped_html(note)}</p>" for note in notes if note
     )
 
 

@@ -40,8 +40,8 @@ OTHER_ROLES = frozenset({"weight", "baseline"})
 """The roles of columns that are not scored themselves."""
 
 QUOTED = r'"(?:[^"\\]|\\.)*"'
-SIGNATURE_FIELD = re.compile(rf'(?:{QUOTED}|[^"|])+')
-LISTED = re.compile(rf'(?:{QUOTED}|[^",])+')
+SIGNATURE_FIELD = rf'(?:{QUOTED}|[^"|])+'
+LISTED = rf'(?:{QUOTED}|[^",])+'
 """The fields of a signature, and the members of a field."""
 
 DEFAULTS = frozenset({"reduction:mean", "weights:none", "nan:raise", "nan_pred:raise", "pairing:position", "acc:exact"})
@@ -320,7 +320,7 @@ class Result(Report):
     @property
     def short_footer(self) -> str:
         """The signature without the fields that say what is usual, and with the first of many columns."""
-        fields = [field for field in SIGNATURE_FIELD.findall(self.signature) if field not in DEFAULTS]
+        fields = [field for field in re.findall(SIGNATURE_FIELD, self.signature) if field not in DEFAULTS]
         return "|".join(_first_columns(field) if field.startswith("columns:") else field for field in fields)
 
     def numbers(self) -> dict[str, Number]:
@@ -513,7 +513,7 @@ def _cut(name: str) -> str:
 
 
 def _first_columns(field: str) -> str:
-    pairs = LISTED.findall(field)
+    pairs = re.findall(LISTED, field)
     return field if len(pairs) <= NAMES_SHOWN else f"{','.join(pairs[:NAMES_SHOWN])},… ({len(pairs):,})"
 
 

@@ -15,10 +15,8 @@ from msecli._version import __version__
 from msecli.core.axes import losses_of_items
 from msecli.core.chunk import BASELINE
 from msecli.core.exact import ONE, FloatArray, Total, ratio
-from msecli.core.linear import gradient_norm
 from msecli.core.metrics import Metric
 from msecli.core.partition import Partition
-from msecli.core.penalty import penalties_of, penalty_gradient
 from msecli.core.reduction import Reduction
 from msecli.core.state import LossState, Summary
 from msecli.core.verdict import Where, check_usable, first_infinite, warnings_of
@@ -72,7 +70,11 @@ def finish(plan: Plan, folded: Folded) -> Result:
     score = scored(summary, _rows(plan, ledger, summary))
     parameters = pooled.parameters
     gradients = None if parameters is None else _Gradients(*parameters.gradients(plan.reduction.divisor(summary)))
-    penalties = penalties_of(plan.penalized, plan.request.l1, plan.request.l2) if plan.request.penalized else None
+    penalties = None
+    if plan.request.penalized:
+        from msecli.core.penalty import penalties_of
+
+        penalties = penalties_of(plan.penalized, plan.request.l1, plan.request.l2)
     return Result(
         score=score,
         reduction=plan.reduction.name,
@@ -208,11 +210,17 @@ def _batch_norms(plan: Plan, partition: Partition) -> Mapping[Hashable, float | 
 def _gradient_norm(plan: Plan, gradients: _Gradients | None) -> float | None:
     if gradients is None or not plan.request.grad_norm:
         return None
+    from msecli.core.linear import gradient_norm
+
     return gradient_norm(gradients, intercept=plan.request.intercept is not None)
 
 
 def _arrays(plan: Plan, gradients: _Gradients | None) -> dict[str, FloatArray]:
     """Return the gradients of the objective (the loss plus the penalties) with respect to the parameters."""
+    if not plan.request.params and gradients is None:
+        return {}
+    from msecli.core.penalty import penalty_gradient
+
     l1, l2 = plan.request.l1, plan.request.l2
     given = plan.penalized[: len(plan.request.params)]
     arrays = {f"grad_params {number}": penalty_gradient(array, l1, l2) for number, array in enumerate(given)}

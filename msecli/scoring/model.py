@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from msecli.core.exact import FloatArray
-from msecli.core.linear import LinearModel
 from msecli.errors import DataError, Problems, Warned, numbered, shown
 from msecli.formats.base import Column, Selection, Source
 from msecli.pairing.candidates import is_identifying, numeric_columns
@@ -19,6 +18,9 @@ from msecli.pairing.roles import NESTED, Place
 from msecli.scoring.opening import open_one, refuse_rows_as_names
 from msecli.scoring.request import Request
 from msecli.text.reading import Readings, word_of
+
+if TYPE_CHECKING:
+    from msecli.core.linear import LinearModel
 
 
 class Parameters(NamedTuple):
@@ -77,6 +79,8 @@ def model_of(
     DataError
         If the coefficients have other names, or their shape fits no model.
     """
+    from msecli.core.linear import LinearModel
+
     names, array = _named_coefficients(coef, columns)
     if names:
         array = array[..., _order(coef, names, inputs, columns, chosen=chosen, warnings=warnings)]

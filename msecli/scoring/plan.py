@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msecli.core.axes import kept_axes
 from msecli.core.exact import ONE, FloatArray
-from msecli.core.linear import LinearModel
 from msecli.core.metrics import Metric, needed_terms
 from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
@@ -23,6 +22,9 @@ from msecli.scoring.model import Parameters, model_of, read_parameters
 from msecli.scoring.opening import open_all, refuse_rows_as_names
 from msecli.scoring.request import Request
 from msecli.text.reading import word_of
+
+if TYPE_CHECKING:
+    from msecli.core.linear import LinearModel
 
 
 class Plan(NamedTuple):

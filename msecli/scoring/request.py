@@ -21,7 +21,6 @@ from msecli.core.parameters import (
     whole_numbers,
     words,
 )
-from msecli.core.penalty import check_factors
 from msecli.core.reduction import Reduction, reduction_named
 from msecli.core.state import Policy, check_policies
 from msecli.engines import engine_named
@@ -163,7 +162,10 @@ class Request:
 
     def __post_init__(self) -> None:
         check_policies(self.nan_target, self.nan_pred)
-        check_factors(self.l1, self.l2)
+        if self.l1 or self.l2:
+            from msecli.core.penalty import check_factors
+
+            check_factors(self.l1, self.l2)
         engine_named(self.engine)
         _check_metrics(self)
         self.reading.check((*self.input_names, *self.parameter_names))

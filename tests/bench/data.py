@@ -26,6 +26,8 @@ ROW_GROUP_BLOCKS = 16
 SMALL_ROWS = 100
 SHARE = 5
 """Wide and shuffled files have a fifth of the rows."""
+MULTIPLE = 6
+"""Large files have six times the rows."""
 GROUPS = 100
 
 TEXTS = {
@@ -174,6 +176,10 @@ def _fewer(rows: int) -> int:
     return max(1, rows // SHARE)
 
 
+def _more(rows: int) -> int:
+    return rows * MULTIPLE
+
+
 WIDE_COLUMNS = (
     *("region", "city", *(f"f{number}" for number in range(10)), "pred", "model", "remark"),
     *(*(f"f{number}" for number in range(10, FEATURES)), "target", "day"),
@@ -195,6 +201,8 @@ FILES = {
     "shuffled_target.parquet": File(write_parquet, ("id", "target"), shuffled("target", 4), _fewer),
     "pred.npy": File(write_npy, ("pred",), pairs),
     "target.npy": File(write_npy, ("target",), pairs),
+    "large_pred.npy": File(write_npy, ("pred",), pairs, _more),
+    "large_target.npy": File(write_npy, ("target",), pairs, _more),
     "small_pred.csv": File(write_csv, ("pred",), pairs, _small),
     "small_target.csv": File(write_csv, ("target",), pairs, _small),
 }

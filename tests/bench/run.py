@@ -28,6 +28,7 @@ from statistics import median
 ROWS, RUNS = 10_000_000, 5
 QUICK_ROWS, QUICK_RUNS = 200_000, 3
 TOLERANCE = 1e-9
+SIZES = "a fifth if wide or shuffled, six times as many if large"
 OURS = "msecli"
 OUTPUT = "OUTPUT.npy"
 """Stands, in a command, for the file to which a tool writes its array."""
@@ -123,7 +124,7 @@ TABLE_TOOLS = ("pandas+scikit-learn", "polars", "duckdb", "pyarrow")
 QUOTING_TOOLS = TABLE_TOOLS[:3]
 """Those that read line ends in quotes without being told of them."""
 CSV, PARQUET, NPY = (tuple(f"{side}.{suffix}" for side in ("pred", "target")) for suffix in ("csv", "parquet", "npy"))
-SMALL = ("small_pred.csv", "small_target.csv")
+SMALL, LARGE = ("small_pred.csv", "small_target.csv"), ("large_pred.npy", "large_target.npy")
 ONE_CSV, WIDE_CSV, ONE_PARQUET = ("both.csv",), ("wide.csv",), ("both.parquet",)
 SHUFFLED, SHUFFLED_CSV = (
     tuple(f"shuffled_{side}.{suffix}" for side in ("pred", "target")) for suffix in ("parquet", "csv")
@@ -145,6 +146,7 @@ JOBS = (
     Job("parquet-by-key", SHUFFLED, compute(*SHUFFLED, "--on", "id"), peers(SHUFFLED, *JOIN_TOOLS)),
     Job("parquet-by-group", GROUPED, compute(*GROUPED, "--by", "group"), peers(GROUPED, *GROUP_TOOLS)),
     Job("npy", NPY, compute(*NPY), peers(NPY, "numpy")),
+    Job("npy-large", LARGE, compute(*LARGE), peers(LARGE, "numpy")),
     Job("npy-losses", NPY, compute(*NPY, "-r", "none", "-o", OUTPUT), peers((*NPY, OUTPUT), "numpy-losses")),
     Job("npy-gradient", NPY, compute(*NPY, "--grad", OUTPUT), peers((*NPY, OUTPUT), "numpy-gradient")),
     Job("csv-100-rows", SMALL, compute(*SMALL), peers(SMALL, *TABLE_TOOLS), floor("import numpy, click")),
@@ -265,7 +267,7 @@ def render(outcomes: Sequence[Outcome], rows: int, runs: int) -> str:
     """Return the versions, the table, and what went wrong."""
     own_peak = _megabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     lines = [
-        f"{versions()}; {_cores()} cores; {rows:,} rows (a fifth if wide or shuffled); {runs} runs of each tool",
+        f"{versions()}; {_cores()} cores; {rows:,} rows ({SIZES}); {runs} runs of each tool",
         "",
         "| job | tool | median wall s | msecli / peer | CPU s | peak MB |",
         "|---|---|--:|--:|--:|--:|",

@@ -389,7 +389,7 @@ def suggestions(message: str, fill: Mapping[str, str]) -> Iterator[tuple[bool, l
     """
     last, whole = -1, False
     run: list[str] = []
-    for found in SETTING.finditer(message):
+    for found in re.finditer(SETTING, message):
         added, name, value = found.groups()
         starts = found.start() == 0 or message[found.start() - 1] == "\n"
         if value is None and (name not in fill or starts):

@@ -17,7 +17,7 @@ from msecli.cli.main import main
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.mark.parametrize("library", ["click", "msecli.cli.main", "msecli.errors", "msecli.outputs"])
+@pytest.mark.parametrize("library", ["click", "msecli.cli.main", "msecli.errors", "msecli.cli.grouped"])
 @pytest.mark.parametrize("command", [["-m", "msecli"], ["-c", "from msecli.__main__ import main; main()"]])
 def test_an_interrupt_while_a_library_is_loaded_has_no_traceback(
     tmp_path: Path, command: list[str], library: str
@@ -67,3 +67,13 @@ def test_it_can_be_called_in_a_thread(tmp_path: Path, capfd: pytest.CaptureFixtu
     thread.start()
     thread.join()
     assert (codes, capfd.readouterr().out) == ([0], "4.0\n")
+
+
+def test_what_a_caller_has_registered_for_the_exit_is_run(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("pred,target\n1,3\n")
+    code = "import atexit; atexit.register(print, 'at exit'); from msecli.__main__ import main; main()"
+    for words, ended, printed in ((["x.csv"], 0, "4.0\nat exit\n"), (["no.csv"], 4, "at exit\n")):
+        ran = subprocess.run(
+            [sys.executable, "-c", code, "compute", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (ran.returncode, ran.stdout) == (ended, printed)
