@@ -220,9 +220,9 @@ def test_every_command_says_how_much_of_its_files_it_has_read(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(0)
-    np.save("a.npy", random.normal(size=300_000))
-    np.save("b.npy", random.normal(size=300_000))
-    np.save("x.npy", random.normal(size=(300_000, 1)))
+    np.save("a.npy", random.normal(size=600_000))
+    np.save("b.npy", random.normal(size=600_000))
+    np.save("x.npy", random.normal(size=(600_000, 1)))
     np.save("w.npy", np.ones((1, 1)))
     shares: list[float] = []
     monkeypatch.setattr(ProgressBar, "__call__", lambda _, share: shares.append(share))
