@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from msecli import kernel
 from msecli.errors import SHOWN, DataError, Warned, for_file, shown
-from msecli.formats.base import ROUNDED, Block, Column, Selection
+from msecli.formats.base import ROUNDED, Block, Column, LabelArray, Selection
 from msecli.kernel.interface import Dialect, Fault, Found, Kind, Scan, State, Texts, Wanted
 from msecli.places.file import InputFile
 from msecli.text.dialects import read_text_head
@@ -22,8 +22,6 @@ from msecli.text.records import QUOTE, data_records
 from msecli.text.records import Dialect as Marks
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from msecli.core.exact import FloatArray
 
 PART_BYTES = 2 << 20
@@ -303,8 +301,10 @@ class CsvPart(NamedTuple):
         return DataError(for_file(f"{self.file.path}, line {line}: {description}", self.layout.word))
 
 
-def _labels(found: Found) -> pa.Array:
-    """Return labels as an Arrow array."""
+def _labels(found: Found) -> LabelArray:
+    """Return labels, without Arrow if they are integers."""
+    if found.missing is None and not isinstance(found.values, Texts):
+        return found.values
     from msecli.arrow.functions import integers, strings
 
     if isinstance(found.values, Texts):

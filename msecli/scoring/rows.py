@@ -354,10 +354,12 @@ def _joined(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
 
     on = plan.roles.on
     prediction, target = (
-        Held(stream, dict(zip(on, names, strict=True)))
-        for stream, names in zip(_streams(plan, engine, ledger), plan.roles.keys, strict=True)
+        Held(stream, dict(zip(on, names, strict=True)), source.work)
+        for stream, names, source in zip(_streams(plan, engine, ledger), plan.roles.keys, plan.sources, strict=True)
     )
     advice = "" if plan.rules.season else SKIP  # metrics of a series need every row
     ledger.matched = match(prediction, target, on, skip_unmatched=plan.request.unmatched == "skip", advice=advice)
     ledger.warnings.add(ledger.matched.warnings)
+    for file, held in enumerate((prediction, target)):
+        held.keep_labels((*plan.roles.labels(file), *(on if plan.kept_values else ())))
     return aligned_rows(prediction, target, ledger.matched, plan.roles.checked)
