@@ -152,6 +152,15 @@ def arrow_labels(labels: IntArray | pa.Array) -> pa.Array:
     return integers(labels) if isinstance(labels, np.ndarray) else labels
 
 
+def words(labels: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int32]] | None:
+    """Return texts end to end, with their ends, without copying them; None if some are missing or they are no texts."""
+    if labels.type != pa.string() or labels.null_count or not len(labels):
+        return None
+    _, ends, data = labels.buffers()
+    found = np.frombuffer(ends, dtype=np.int32, count=len(labels) + 1, offset=4 * labels.offset)
+    return np.frombuffer(data or b"", dtype=np.uint8), found
+
+
 WITHOUT_EXPONENT = 1e16
 """Below this Python writes a whole number with all its digits."""
 

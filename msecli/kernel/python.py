@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msecli.kernel.python_records import boundary, crossing
 from msecli.kernel.python_sums import exact_sum, gradient, squared_error, sums_by_slot
+from msecli.kernel.python_table import codes
 from msecli.kernel.python_text import scan
 
-__all__ = ["boundary", "crossing", "exact_sum", "gradient", "scan", "squared_error", "sums_by_slot"]
+__all__ = ["boundary", "codes", "crossing", "exact_sum", "gradient", "scan", "squared_error", "sums_by_slot"]

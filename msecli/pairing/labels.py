@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from msecli import kernel
 from msecli.core.exact import BoolArray, IntArray
 from msecli.formats.base import LabelArray
+from msecli.kernel.interface import Texts
 
 INT64_CHARACTERS = 20
 """The length of -2**63; Python refuses to parse labels of thousands of digits."""
@@ -150,14 +152,19 @@ def instant(text: str) -> str | None:
 
 def codes_of(labels: LabelArray) -> tuple[IntArray, LabelArray]:
     """Return a code for every label, and the label of every code; a missing label has a code, too."""
-    if isinstance(labels, np.ndarray) and len(labels):
-        low, high = int(labels.min()), int(labels.max())
-        if high - low < len(labels):
+    if isinstance(labels, np.ndarray):
+        if labels.size and int(labels.max()) - (low := int(labels.min())) < len(labels):
             return _codes_in_range(labels, low)
-    from msecli.arrow.columns import arrow_labels
-    from msecli.arrow.functions import dictionary_encode
+        codes, firsts = kernel.chosen().codes(labels)
+        return codes, labels[firsts]
+    from msecli.arrow.columns import words
+    from msecli.arrow.functions import dictionary_encode, take
 
-    encoded = dictionary_encode(arrow_labels(labels))
+    found = words(labels)
+    if found is not None:
+        codes, firsts = kernel.chosen().codes(Texts(*found))
+        return codes, take(labels, firsts)
+    encoded = dictionary_encode(labels)
     return np.from_dlpack(encoded.indices).astype(np.int64), encoded.dictionary
 
 

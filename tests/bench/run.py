@@ -128,10 +128,19 @@ ONE_CSV, WIDE_CSV, ONE_PARQUET = ("both.csv",), ("wide.csv",), ("both.parquet",)
 SHUFFLED, SHUFFLED_CSV = (
     tuple(f"shuffled_{side}.{suffix}" for side in ("pred", "target")) for suffix in ("parquet", "csv")
 )
+NUMBERED, NUMBERED_CSV = (
+    tuple(f"numbered_{side}.{suffix}" for side in ("pred", "target")) for suffix in ("parquet", "csv")
+)
 GROUPED, GROUPED_CSV, QUOTED_CSV = ("grouped.parquet",), ("grouped.csv",), ("quoted.csv",)
 JOIN_TOOLS = ("pandas-merge", "polars-join", "duckdb-join")
 GROUP_TOOLS = ("pandas-groups", "polars-groups", "duckdb-groups")
 NAMED = ("-p", "pred", "-t", "target")
+
+
+def unchecked(words: Command) -> dict[str, Command]:
+    """Return our command without the check of rows, which need not read the column that both files have."""
+    return {"without the row check": (MSECLI, *compute(*words, "--no-row-check"))}
+
 
 JOBS = (
     Job("csv-two-files", CSV, compute(*CSV), peers(CSV, *TABLE_TOOLS)),
@@ -140,6 +149,8 @@ JOBS = (
     Job("csv-quoted", QUOTED_CSV, compute(*QUOTED_CSV), peers(QUOTED_CSV, *QUOTING_TOOLS)),
     Job("csv-by-key", SHUFFLED_CSV, compute(*SHUFFLED_CSV, "--on", "id"), peers(SHUFFLED_CSV, *JOIN_TOOLS)),
     Job("csv-by-group", GROUPED_CSV, compute(*GROUPED_CSV, "--by", "group"), peers(GROUPED_CSV, *GROUP_TOOLS)),
+    Job("csv-row-check", NUMBERED_CSV, compute(*NUMBERED_CSV), floors=unchecked(NUMBERED_CSV)),
+    Job("parquet-row-check", NUMBERED, compute(*NUMBERED), floors=unchecked(NUMBERED)),
     Job("parquet-one-file", ONE_PARQUET, compute(*ONE_PARQUET), peers(ONE_PARQUET, *TABLE_TOOLS)),
     Job("parquet-two-files", PARQUET, compute(*PARQUET), peers(PARQUET, *TABLE_TOOLS)),
     Job("parquet-by-key", SHUFFLED, compute(*SHUFFLED, "--on", "id"), peers(SHUFFLED, *JOIN_TOOLS)),
@@ -265,7 +276,7 @@ def render(outcomes: Sequence[Outcome], rows: int, runs: int) -> str:
     """Return the versions, the table, and what went wrong."""
     own_peak = _megabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     lines = [
-        f"{versions()}; {_cores()} cores; {rows:,} rows (a fifth if wide or shuffled); {runs} runs of each tool",
+        f"{versions()}; {_cores()} cores; {rows:,} rows (wide, shuffled, numbered: a fifth); {runs} runs of each tool",
         "",
         "| job | tool | median wall s | msecli / peer | CPU s | peak MB |",
         "|---|---|--:|--:|--:|--:|",
