@@ -156,7 +156,7 @@ def held(source: Source, numbers: Sequence[str] = (), labels: Sequence[str] = ()
     found = blocks(source, numbers, labels, jobs)
     return Held(
         {name: np.concatenate([block.numbers[name] for block in found]) for name in found[0].numbers},
-        {name: [label for block in found for label in block.labels[name].to_pylist()] for name in labels},
+        {name: [label for block in found for label in block.labels[name].tolist()] for name in labels},
         [warning for block in found for warning in block.warnings],
         found,
     )

@@ -41,10 +41,10 @@ def test_help_loads_only_click(arguments: list[str]) -> None:
     ("prediction", "target", "expected"),
     [
         ("digits_pca16.npy", "digits_target.npy", set[str]()),
-        ("diabetes_ridge.csv", "diabetes_target.csv", {"pyarrow"}),
+        ("diabetes_ridge.csv", "diabetes_target.csv", set[str]()),
         ("linnerud_pred.csv", "linnerud_target.csv", set[str]()),
     ],
-    ids=["npy", "csv with labels", "csv"],
+    ids=["npy", "csv with row ids", "csv"],
 )
 def test_a_run_loads_only_what_its_formats_need(
     sample_data: Path, prediction: str, target: str, expected: set[str]
@@ -52,6 +52,11 @@ def test_a_run_loads_only_what_its_formats_need(
     files = [str(sample_data / prediction), str(sample_data / target)]
     named = ["-p", "weight,waist,pulse"] if "linnerud" in prediction else []
     assert _loaded("compute", *files, *named) == {"click", "numpy"} | expected
+
+
+def test_keys_and_groups_of_integers_in_text_load_no_arrow(sample_data: Path) -> None:
+    files = [str(sample_data / name) for name in ("diabetes_ridge.csv", "diabetes_target.csv")]
+    assert _loaded("compute", *files, "--on", "id", "--by", "id") == {"click", "numpy"}
 
 
 PARQUET = ("compute", "diabetes_scores.parquet", "-p", "ridge", "-t", "target")

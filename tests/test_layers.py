@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "places": {"core", "errors"},
     "text": READING | {"kernel"},
     "formats": READING | {"kernel", "text"},
-    "pairing": {"arrow", "core", "errors", "formats"},
+    "pairing": {"arrow", "core", "errors", "formats", "kernel"},
     "engines": {"errors"},
     "results": {"_version", "errors", "kernel"},
     "outputs": {"errors", "results"},

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from msecli.core.check import as_float64
-from msecli.core.exact import BoolArray, FloatArray
+from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError
 
 TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
@@ -102,8 +102,10 @@ def _bits(buffer: pa.Buffer, offset: int, length: int) -> BoolArray:
     return np.unpackbits(packed, bitorder="little")[offset : offset + length].astype(bool)
 
 
-def labels(array: pa.Array, what: str) -> pa.Array:
+def labels(array: pa.Array, what: str) -> IntArray | pa.Array:
     """Return a column of labels as int64, uint64 or string; `what` names it in errors.
+
+    Labels of int64 of which none is missing are no longer an Arrow array.
 
     Raises
     ------
@@ -113,6 +115,8 @@ def labels(array: pa.Array, what: str) -> pa.Array:
     kind = array.type
     if pa.types.is_dictionary(kind):
         return labels(array.dictionary_decode(), what)
+    if kind == pa.int64() and array.null_count == 0:
+        return np.asarray(np.from_dlpack(array), dtype=np.int64)
     if pa.types.is_string(kind) or kind in (pa.int64(), pa.uint64()):
         return array
     if pa.types.is_floating(kind):
@@ -120,7 +124,9 @@ def labels(array: pa.Array, what: str) -> pa.Array:
     from msecli.arrow.functions import cast
 
     try:
-        return cast(array, pa.int64() if pa.types.is_integer(kind) else pa.string())
+        if pa.types.is_integer(kind):
+            return labels(cast(array, pa.int64()), what)
+        return cast(array, pa.string())
     except pa.ArrowException as error:
         raise DataError(
             f"{what}: the column is of type {kind}, whose values cannot be compared as text; "
@@ -128,15 +134,31 @@ def labels(array: pa.Array, what: str) -> pa.Array:
         ) from error
 
 
-def number_labels(values: NDArray[Any], what: str) -> pa.Array:
+def number_labels(values: NDArray[Any], what: str) -> IntArray | pa.Array:
     """Return a column of an array in native byte order as labels."""
     from msecli.arrow.functions import integers, texts
 
     if values.dtype.kind == "b":
         return texts(["true" if value else "false" for value in values.tolist()])
     if values.dtype.kind in "iu":
-        return integers(values if values.dtype == np.uint64 else values.astype(np.int64, copy=False))
+        return integers(values) if values.dtype == np.uint64 else np.ascontiguousarray(values, dtype=np.int64)
     return _float_labels(as_float64(values, what)[0])
+
+
+def arrow_labels(labels: IntArray | pa.Array) -> pa.Array:
+    """Return labels as an Arrow array."""
+    from msecli.arrow.functions import integers
+
+    return integers(labels) if isinstance(labels, np.ndarray) else labels
+
+
+def words(labels: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int32]] | None:
+    """Return texts end to end, with their ends, without copying them; None if some are missing or they are no texts."""
+    if labels.type != pa.string() or labels.null_count or not len(labels):
+        return None
+    _, ends, data = labels.buffers()
+    found = np.frombuffer(ends, dtype=np.int32, count=len(labels) + 1, offset=4 * labels.offset)
+    return np.frombuffer(data or b"", dtype=np.uint8), found
 
 
 WITHOUT_EXPONENT = 1e16

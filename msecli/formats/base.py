@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias
 
 from msecli.errors import Warned
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from msecli.core.exact import FloatArray
+    from msecli.core.exact import FloatArray, IntArray
     from msecli.places.file import InputFile
     from msecli.text.reading import Reading
+
+LabelArray: TypeAlias = "IntArray | pa.Array"
+"""Labels: an array of int64 if all are such integers and none is missing; otherwise Arrow's integers or strings."""
 
 ROWS_PER_BLOCK = 131072
 """Rows in a block: 1 MiB per float64 column, so the cost of handing it over is negligible."""
@@ -65,8 +68,7 @@ class Block(NamedTuple):
     rows : int
     numbers : mapping of column name, or `ARRAY`, to float64 array
         Shape (rows,) for a column of a table, (rows, ...) under the name `ARRAY` for an array; NaN is missing.
-    labels : mapping of column name to pyarrow array, shape (rows,)
-        Integers or strings.
+    labels : mapping of column name to LabelArray, shape (rows,)
     warnings : tuple of Warned
     work : int
         The share of the source's `work` in this block.
@@ -76,7 +78,7 @@ class Block(NamedTuple):
 
     rows: int
     numbers: Mapping[str | None, FloatArray]
-    labels: Mapping[str, pa.Array] = MappingProxyType({})
+    labels: Mapping[str, LabelArray] = MappingProxyType({})
     warnings: tuple[Warned, ...] = ()
     work: int = 0
     begin: int | None = None
@@ -86,7 +88,7 @@ class Block(NamedTuple):
         return type(self)(
             stop - start,
             {name: values[start:stop] for name, values in self.numbers.items()},
-            {name: values.slice(start, stop - start) for name, values in self.labels.items()},
+            {name: values[start:stop] for name, values in self.labels.items()},
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msecli import kernel
 from msecli.errors import SHOWN, DataError, Warned, for_file, shown
-from msecli.formats.base import ROUNDED, Block, Column, Selection
+from msecli.formats.base import ROUNDED, Block, Column, LabelArray, Selection
 from msecli.kernel.interface import Dialect, Fault, Found, Kind, Scan, Texts, Wanted
 from msecli.places.file import InputFile
 from msecli.text.dialects import read_text_head
@@ -23,8 +23,6 @@ from msecli.text.records import Dialect as Marks
 from msecli.text.records import data_records
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from msecli.core.exact import FloatArray
 
 PART_BYTES = 2 << 20
@@ -261,8 +259,10 @@ class CsvPart(NamedTuple):
         return DataError(for_file(f"{self.file.path}, line {line}: {description}", self.layout.word))
 
 
-def _labels(found: Found) -> pa.Array:
-    """Return labels as an Arrow array."""
+def _labels(found: Found) -> LabelArray:
+    """Return labels, without Arrow if they are integers."""
+    if found.missing is None and not isinstance(found.values, Texts):
+        return found.values
     from msecli.arrow.functions import integers, strings
 
     if isinstance(found.values, Texts):

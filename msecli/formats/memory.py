@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from msecli.core.exact import FloatArray
 from msecli.errors import DataError, Warned
 from msecli.formats.arrays import as_array
-from msecli.formats.base import ARRAY, ROWS_PER_BLOCK, Block, Column, Selection, Source
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from msecli.formats.base import ARRAY, ROWS_PER_BLOCK, Block, Column, LabelArray, Selection, Source
 
 
 def open_memory(data: Any, what: str) -> Source:
@@ -128,7 +125,7 @@ class TablePart(NamedTuple):
         return column.iloc[self.start : self.stop]
 
 
-def _labels(column: Any, what: str) -> pa.Array:
+def _labels(column: Any, what: str) -> LabelArray:
     import pyarrow as pa
 
     from msecli.arrow.columns import labels
@@ -194,7 +191,7 @@ class ArrayPart(NamedTuple):
         numbers: dict[str | None, FloatArray] = {ARRAY: self.values}
         if names:
             numbers = {name: self.values[:, int(name)] for name in names}
-        labels: dict[str, pa.Array] = {}
+        labels: dict[str, LabelArray] = {}
         if self.selection.labels:
             from msecli.arrow.columns import number_labels
 

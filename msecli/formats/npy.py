@@ -9,7 +9,7 @@ import textwrap
 import tokenize
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -18,12 +18,9 @@ from numpy.typing import NDArray
 from msecli.core.check import as_float64, check_dtype
 from msecli.core.exact import FloatArray
 from msecli.errors import DataError, Warned
-from msecli.formats.base import ARRAY, ROUNDED, Block, Column, Selection
+from msecli.formats.base import ARRAY, ROUNDED, Block, Column, LabelArray, Selection
 from msecli.places.file import InputFile
 from msecli.text.reading import Reading
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 MAGIC = b"\x93NUMPY"
 PART_ELEMENTS = 524288
@@ -226,7 +223,7 @@ def _numbers(values: FloatArray, selection: Selection) -> dict[str | None, Float
     return {name: values[:, int(name)] for name in selection.numbers}
 
 
-def _labels(stored: NDArray[Any], selection: Selection, path: str) -> dict[str, pa.Array]:
+def _labels(stored: NDArray[Any], selection: Selection, path: str) -> dict[str, LabelArray]:
     """Return columns of a 2-D array as labels, from the stored values rather than from float64."""
     if not selection.labels:
         return {}

@@ -100,6 +100,17 @@ class Texts(NamedTuple):
         data = self.data.tobytes()
         return [data[start:stop].decode() for start, stop in pairwise(self.ends.tolist())]
 
+    def check(self) -> None:
+        """Refuse ends that are not in order or beyond the data; a caller with such has a bug.
+
+        Raises
+        ------
+        ValueError
+        """
+        ends = self.ends
+        if not ends.size or ends[0] < 0 or ends[-1] > self.data.size or bool((ends[1:] < ends[:-1]).any()):
+            raise ValueError("the texts do not lie end to end in the data")
+
 
 class Found(NamedTuple):
     """A column as it was read.
@@ -250,6 +261,13 @@ class Kernel(Protocol):
 
         False, with `out` in disorder, where `squared_error` returns None, and where a product might leave the range
         of normal numbers.
+        """
+        ...
+
+    def codes(self, labels: IntArray | Texts) -> tuple[IntArray, IntArray]:
+        """Return a code for every label, and the first row of every code.
+
+        Equal labels have equal codes, which count on from 0 in the order of first rows.
         """
         ...
 

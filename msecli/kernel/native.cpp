@@ -17,6 +17,7 @@
 
 #include "exact.hpp"
 #include "scan.hpp"
+#include "table.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -26,6 +27,7 @@ namespace {
 using Buffer = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Values = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Codes = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Ends = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Output = nb::ndarray<double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using WantedTuple = std::tuple<std::size_t, unsigned, std::string, std::string>;
 
@@ -175,6 +177,30 @@ nb::tuple sums_by_slot(const Values& values, const Codes& codes, std::size_t slo
     return nb::make_tuple(sums.first_level, levels == 0 ? nb::none() : array(std::move(sums.digits), levels), special);
 }
 
+nb::tuple numbered(msecli::Numbered& found) {
+    return nb::make_tuple(array(std::move(found.codes)), array(std::move(found.firsts)));
+}
+
+nb::tuple integer_codes(const Codes& labels) {
+    msecli::Numbered found;
+    {
+        const nb::gil_scoped_release released;
+        found = msecli::numbered(msecli::Integers(labels.data()), labels.size());
+    }
+    return numbered(found);
+}
+
+// The ends must be in order and within the data.
+nb::tuple text_codes(const Buffer& data, const Ends& ends) {
+    if (ends.size() == 0) throw std::invalid_argument("texts have ends");
+    msecli::Numbered found;
+    {
+        const nb::gil_scoped_release released;
+        found = msecli::numbered(msecli::Words(data.data(), ends.data()), ends.size() - 1);
+    }
+    return numbered(found);
+}
+
 }  // namespace
 
 NB_MODULE(_native, module) {
@@ -190,4 +216,6 @@ NB_MODULE(_native, module) {
     module.def("squared_error", &squared_error, nb::arg(), nb::arg(), nb::arg().none());
     module.def("gradient", &gradient, nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg());
     module.def("sums_by_slot", &sums_by_slot);
+    module.def("integer_codes", &integer_codes);
+    module.def("text_codes", &text_codes);
 }

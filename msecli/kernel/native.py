@@ -63,6 +63,14 @@ def squared_error(
     return None if found is None else tuple(_sum(*total) for total in found if total is not None)
 
 
+def codes(labels: IntArray | Texts) -> tuple[IntArray, IntArray]:
+    """See `msecli.kernel.interface.Kernel`."""
+    if not isinstance(labels, Texts):
+        return _native.integer_codes(labels)
+    labels.check()
+    return _native.text_codes(labels.data, labels.ends)
+
+
 gradient = _native.gradient
 
 

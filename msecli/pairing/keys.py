@@ -6,23 +6,37 @@ file: one look-up per row, whatever the keys are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import pyarrow as pa
+from numpy.typing import NDArray
 
-from msecli.arrow.functions import cast, integers, take
 from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError, Problems, Warned, many
-from msecli.formats.base import ROWS_PER_BLOCK, Block
-from msecli.pairing.labels import codes_of, common_codes, decimal, instant, missing
+from msecli.formats.base import ROWS_PER_BLOCK, Block, LabelArray
+from msecli.pairing.labels import (
+    are_integers,
+    codes_of,
+    common_codes,
+    decimal,
+    instant,
+    joined_labels,
+    label_at,
+    missing,
+    take_labels,
+)
 from msecli.pairing.position import Aligned, Side, Stream, check_labels
 from msecli.pairing.roles import Shared
+
+Rows: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
+"""Numbers of rows, in the smaller type where it can hold them."""
 
 SHOWN_KEYS = 3
 COMPARED_KEYS = 10_000
 """Unmatched keys of each file among which a spelling that differs is looked for."""
+MARGIN = 1.05
+"""Rows expected of a file, as a share of those that its first rows let expect."""
 DENSE = 4
 """Integer keys are their own codes, up to an offset, if their range is below this multiple of their number."""
 
@@ -30,7 +44,7 @@ DENSE = 4
 class Matched(NamedTuple):
     """How rows were matched: for every prediction row its target row, or -1."""
 
-    position: IntArray
+    position: Rows
     unmatched_prediction: int
     unmatched_target: int
     warnings: tuple[Warned, ...]
@@ -41,6 +55,28 @@ class Matched(NamedTuple):
         return len(self.position) - self.unmatched_prediction
 
 
+class Growing:
+    """An array to which blocks are added; what is expected but never comes takes no memory."""
+
+    def __init__(self, like: NDArray[Any], expected: int) -> None:
+        self._values = np.empty((expected, *like.shape[1:]), dtype=like.dtype)
+        self._rows = 0
+
+    def add(self, block: NDArray[Any]) -> None:
+        """Add a block."""
+        rows = self._rows + len(block)
+        if rows > len(self._values):
+            more = np.empty((2 * rows, *self._values.shape[1:]), dtype=self._values.dtype)
+            more[: self._rows] = self._values[: self._rows]
+            self._values = more
+        self._values[self._rows : rows] = block
+        self._rows = rows
+
+    def array(self) -> NDArray[Any]:
+        """Return what has been added."""
+        return self._values[: self._rows]
+
+
 class Held:
     """All rows of a file in memory: numbers and labels, column by column.
 
@@ -49,35 +85,40 @@ class Held:
     stream : Stream
     names : mapping of str to str, optional
         Further names for label columns: from the new name to the column's own.
+    work : int
+        The size of the whole source, in the unit of `Block.work`.
     """
 
-    def __init__(self, stream: Stream, names: Mapping[str, str] | None = None) -> None:
+    def __init__(self, stream: Stream, names: Mapping[str, str] | None = None, work: int = 0) -> None:
         self.path, self.place = stream.path, stream.place
-        blocks = list(iter(stream.next, None))
-        if not blocks:
+        numbers: dict[str | None, Growing] = {}
+        labels: dict[str, list[LabelArray]] = {}
+        for block in iter(stream.next, None):
+            if not stream.rows - block.rows:
+                # Later rows are about as long as the first ones; a few more keep this from being copied.
+                expected = MARGIN * block.rows * work // max(block.work, 1) + block.rows
+                numbers = {name: Growing(values, int(expected)) for name, values in block.numbers.items()}
+                labels = {name: [] for name in block.labels}
+            for name, growing in numbers.items():
+                growing.add(block.numbers[name])
+            for name, held in labels.items():
+                held.append(block.labels[name])
+        if not stream.rows:
             raise DataError(f"{stream.path}: there are no rows")
         self.rows = stream.rows
-        self.numbers: dict[str | None, FloatArray] = {}
-        for name in blocks[0].numbers:
-            self.numbers[name] = np.concatenate([block.numbers[name] for block in blocks])
-        self.labels = {name: _joined([block.labels[name] for block in blocks]) for name in blocks[0].labels}
+        self.numbers: dict[str | None, FloatArray] = {name: growing.array() for name, growing in numbers.items()}
+        self.labels = {name: joined_labels(labels.pop(name)) for name in list(labels)}
         self.labels |= {name: self.labels[column] for name, column in (names or {}).items()}
 
-    def take(self, rows: IntArray) -> Block:
+    def keep_labels(self, names: Collection[str]) -> None:
+        """Keep only these columns of labels."""
+        self.labels = {name: labels for name, labels in self.labels.items() if name in names}
+
+    def take(self, rows: IntArray | slice) -> Block:
         """Return these rows as a block."""
-        return Block(
-            len(rows),
-            {name: values[rows] for name, values in self.numbers.items()},
-            {name: take(values, rows) for name, values in self.labels.items()},
-        )
-
-
-def _joined(arrays: list[pa.Array]) -> pa.Array:
-    if len({array.type for array in arrays}) > 1:
-        arrays = [cast(array, pa.string()) for array in arrays]
-    if len(arrays) == 1:
-        return arrays[0]
-    return pa.concat_arrays(arrays)
+        numbers = {name: values[rows] for name, values in self.numbers.items()}
+        count = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+        return Block(count, numbers, {name: take_labels(labels, rows) for name, labels in self.labels.items()})
 
 
 SKIP = "; to leave them out, use `unmatched=skip`"
@@ -98,19 +139,19 @@ def match(prediction: Held, target: Held, on: Sequence[str], *, skip_unmatched: 
         _refuse_missing((prediction, target), on, absent, advice)
     # The table is indexed by the codes of both files.
     size = max(int(side.max(initial=-1)) for side in codes) + 1
+    last_rows = _last_rows(codes[1], absent[1], size)
     problems = Problems()
     with problems.collect():
-        _refuse_duplicates(prediction, on, codes[0], absent[0], _last_rows(codes[0], absent[0], size))
-    last_rows = _last_rows(codes[1], absent[1], size)
+        _refuse_duplicates(prediction, on, codes[0], absent[0], _present(codes[0], absent[0], size))
     with problems.collect():
-        _refuse_duplicates(target, on, codes[1], absent[1], last_rows)
+        _refuse_duplicates(target, on, codes[1], absent[1], last_rows >= 0)
     problems.raise_found()
     position = last_rows[codes[0]]
-    position[absent[0]] = -1
+    if absent[0] is not None:
+        position[absent[0]] = -1
     del last_rows, codes  # each holds a number for every row
-    unmatched = position < 0
-    matched = len(position) - int(np.count_nonzero(unmatched))
-    result = Matched(position, int(np.count_nonzero(unmatched)), target.rows - matched, tuple(warnings))
+    matched = int(np.count_nonzero(position >= 0))
+    result = Matched(position, len(position) - matched, target.rows - matched, tuple(warnings))
     if not skip_unmatched and (result.unmatched_prediction or result.unmatched_target):
         raise _unmatched(prediction, target, on, result, advice)
     return result
@@ -124,12 +165,15 @@ def aligned_rows(prediction: Held, target: Held, matched: Matched, checked: Sequ
     DataError
         If the labels of a checked column differ.
     """
-    rows = np.flatnonzero(matched.position >= 0)
-    for start in range(0, len(rows), ROWS_PER_BLOCK):
-        chosen = rows[start : start + ROWS_PER_BLOCK]
-        numbers = chosen, matched.position[chosen]
-        aligned = Aligned(start, (prediction.take(numbers[0]), target.take(numbers[1])), numbers)
-        check_labels(aligned, [Side(held.path, held.place) for held in (prediction, target)], checked)
+    sides = [Side(held.path, held.place) for held in (prediction, target)]
+    rows = np.flatnonzero(matched.position >= 0) if matched.unmatched_prediction else None
+    for start in range(0, matched.rows, ROWS_PER_BLOCK):
+        part = slice(start, min(start + ROWS_PER_BLOCK, matched.rows))
+        chosen = np.arange(part.start, part.stop) if rows is None else rows[part]
+        numbers = chosen, matched.position[chosen].astype(np.int64, copy=False)
+        blocks = prediction.take(part if rows is None else chosen), target.take(numbers[1])
+        aligned = Aligned(start, blocks, numbers)
+        check_labels(aligned, sides, checked)
         yield aligned
 
 
@@ -137,58 +181,59 @@ def _common_codes(
     prediction: Held, target: Held, on: Sequence[str], warnings: list[Warned]
 ) -> tuple[IntArray, IntArray]:
     """Return the code of every key, for both files; equal keys have equal codes."""
-    codes: IntArray | None = None
-    for name in on:
-        column = _column_codes(prediction, target, name, warnings)
-        if codes is None:
-            codes = column
-        else:
-            pairs = codes * (int(column.max(initial=0)) + 1) + column
-            codes = codes_of(integers(pairs))[0]  # small again, so that a further column cannot overflow
-    assert codes is not None  # noqa: S101 - `on` is not empty, and every column gives codes
-    return codes[: prediction.rows], codes[prediction.rows :]
-
-
-def _column_codes(prediction: Held, target: Held, name: str, warnings: list[Warned]) -> IntArray:
-    left, right = prediction.labels[name], target.labels[name]
-    if left.type == right.type == pa.int64() and left.null_count == right.null_count == 0:
-        keys = np.concatenate([np.from_dlpack(left), np.from_dlpack(right)])
-        low, high = int(keys.min()), int(keys.max())
-        if high - low < DENSE * len(keys):
-            keys -= low
-            return keys
-        return _ranks(keys)
-    codes, by_value = common_codes(left, right)
-    if not by_value and pa.types.is_integer(left.type) != pa.types.is_integer(right.type):
-        meaning = f"key {name!r} is text in one file and numbers in the other; compared as text"
-        warnings.append(Warned("mixed_key_types", prediction.path, meaning, 1))
+    first, *others = on
+    codes = _column_codes(prediction, target, first, warnings)
+    for name in others:
+        column = np.concatenate(_column_codes(prediction, target, name, warnings))
+        pairs = np.concatenate(codes) * (int(column.max(initial=0)) + 1) + column
+        small = codes_of(pairs)[0]  # small again, so that a further column cannot overflow
+        codes = small[: prediction.rows], small[prediction.rows :]
     return codes
 
 
-def _ranks(keys: IntArray) -> IntArray:
-    """Return the rank of every key among the distinct ones; sorting takes half the memory of a hash table."""
-    order = np.argsort(keys)
-    ordered = keys[order]
-    new = np.empty(len(keys), dtype=bool)
-    new[0] = False
-    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
-    ranks = np.cumsum(new, out=ordered)
-    keys[order] = ranks
-    return keys
+def _column_codes(prediction: Held, target: Held, name: str, warnings: list[Warned]) -> tuple[IntArray, IntArray]:
+    left, right = prediction.labels[name], target.labels[name]
+    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+        low, high = min(int(left.min()), int(right.min())), max(int(left.max()), int(right.max()))
+        if high - low < DENSE * (len(left) + len(right)):
+            return (left - low, right - low) if low else (left, right)
+        codes, _ = codes_of(np.concatenate([left, right]))
+    else:
+        codes, by_value = common_codes(left, right)
+        if not by_value and are_integers(left) != are_integers(right):
+            meaning = f"key {name!r} is text in one file and numbers in the other; compared as text"
+            warnings.append(Warned("mixed_key_types", prediction.path, meaning, 1))
+    return codes[: prediction.rows], codes[prediction.rows :]
 
 
-def _last_rows(codes: IntArray, absent: BoolArray, size: int) -> IntArray:
+def _last_rows(codes: IntArray, absent: BoolArray | None, size: int) -> Rows:
     """Return the last row of every code, -1 where it has none."""
-    last_rows = np.full(size, -1, dtype=np.int64)
-    rows = np.flatnonzero(~absent)
-    last_rows[codes[rows]] = rows
+    kind = np.dtype(np.int32 if len(codes) <= np.iinfo(np.int32).max else np.int64)
+    last_rows: Rows = np.full(size, -1, dtype=kind)
+    rows: Rows = np.arange(len(codes), dtype=kind)
+    if absent is None:
+        last_rows[codes] = rows
+    else:
+        last_rows[codes[~absent]] = rows[~absent]
     return last_rows
 
 
-def _refuse_duplicates(held: Held, on: Sequence[str], codes: IntArray, absent: BoolArray, last_rows: IntArray) -> None:
-    earlier = np.flatnonzero((last_rows[codes] != np.arange(held.rows)) & ~absent)
-    if not earlier.size:
+def _present(codes: IntArray, absent: BoolArray | None, size: int) -> BoolArray:
+    """Return which codes there are."""
+    present = np.zeros(size, dtype=bool)
+    present[codes if absent is None else codes[~absent]] = True
+    return present
+
+
+def _refuse_duplicates(
+    held: Held, on: Sequence[str], codes: IntArray, absent: BoolArray | None, present: BoolArray
+) -> None:
+    with_key = held.rows if absent is None else held.rows - int(np.count_nonzero(absent))
+    if np.count_nonzero(present) == with_key:
         return
+    last_rows = _last_rows(codes, absent, len(present))
+    later = last_rows[codes] != np.arange(held.rows)
+    earlier = np.flatnonzero(later if absent is None else later & ~absent)
     # A key in three rows has two earlier rows, but counts once.
     first = np.sort(earlier[np.unique(codes[earlier], return_index=True)[1]])
     examples = ", ".join(
@@ -201,19 +246,18 @@ def _refuse_duplicates(held: Held, on: Sequence[str], codes: IntArray, absent: B
     )
 
 
-def _any_missing(held: Held, on: Sequence[str]) -> BoolArray:
-    absent = np.zeros(held.rows, dtype=bool)
-    for name in on:
-        absent |= missing(held.labels[name])
-    return absent
+def _any_missing(held: Held, on: Sequence[str]) -> BoolArray | None:
+    """Return which rows lack a key; None if none does."""
+    found = [absent for name in on if (absent := missing(held.labels[name])) is not None]
+    return np.logical_or.reduce(found) if found else None
 
 
-def _refuse_missing(files: Sequence[Held], on: Sequence[str], absent: Sequence[BoolArray], advice: str) -> None:
+def _refuse_missing(files: Sequence[Held], on: Sequence[str], absent: Sequence[BoolArray | None], advice: str) -> None:
     problems = [
         f"{held.path}: {many(int(np.count_nonzero(mask)), 'row')} without a key in {_names(on)}, "
         f"the first in {held.place(int(np.argmax(mask)))}"
         for held, mask in zip(files, absent, strict=True)
-        if mask.any()
+        if mask is not None
     ]
     if problems:
         raise DataError("\n".join(problems) + advice)
@@ -252,7 +296,11 @@ def _spelled_otherwise(prediction: Held, target: Held, on: Sequence[str], rows: 
     """Return how unmatched keys of one file differ from those of the other, if only in their spelling."""
     for name in on:
         ours, theirs = (
-            [str(label) for label in take(held.labels[name], chosen[:COMPARED_KEYS]).to_pylist() if label is not None]
+            [
+                str(label)
+                for label in take_labels(held.labels[name], chosen[:COMPARED_KEYS]).tolist()
+                if label is not None
+            ]
             for held, chosen in zip((prediction, target), rows, strict=True)
         )
         for difference, spelled in SPELLINGS:
@@ -273,7 +321,7 @@ def _without_match(held: Held, on: Sequence[str], rows: IntArray, other: str) ->
 
 
 def _key(held: Held, on: Sequence[str], row: int) -> str:
-    labels: list[Any] = [held.labels[name][row].as_py() for name in on]
+    labels = [label_at(held.labels[name], row) for name in on]
     return repr(labels[0]) if len(labels) == 1 else repr(tuple(labels))
 
 

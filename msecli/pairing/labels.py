@@ -1,17 +1,17 @@
-"""Labels: the values of keys, groups and row ids, as Arrow arrays of integers or text."""
+"""Labels: the values of keys, groups and row ids, as arrays of integers or Arrow arrays of integers or text."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from msecli import kernel
 from msecli.core.exact import BoolArray, IntArray
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from msecli.formats.base import LabelArray
+from msecli.kernel.interface import Texts
 
 INT64_CHARACTERS = 20
 """The length of -2**63; Python refuses to parse labels of thousands of digits."""
@@ -28,38 +28,84 @@ GroupKey = tuple[str | None, ...]
 """The labels of a group as text, one per column; None is a missing label."""
 
 
-def first_difference(left: pa.Array, right: pa.Array) -> tuple[int, Any, Any] | None:
+def first_difference(left: LabelArray, right: LabelArray) -> tuple[int, Any, Any] | None:
     """Return the first row in which two columns differ, with both labels; None if they agree."""
-    if left.type == right.type and left.equals(right):
+    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+        if np.array_equal(left, right):
+            return None
+        row = int(np.argmax(left != right))
+        return row, int(left[row]), int(right[row])
+    if not (isinstance(left, np.ndarray) or isinstance(right, np.ndarray)) and left.equals(right):
         return None
     codes, _ = common_codes(left, right)
     rows = np.flatnonzero(codes[: len(left)] != codes[len(left) :])
     if not rows.size:
         return None
     row = int(rows[0])
-    ours, theirs = left[row].as_py(), right[row].as_py()
-    if left.type != right.type:
+    ours, theirs = label_at(left, row), label_at(right, row)
+    if are_integers(left) != are_integers(right):
         ours, theirs = (label if label is None else str(label) for label in (ours, theirs))
     return row, ours, theirs
 
 
-def common_codes(left: pa.Array, right: pa.Array) -> tuple[IntArray, bool]:
+def are_integers(labels: LabelArray) -> bool:
+    """Tell whether labels are integers; some may be missing."""
+    if isinstance(labels, np.ndarray):
+        return True
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(labels.type))
+
+
+def label_at(labels: LabelArray, row: int) -> Any:
+    """Return the label of a row; None if it is missing."""
+    return int(labels[row]) if isinstance(labels, np.ndarray) else labels[row].as_py()
+
+
+def take_labels(labels: LabelArray, rows: IntArray | slice) -> LabelArray:
+    """Return the labels of some rows."""
+    if isinstance(labels, np.ndarray) or isinstance(rows, slice):
+        return labels[rows]
+    from msecli.arrow.functions import take
+
+    return take(labels, rows)
+
+
+def joined_labels(columns: Sequence[LabelArray]) -> LabelArray:
+    """Return the labels of successive rows, as text if they are of several types."""
+    if len(columns) == 1:
+        return columns[0]
+    if all(isinstance(labels, np.ndarray) for labels in columns):
+        return np.concatenate(columns)
+    import pyarrow as pa
+
+    from msecli.arrow.columns import arrow_labels
+    from msecli.arrow.functions import cast
+
+    arrays = [arrow_labels(labels) for labels in columns]
+    if len({array.type for array in arrays}) > 1:
+        arrays = [cast(array, pa.string()) for array in arrays]
+    return pa.concat_arrays(arrays)
+
+
+def vary(labels: LabelArray) -> bool:
+    """Tell whether there are several labels."""
+    if isinstance(labels, np.ndarray):
+        return bool(labels[0] != labels[-1] or (labels != labels[0]).any())
+    return label_at(labels, 0) != label_at(labels, len(labels) - 1) or len(codes_of(labels)[1]) > 1
+
+
+def common_codes(left: LabelArray, right: LabelArray) -> tuple[IntArray, bool]:
     """Return a code for every label of both columns, and whether labels were told apart by their values.
 
     Labels with equal codes are equal. Texts that are not the same in both columns are compared by value if all of them
     are plain decimals, or all are dates and times.
     """
-    import pyarrow as pa
-
-    if left.type != right.type:
-        from msecli.arrow.functions import cast
-
-        left, right = cast(left, pa.string()), cast(right, pa.string())
-    codes, dictionary = codes_of(pa.concat_arrays([left, right]))
-    if pa.types.is_integer(left.type):
+    codes, dictionary = codes_of(joined_labels([left, right]))
+    if are_integers(dictionary):
         return codes, True
     found = [np.bincount(side, minlength=len(dictionary)) > 0 for side in (codes[: len(left)], codes[len(left) :])]
-    values = None if np.array_equal(found[0], found[1]) else _codes_by_value(dictionary.to_pylist())
+    values = None if np.array_equal(found[0], found[1]) else _codes_by_value(dictionary.tolist())
     return (codes, False) if values is None else (values[codes], True)
 
 
@@ -104,32 +150,33 @@ def instant(text: str) -> str | None:
     return f"{spelled}.{rest}{'Z' if offset else ''}"
 
 
-def codes_of(column: pa.Array) -> tuple[IntArray, pa.Array]:
+def codes_of(labels: LabelArray) -> tuple[IntArray, LabelArray]:
     """Return a code for every label, and the label of every code; a missing label has a code, too."""
-    import pyarrow as pa
+    if isinstance(labels, np.ndarray):
+        if labels.size and int(labels.max()) - (low := int(labels.min())) < len(labels):
+            return _codes_in_range(labels, low)
+        codes, firsts = kernel.chosen().codes(labels)
+        return codes, labels[firsts]
+    from msecli.arrow.columns import words
+    from msecli.arrow.functions import dictionary_encode, take
 
-    from msecli.arrow.functions import dictionary_encode
-
-    if column.type == pa.int64() and len(column) and not column.null_count:
-        values: IntArray = np.asarray(np.from_dlpack(column), dtype=np.int64)
-        low, high = int(values.min()), int(values.max())
-        if high - low < len(column):
-            return _codes_in_range(values, low)
-    encoded = dictionary_encode(column)
+    found = words(labels)
+    if found is not None:
+        codes, firsts = kernel.chosen().codes(Texts(*found))
+        return codes, take(labels, firsts)
+    encoded = dictionary_encode(labels)
     return np.from_dlpack(encoded.indices).astype(np.int64), encoded.dictionary
 
 
-def _codes_in_range(values: IntArray, low: int) -> tuple[IntArray, pa.Array]:
+def _codes_in_range(labels: IntArray, low: int) -> tuple[IntArray, IntArray]:
     """Fast path of `codes_of` for integers whose range is no larger than the array."""
-    from msecli.arrow.functions import integers
-
-    offsets = values - low
+    offsets = labels - low
     present = np.bincount(offsets) > 0
-    dictionary = integers(np.flatnonzero(present) + low)
+    dictionary = np.flatnonzero(present) + low
     return offsets if present.all() else (np.cumsum(present) - 1)[offsets], dictionary
 
 
-def group_codes(columns: Sequence[pa.Array]) -> tuple[IntArray, list[GroupKey]]:
+def group_codes(columns: Sequence[LabelArray]) -> tuple[IntArray, list[GroupKey]]:
     """Return the number of every row's group, from 0, and the key of every group."""
     codes, dictionary = codes_of(columns[0])
     keys: list[GroupKey] = [(label,) for label in _texts(dictionary)]
@@ -141,15 +188,17 @@ def group_codes(columns: Sequence[pa.Array]) -> tuple[IntArray, list[GroupKey]]:
     return codes, keys
 
 
-def _texts(dictionary: pa.Array) -> list[str | None]:
-    return [None if label is None else str(label) for label in dictionary.to_pylist()]
+def _texts(dictionary: LabelArray) -> list[str | None]:
+    return [None if label is None else str(label) for label in dictionary.tolist()]
 
 
-def missing(column: pa.Array) -> BoolArray:
-    """Return which labels are missing."""
+def missing(labels: LabelArray) -> BoolArray | None:
+    """Return which labels are missing; None if none is."""
+    if isinstance(labels, np.ndarray) or labels.null_count == 0:
+        return None
     from msecli.arrow.columns import validity
 
-    return ~validity(column)
+    return ~validity(labels)
 
 
 def shown_keys(keys: Sequence[GroupKey]) -> list[tuple[Any, ...]]:

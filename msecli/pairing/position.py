@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError, Warned, numbered
-from msecli.formats.base import Block
-from msecli.pairing.labels import codes_of, first_difference
+from msecli.formats.base import Block, LabelArray
+from msecli.pairing.labels import first_difference, label_at, vary
 from msecli.pairing.roles import PREDICTION, Shared
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 ROUNDED_ALIKE = 1e-6
 """The relative difference up to which fractions are alike: one file may hold fewer digits than the other."""
@@ -196,10 +193,16 @@ def compared_numbers(blocks: tuple[Block, ...], looked_at: Sequence[Shared]) -> 
     for shared in looked_at:
         ours, theirs = (block.numbers[name] for block, name in zip(rows.blocks, shared.columns, strict=True))
         other = np.flatnonzero(~_alike(ours, theirs))
-        difference = (int(other[0]), float(ours[other[0]]), float(theirs[other[0]])) if other.size else None
+        difference = (int(other[0]), *_as_written(ours[other[0]], theirs[other[0]])) if other.size else None
         sides = [Labels(repr(float(side[0])), _varies(side[~np.isnan(side)])) for side in (ours, theirs)]
         found.append(_compared(rows, difference, *sides))
     return tuple(found)
+
+
+def _as_written(ours: float, theirs: float) -> tuple[Any, Any]:
+    """Return numbers for a message: as integers if all of them are whole."""
+    kind = int if float(ours).is_integer() and float(theirs).is_integer() else float
+    return kind(ours), kind(theirs)
 
 
 def _varies(values: FloatArray) -> bool:
@@ -216,9 +219,8 @@ def _compared(rows: Aligned, difference: tuple[int, Any, Any] | None, ours: Labe
     return Compared(None if difference is None else (rows.numbers(difference[0]), *difference[1:]), ours, theirs)
 
 
-def _labels(column: pa.Array) -> Labels:
-    first, last = str(column[0].as_py()), str(column[len(column) - 1].as_py())
-    return Labels(first, first != last or len(codes_of(column)[1]) > 1)
+def _labels(column: LabelArray) -> Labels:
+    return Labels(str(label_at(column, 0)), vary(column))
 
 
 class RowCheck:

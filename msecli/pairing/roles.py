@@ -85,10 +85,15 @@ class Roles(NamedTuple):
         places = [self.prediction, self.target, *([self.weight] if self.weight else [])]
         places += [place for _, place in self.baselines]
         numbers = [name for place in places if place.file == file for name in place.columns]
-        labels = [name for place in self.by if place.file == file for name in place.columns]
+        keys = self.keys[file] if self.keys and file in (PREDICTION, self.target.file) else ()
+        return Selection(tuple(dict.fromkeys(numbers)), tuple(dict.fromkeys([*keys, *self.labels(file)])))
+
+    def labels(self, file: int) -> Names:
+        """Return the columns of labels that are needed of a file once its rows are paired."""
+        names = [name for place in self.by if place.file == file for name in place.columns]
         if file in (PREDICTION, self.target.file):
-            labels += [*(self.keys[file] if self.keys else ()), *(shared.columns[file] for shared in self.checked)]
-        return Selection(tuple(dict.fromkeys(numbers)), tuple(dict.fromkeys(labels)))
+            names += [shared.columns[file] for shared in self.checked]
+        return tuple(names)
 
 
 def assign_roles(

@@ -114,9 +114,19 @@ def score_rows(plan: Plan, batches: Batches | None, rows: Aligned) -> Outcome:
     )
     values = {name: _values(plan, chunk, name) for name in plan.kept_values if name in {"losses", "predictions"}}
     gradient = _gradient(plan, chunk) if plan.keeps_gradient else None
-    labels = rows.blocks[PREDICTION].labels
+    keys = _keys(rows, plan.roles.on) if plan.kept_values else {}
     twins = () if plan.model is not None else twins_of(chunk.prediction, chunk.target, tables=plan.chosen_in_tables)
-    return Outcome(tally, values, gradient, {name: labels[name] for name in plan.roles.on}, twins)
+    return Outcome(tally, values, gradient, keys, twins)
+
+
+def _keys(rows: Aligned, on: Sequence[str]) -> Keys:
+    """Return the keys of rows for whoever writes their values."""
+    if not on:
+        return {}
+    from msecli.arrow.columns import arrow_labels
+
+    labels = rows.blocks[PREDICTION].labels
+    return {name: arrow_labels(labels[name]) for name in on}
 
 
 def tally_of(

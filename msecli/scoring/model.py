@@ -112,7 +112,7 @@ def _named_coefficients(source: Source, inputs: Names) -> tuple[Names, FloatArra
     if len(texts) != 1:
         return (), array
     blocks = [block for part in source.parts(Selection(columns, texts)) for block in part.read()]
-    return tuple(str(label) for block in blocks for label in block.labels[texts[0]].to_pylist()), array
+    return tuple(str(label) for block in blocks for label in block.labels[texts[0]].tolist()), array
 
 
 def _is_text(column: Column) -> bool:

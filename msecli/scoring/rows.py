@@ -51,7 +51,7 @@ LONE_KEYS = 3
 class Ledger:
     """The rows read from every source, how they were paired, and the warnings."""
 
-    def __init__(self, sources: Sequence[Source], warnings: Iterable[Warned]) -> None:
+    def __init__(self, sources: Sequence[Source], warnings: Iterable[Warned], progress: Progress) -> None:
         self.rows = [0] * len(sources)
         self.dropped = 0
         self.matched: Matched | None = None
@@ -60,14 +60,16 @@ class Ledger:
         self._work = [0] * len(sources)
         self._sources = sources
         self._begins: list[list[tuple[int, int]]] = [[] for _ in sources]
+        self._progress = progress
 
     def count(self, source: int, read: Read) -> None:
-        """Count what was read from a source."""
+        """Count what was read from a source, and tell how much of all is done."""
         if read.begin is not None:
             self._begins[source].append((self.rows[source], read.begin))
         self.rows[source] += read.rows
         self._work[source] += read.work
         self.warnings.add(read.warnings)
+        self._progress(self._share)
 
     @property
     def paired(self) -> int:
@@ -75,7 +77,7 @@ class Ledger:
         return self.rows[0] if self.matched is None else self.matched.rows
 
     @property
-    def share(self) -> float:
+    def _share(self) -> float:
         """The share of all sources read so far."""
         sizes = [source.work for source in self._sources]
         return sum(done / size for done, size in zip(self._work, sizes, strict=True)) / len(sizes)
@@ -129,8 +131,8 @@ class PairedRows:
     """
 
     def __init__(self, plan: Plan, engine: Engine, progress: Progress) -> None:
-        self._plan, self._engine, self._progress = plan, engine, progress
-        self.ledger = Ledger(plan.sources, plan.roles.warnings)
+        self._plan, self._engine = plan, engine
+        self.ledger = Ledger(plan.sources, plan.roles.warnings, progress)
         self._joined = _joined(plan, engine, self.ledger) if plan.request.on else None
         if self._joined is None and len(plan.sources) > 1:
             known = [(source.path, source.rows) for source in plan.sources if source.rows is not None]
@@ -166,9 +168,7 @@ class PairedRows:
         else:
             paired = self._joined or _paired(self._plan, self._engine, self.ledger)
             found = ((0, each) for each in self._engine.run(partial(_one_result, work), paired))
-        for each in found:
-            self._progress(self.ledger.share)
-            yield each
+        yield from found
         for source in self._plan.sources:
             source.verify()
 
@@ -306,10 +306,12 @@ def _joined(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
 
     on = plan.roles.on
     prediction, target = (
-        Held(stream, dict(zip(on, names, strict=True)))
-        for stream, names in zip(_streams(plan, engine, ledger), plan.roles.keys, strict=True)
+        Held(stream, dict(zip(on, names, strict=True)), source.work)
+        for stream, names, source in zip(_streams(plan, engine, ledger), plan.roles.keys, plan.sources, strict=True)
     )
     advice = "" if plan.rules.season else SKIP  # metrics of a series need every row
     ledger.matched = match(prediction, target, on, skip_unmatched=plan.request.unmatched == "skip", advice=advice)
     ledger.warnings.add(ledger.matched.warnings)
+    for file, held in enumerate((prediction, target)):
+        held.keep_labels((*plan.roles.labels(file), *(on if plan.kept_values else ())))
     return aligned_rows(prediction, target, ledger.matched, plan.roles.checked)

@@ -94,6 +94,16 @@ def grouped(rows: int) -> Iterator[Block]:
         yield {"group": pa.array(random.integers(GROUPS, size=len(block["pred"]))), **block}
 
 
+def numbered(rows: int) -> Iterator[Block]:
+    """Yield the blocks of `pairs` with the number of each row."""
+    import numpy as np
+    import pyarrow as pa
+
+    start = 0
+    for block in pairs(rows):
+        yield {"id": pa.array(np.arange(start, start := start + len(block["pred"]))), **block}
+
+
 def grouped_text(rows: int) -> Iterator[Block]:
     """Yield the blocks of `grouped` with text for groups."""
     import pyarrow as pa
@@ -193,6 +203,11 @@ FILES = {
     "quoted.csv": File(write_csv, ("pred", "remark", "target"), quoted),
     "shuffled_pred.csv": File(write_csv, ("id", "pred"), shuffled("pred", 3), _fewer),
     "shuffled_target.csv": File(write_csv, ("id", "target"), shuffled("target", 4), _fewer),
+    **{
+        f"numbered_{column}.{suffix}": File(writer, ("id", column), numbered, _fewer)
+        for suffix, writer in (("csv", write_csv), ("parquet", write_parquet))
+        for column in ("pred", "target")
+    },
     "both.parquet": File(write_parquet, ("pred", "target"), pairs),
     "pred.parquet": File(write_parquet, ("pred",), pairs),
     "target.parquet": File(write_parquet, ("target",), pairs),

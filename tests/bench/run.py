@@ -28,7 +28,7 @@ from statistics import median
 ROWS, RUNS = 10_000_000, 5
 QUICK_ROWS, QUICK_RUNS = 200_000, 3
 TOLERANCE = 1e-9
-SIZES = "a fifth if wide or shuffled, six times as many if large"
+SIZES = "a fifth if wide, shuffled or numbered, six times as many if large"
 OURS = "msecli"
 OUTPUT = "OUTPUT.npy"
 """Stands, in a command, for the file to which a tool writes its array."""
@@ -129,10 +129,19 @@ ONE_CSV, WIDE_CSV, ONE_PARQUET = ("both.csv",), ("wide.csv",), ("both.parquet",)
 SHUFFLED, SHUFFLED_CSV = (
     tuple(f"shuffled_{side}.{suffix}" for side in ("pred", "target")) for suffix in ("parquet", "csv")
 )
+NUMBERED, NUMBERED_CSV = (
+    tuple(f"numbered_{side}.{suffix}" for side in ("pred", "target")) for suffix in ("parquet", "csv")
+)
 GROUPED, GROUPED_CSV, QUOTED_CSV = ("grouped.parquet",), ("grouped.csv",), ("quoted.csv",)
 JOIN_TOOLS = ("pandas-merge", "polars-join", "duckdb-join")
 GROUP_TOOLS = ("pandas-groups", "polars-groups", "duckdb-groups")
 NAMED = ("-p", "pred", "-t", "target")
+
+
+def unchecked(words: Command) -> dict[str, Command]:
+    """Return our command without the check of rows, which need not read the column that both files have."""
+    return {"without the row check": (MSECLI, *compute(*words, "--no-row-check"))}
+
 
 JOBS = (
     Job("csv-two-files", CSV, compute(*CSV), peers(CSV, *TABLE_TOOLS)),
@@ -141,6 +150,8 @@ JOBS = (
     Job("csv-quoted", QUOTED_CSV, compute(*QUOTED_CSV), peers(QUOTED_CSV, *QUOTING_TOOLS)),
     Job("csv-by-key", SHUFFLED_CSV, compute(*SHUFFLED_CSV, "--on", "id"), peers(SHUFFLED_CSV, *JOIN_TOOLS)),
     Job("csv-by-group", GROUPED_CSV, compute(*GROUPED_CSV, "--by", "group"), peers(GROUPED_CSV, *GROUP_TOOLS)),
+    Job("csv-row-check", NUMBERED_CSV, compute(*NUMBERED_CSV), floors=unchecked(NUMBERED_CSV)),
+    Job("parquet-row-check", NUMBERED, compute(*NUMBERED), floors=unchecked(NUMBERED)),
     Job("parquet-one-file", ONE_PARQUET, compute(*ONE_PARQUET), peers(ONE_PARQUET, *TABLE_TOOLS)),
     Job("parquet-two-files", PARQUET, compute(*PARQUET), peers(PARQUET, *TABLE_TOOLS)),
     Job("parquet-by-key", SHUFFLED, compute(*SHUFFLED, "--on", "id"), peers(SHUFFLED, *JOIN_TOOLS)),

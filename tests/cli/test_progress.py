@@ -23,6 +23,7 @@ from msecli.cli import progress
 from msecli.cli.progress import ProgressBar
 from msecli.places.file import InputFile, copied
 from tests.children import child
+from tests.files import write
 
 COMMAND = (sys.executable, "-m", "msecli")
 PATIENCE = 60
@@ -212,6 +213,7 @@ def test_a_pipe_shows_nothing() -> None:
         ("gradcheck", "x.npy", "b.npy", "--coef", "w.npy"),
         ("norm", "a.npy"),
         ("norm", "a.npy", "b.npy"),
+        ("compute", "k.parquet", "k.parquet", "--on", "id", "-p", "v", "-t", "v"),
     ],
     ids=" ".join,
 )
@@ -224,9 +226,11 @@ def test_every_command_says_how_much_of_its_files_it_has_read(
     np.save("b.npy", random.normal(size=600_000))
     np.save("x.npy", random.normal(size=(600_000, 1)))
     np.save("w.npy", np.ones((1, 1)))
+    write(Path("k.parquet"), {"id": np.arange(300_000), "v": random.normal(size=300_000)})
     shares: list[float] = []
     monkeypatch.setattr(ProgressBar, "__call__", lambda _, share: shares.append(share))
     assert run(*command).code == 0
     assert len(shares) >= 2
     assert shares == sorted(shares)
+    assert shares[0] < 1
     assert shares[-1] == 1

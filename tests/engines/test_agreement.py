@@ -254,7 +254,7 @@ def test_parts_come_back_from_another_process_and_read_the_same_rows(pair: Pair)
 def rows_read(parts: Any) -> list[Any]:
     blocks = [block for part in parts for block in part.read()]
     return [
-        (block.rows, bits(dict(block.numbers)), {name: labels.to_pylist() for name, labels in block.labels.items()})
+        (block.rows, bits(dict(block.numbers)), {name: labels.tolist() for name, labels in block.labels.items()})
         for block in blocks
     ]
 

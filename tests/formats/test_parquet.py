@@ -194,7 +194,7 @@ def test_blocks_of_packed_columns_are_read_from_where_they_start(
 )
 def test_labels_of_any_type_can_be_compared(tmp_path: Path, column: Any, expected: list[Any]) -> None:
     found = read(put(tmp_path, parquet_bytes({"i": column, "v": [1.0, 2.0]})), "v", labels=("i",))
-    assert found[0].labels["i"].to_pylist() == expected
+    assert found[0].labels["i"].tolist() == expected
 
 
 OPTIONS: dict[str, dict[str, Any]] = {

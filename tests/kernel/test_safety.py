@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from msecli import kernel
-from msecli.kernel.interface import Dialect, Kernel, Kind, Scan, Wanted
+from msecli.kernel.interface import Dialect, Kernel, Kind, Scan, Texts, Wanted
 from tests.kernel.differential import differing
 from tests.kernel.fuzz import CORPUS
 from tests.kernel.kernels import KERNELS, bits
@@ -107,6 +107,18 @@ def read_all(chosen: Kernel) -> None:
             assert chosen.squared_error(each, each, each) is not None
             assert chosen.gradient(each, each, each, 1.0, np.empty(count))
             assert chosen.sums_by_slot(each, codes, 1).special is None
+        assert chosen.codes(codes)[1].tolist() == [0]
+    number_all(chosen)
+
+
+def number_all(chosen: Kernel) -> None:
+    """Number texts of every length, where only they can be read."""
+    for size in range(20):
+        for view in (protected(b"a" * size, at_the_end=True), protected(b"a" * size, at_the_end=False)):
+            written = np.array([0, 0, size, size], dtype=np.int32).tobytes()
+            ends = np.frombuffer(protected(written, at_the_end=True), dtype=np.int32)
+            texts = Texts(np.frombuffer(view, dtype=np.uint8), ends)
+            assert chosen.codes(texts)[1].tolist() == ([0, 1] if size else [0])
 
 
 @pytest.mark.skipif(kernel.name() != "native", reason="Python cannot read outside a buffer")

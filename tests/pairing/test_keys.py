@@ -242,7 +242,7 @@ def test_a_key_is_missing_when_one_of_its_columns_is() -> None:
 def test_blocks_of_a_file_are_joined_even_if_only_some_look_like_numbers() -> None:
     blocks = [Block(2, {}, {"id": pa.array([1, 20])}), Block(1, {}, {"id": pa.array(["x3"])})]
     joined = Held(Stream("p.csv", iter(blocks)))
-    assert joined.labels["id"].to_pylist() == ["1", "20", "x3"]
+    assert joined.labels["id"].tolist() == ["1", "20", "x3"]
 
 
 def test_a_file_without_rows_is_refused() -> None:
@@ -260,7 +260,7 @@ def test_rows_come_in_the_order_of_the_prediction_in_blocks(monkeypatch: pytest.
     rows = [[block.numbers["row"].tolist() for block in part.blocks] for part in aligned]
     assert [row for part in rows for row in part[0]] == [0, 2, 3]
     assert [row for part in rows for row in part[1]] == [2, 0, 1]
-    labels = [part.blocks[0].labels["id"].to_pylist() for part in aligned]
+    labels = [part.blocks[0].labels["id"].tolist() for part in aligned]
     assert [label for part in labels for label in part] == [3, 1, 2]
 
 

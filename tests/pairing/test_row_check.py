@@ -158,6 +158,13 @@ def test_features_that_both_files_have_are_compared_in_the_first_rows(files: tup
     assert message.endswith("on='x'")
 
 
+def test_integers_that_were_read_as_numbers_are_shown_as_integers(files: tuple[Path, Path]) -> None:
+    save(files, {"series": [1, 2, 3], "yhat": [0.5, 1.5, 2.5]}, {"series": [1, 3, 2], "y": [1.5, 2.5, 3.5]})
+    assert f"row 2 (line 3): 2 in {files[0]}, 3 in {files[1]}" in refusal(*files)
+    save(files, {"series": [1, 2, 3], "yhat": [0.5, 1.5, 2.5]}, {"series": [1, 2.5, 2], "y": [1.5, 2.5, 3.5]})
+    assert f"row 2 (line 3): 2.0 in {files[0]}, 2.5 in {files[1]}" in refusal(*files)
+
+
 def test_fewer_digits_are_no_difference(files: tuple[Path, Path]) -> None:
     x = np.arange(12) / 7
     save(files, {"x": x, "yhat": x}, {"x": np.round(x, 7), "y": x + 1})
