@@ -59,6 +59,10 @@ class Read(NamedTuple):
     warnings: tuple[Warned, ...]
     begin: int | None = None
 
+    def joined(self, later: Read) -> Read:
+        """Return how much was read here and after it."""
+        return Read(self.rows + later.rows, self.work + later.work, (*self.warnings, *later.warnings), self.begin)
+
 
 class Side(NamedTuple):
     """A file in messages: its path, and how its rows are named."""
@@ -219,6 +223,11 @@ def _compared(rows: Aligned, difference: tuple[int, Any, Any] | None, ours: Labe
 def _labels(column: pa.Array) -> Labels:
     first, last = str(column[0].as_py()), str(column[len(column) - 1].as_py())
     return Labels(first, first != last or len(codes_of(column)[1]) > 1)
+
+
+def joined_compared(left: tuple[Compared, ...], right: tuple[Compared, ...]) -> tuple[Compared, ...]:
+    """Return how columns agree in all rows, column by column; nothing is said of no rows."""
+    return tuple(map(Compared.joined, left, right)) if left and right else (*left, *right)
 
 
 class RowCheck:
