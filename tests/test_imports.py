@@ -70,7 +70,9 @@ SHUFFLED = ("compute", "diabetes_forest_shuffled.parquet", "diabetes_scores.parq
     ],
     ids=["rows", "by", "by text", "on", "to parquet", "to csv"],
 )
-def test_reading_parquet_loads_neither_pandas_nor_the_public_module(sample_data: Path, tmp_path: Path, arguments: tuple[str, ...], more: set[str]) -> None:
+def test_reading_parquet_loads_neither_pandas_nor_the_public_module(
+    sample_data: Path, tmp_path: Path, arguments: tuple[str, ...], more: set[str]
+) -> None:
     words = [str(sample_data / word) if word.startswith("diabetes") else word for word in arguments]
     loaded = _loaded(*(word.replace("OUT", str(tmp_path / "out")) for word in words))
     assert loaded == {"click", "numpy", "pyarrow"} | more

@@ -26,8 +26,14 @@ MAGIC = b"PAR1"
 SEAM = MAGIC + MAGIC
 """The end of one Parquet file and the start of the next."""
 
-VALUES_PER_BLOCK = 1 << 19
-"""Values of all columns in a block, 4 MiB: only one thread at a time can hand over a block, and blocks take memory."""
+ROWS_PER_BLOCK = 1 << 20
+"""A row group of the usual size: Arrow is a quarter faster where a block is a whole row group."""
+
+VALUES_PER_BLOCK = 1 << 21
+"""Values of all columns in a block: 16 MiB."""
+
+BLOCKS_OF_LARGE = 8
+"""A larger row group is read in blocks of this fraction: Arrow holds each one while it reads the next."""
 
 BUFFER_BYTES = 1 << 16
 """Smaller than most pages: a larger page is read in one go and copied once less."""
@@ -151,7 +157,7 @@ class ParquetPart(NamedTuple):
     def read(self) -> Iterator[Block]:
         """Yield the rows in batches, then check their number against the metadata."""
         names = list(dict.fromkeys([*self.selection.numbers, *self.selection.labels]))
-        most = max(1, VALUES_PER_BLOCK // max(1, len(names)))
+        most = self._rows_per_block()
         rows, schema, last = 0, self.metadata.schema, self.metadata.num_columns - 1
         with _explained(self.file.path), closing(_open(self.file, self.metadata)) as opened:
             for batch in opened.iter_batches(most, [self.group], self.leaves, use_threads=False):
@@ -164,6 +170,14 @@ class ParquetPart(NamedTuple):
             if self.group == self.metadata.num_row_groups - 1:
                 readable = last in leaves or _is_readable(opened, self.group, last)
                 _check_end(self.file, row_group, {*leaves, last} if readable else leaves)
+
+    def _rows_per_block(self) -> int:
+        """Return the number of rows of the whole row group, or fewer if these would take too much memory."""
+        rows = self.metadata.row_group(self.group).num_rows
+        # Labels are compared or encoded, which takes as much memory again.
+        values = len(self.selection.numbers) + 2 * len(self.selection.labels)
+        most = min(ROWS_PER_BLOCK, VALUES_PER_BLOCK // max(1, values))
+        return rows if rows <= most else max(1, most // BLOCKS_OF_LARGE)
 
 
 def _is_readable(opened: Any, group: int, leaf: int) -> bool:

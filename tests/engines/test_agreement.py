@@ -47,7 +47,7 @@ def engines() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(ENGINES, "processes", entry)
         # Several parts of every file.
-        for constant in ("csv.PART_BYTES", "npy.PART_ELEMENTS", "parquet.VALUES_PER_BLOCK", "memory.ROWS_PER_BLOCK"):
+        for constant in ("csv.PART_BYTES", "npy.PART_ELEMENTS", "parquet.ROWS_PER_BLOCK", "memory.ROWS_PER_BLOCK"):
             patch.setattr(f"msecli.formats.{constant}", 10_000 if constant == "csv.PART_BYTES" else 200)
         yield
     processes().shutdown(cancel_futures=True)

@@ -157,7 +157,7 @@ def test_row_groups_of_any_size_are_read_in_order(tmp_path: Path, group: int, jo
 def test_a_row_group_larger_than_a_block_is_read_in_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nulls: bool, jobs: int
 ) -> None:
-    monkeypatch.setattr("msecli.formats.parquet.VALUES_PER_BLOCK", 64)
+    monkeypatch.setattr("msecli.formats.parquet.ROWS_PER_BLOCK", 64)
     expected = [None if nulls and number % 3 == 0 else float(number) for number in range(1000)]
     path = put(tmp_path, parquet_bytes({"v": pa.array(expected, pa.float64())}, row_group_size=700))
     found = read(path, "v", jobs=jobs)
@@ -174,7 +174,7 @@ def test_a_row_group_larger_than_a_block_is_read_in_blocks(
 def test_blocks_of_packed_columns_are_read_from_where_they_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: Any, jobs: int
 ) -> None:
-    monkeypatch.setattr("msecli.formats.parquet.VALUES_PER_BLOCK", 13)
+    monkeypatch.setattr("msecli.formats.parquet.ROWS_PER_BLOCK", 13)
     expected = [None if cell is None else float(cell) for cell in column.to_pylist()]
     path = put(tmp_path, parquet_bytes({"v": column}, row_group_size=300))
     assert values(read(path, "v", jobs=jobs), "v") == expected

@@ -17,7 +17,7 @@ CONSTANTS = {
     "head": ["text.head.HEAD_BYTES"],
     "chunk": ["text.head.CHUNK_BYTES"],
     "array": ["formats.npy.PART_ELEMENTS"],
-    "rows": ["formats.parquet.VALUES_PER_BLOCK", "formats.memory.ROWS_PER_BLOCK", "pairing.keys.ROWS_PER_BLOCK"],
+    "rows": ["formats.parquet.ROWS_PER_BLOCK", "formats.memory.ROWS_PER_BLOCK", "pairing.keys.ROWS_PER_BLOCK"],
     "result": ["scoring.rows.ROWS_PER_RESULT"],
     "block": ["core.chunk.BLOCK", "core.exact.BLOCK"],
 }
