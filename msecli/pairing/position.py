@@ -56,6 +56,10 @@ class Read(NamedTuple):
     warnings: tuple[Warned, ...]
     begin: int | None = None
 
+    def joined(self, later: Read) -> Read:
+        """Return how much was read here and after it."""
+        return Read(self.rows + later.rows, self.work + later.work, (*self.warnings, *later.warnings), self.begin)
+
 
 class Side(NamedTuple):
     """A file in messages: its path, and how its rows are named."""
@@ -221,6 +225,11 @@ def _compared(rows: Aligned, difference: tuple[int, Any, Any] | None, ours: Labe
 
 def _labels(column: LabelArray) -> Labels:
     return Labels(str(label_at(column, 0)), vary(column))
+
+
+def joined_compared(left: tuple[Compared, ...], right: tuple[Compared, ...]) -> tuple[Compared, ...]:
+    """Return how columns agree in all rows, column by column; nothing is said of no rows."""
+    return tuple(map(Compared.joined, left, right)) if left and right else (*left, *right)
 
 
 class RowCheck:

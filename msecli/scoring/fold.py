@@ -62,6 +62,11 @@ class Outcome(NamedTuple):
     keys: Keys
     twins: tuple[Twin, ...]
 
+    def joined(self, later: Self) -> Self:
+        """Return the outcome of these rows and later ones, of which no values are kept."""
+        self.tally.merge(later.tally)
+        return self._replace(twins=joined_twins(self.twins, later.twins))
+
 
 def fold(
     plan: Plan, engine: Engine, sinks: Mapping[str, Sink], gradient: Gradient | None, progress: Progress
@@ -90,7 +95,8 @@ def fold(
     tally = empty_tally(plan)
     twins: tuple[Twin, ...] = ()
     work = partial(score_rows, plan, batches)
-    for first_row, outcome in paired.each(work, numbered=batches is not None):
+    join = None if sinks or gradient is not None else Outcome.joined
+    for first_row, outcome in paired.each(work, numbered=batches is not None, join=join):
         tally.merge(outcome.tally, first_row)
         twins = joined_twins(twins, outcome.twins)
         for name, block in outcome.values.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import partial, reduce
 from itertools import chain, pairwise
 from operator import itemgetter, methodcaller
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
@@ -27,6 +27,7 @@ from msecli.pairing.position import (
     check_row_counts,
     compared,
     compared_numbers,
+    joined_compared,
 )
 from msecli.pairing.roles import Shared
 from msecli.scoring.plan import Plan
@@ -39,6 +40,9 @@ T = TypeVar("T")
 
 Progress = Callable[[float], None]
 """Called with the share of the work done, from 0 to 1."""
+
+ROWS_PER_RESULT = 1 << 20
+"""A task joins the results of about so many rows before it hands them over; progress is shown as often."""
 
 FEWEST_SPANS = 0.5
 """Row groups of two files are read side by side if at least this share of them begins at common rows."""
@@ -114,6 +118,11 @@ class Passed(NamedTuple, Generic[T]):
     compared: tuple[Compared, ...]
     reads: tuple[Read, ...]
 
+    @property
+    def rows(self) -> int:
+        """The number of rows that were read from the first source."""
+        return self.reads[0].rows
+
 
 class PairedRows:
     """The rows of all sources side by side, to be worked on by an engine.
@@ -149,7 +158,9 @@ class PairedRows:
             return plan.rows
         return sum(block.rows for block in blocks_of(plan.sources[0], plan.roles.selection(0), self._engine))
 
-    def each(self, work: Callable[[Aligned], T], *, numbered: bool) -> Iterator[tuple[int, T]]:
+    def each(
+        self, work: Callable[[Aligned], T], *, numbered: bool, join: Callable[[T, T], T] | None = None
+    ) -> Iterator[tuple[int, T]]:
         """Yield (offset, result) for the aligned rows in order.
 
         Parameters
@@ -159,12 +170,14 @@ class PairedRows:
         numbered : bool
             Whether `work` needs the rows' numbers in the whole input; the offset is then 0. Otherwise it may see rows
             numbered from 0, and the offset is what to add to their numbers.
+        join : callable, optional
+            From the results of some rows and of the next ones to one of all of them. By default none are joined.
         """
         spans = _spans(self._plan) if self._joined is None else None
         if spans is not None and len(self._plan.sources) > 1 and len(spans) < self._engine.jobs:
             spans = None  # too few to keep all jobs busy; the files are read side by side instead
         if spans is not None and not (numbered and any(span.first_row is None for span in spans)):
-            found = _by_span(self._plan, self._engine, work, self.ledger, spans)
+            found = _by_span(self._plan, self._engine, work, self.ledger, spans, join=join)
         else:
             paired = self._joined or _paired(self._plan, self._engine, self.ledger)
             found = ((0, each) for each in self._engine.run(partial(_one_result, work), paired))
@@ -252,13 +265,24 @@ def _divided(
 
 
 def _by_span(
-    plan: Plan, engine: Engine, work: Callable[[Aligned], T], ledger: Ledger, spans: list[Span]
+    plan: Plan,
+    engine: Engine,
+    work: Callable[[Aligned], T],
+    ledger: Ledger,
+    spans: list[Span],
+    *,
+    join: Callable[[T, T], T] | None,
 ) -> Iterator[tuple[int, T]]:
     paths = [source.path for source in plan.sources]
     checked = plan.roles.checked
-    task = partial(_in_span, work, paths, checked if len(paths) > 1 else ())
+    task: Callable[[Span], Iterator[Passed[T | None]]] = partial(
+        _in_span, work, paths, checked if len(paths) > 1 else ()
+    )
+    numbered = spans[0].first_row is not None
+    if join is not None and numbered:
+        task = partial(_joined_in_span, task, join)
     for passed in engine.run(task, spans):
-        offset = ledger.rows[0] if spans[0].first_row is None else 0
+        offset = 0 if numbered else ledger.rows[0]
         for number, read in enumerate(passed.reads):
             ledger.count(number, read)
         ledger.check.add(checked, passed.compared)
@@ -277,6 +301,29 @@ def _in_span(
     for rows in align(streams, span.first_row or 0):
         found = work(rows) if rows.rows else None
         yield Passed(found, compared(rows, checked), tuple(stream.take() for stream in streams))
+
+
+def _joined_in_span(
+    task: Callable[[Span], Iterator[Passed[T | None]]], join: Callable[[T, T], T], span: Span
+) -> Iterator[Passed[T | None]]:
+    """Join the results in a span: each one handed over stops the other threads for a moment."""
+    held: Passed[T | None] | None = None
+    for passed in task(span):
+        held = passed if held is None else _joined_passed(held, passed, join)
+        if held.rows >= ROWS_PER_RESULT:
+            yield held
+            held = None
+    if held is not None:
+        yield held
+
+
+def _joined_passed(left: Passed[T | None], right: Passed[T | None], join: Callable[[T, T], T]) -> Passed[T | None]:
+    found = [each.found for each in (left, right) if each.found is not None]
+    return Passed(
+        reduce(join, found) if found else None,
+        joined_compared(left.compared, right.compared),
+        tuple(map(Read.joined, left.reads, right.reads)),
+    )
 
 
 def _streams(plan: Plan, engine: Engine, ledger: Ledger) -> list[Stream]:

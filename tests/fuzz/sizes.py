@@ -18,6 +18,7 @@ CONSTANTS = {
     "chunk": ["text.head.CHUNK_BYTES"],
     "array": ["formats.npy.PART_ELEMENTS"],
     "rows": ["formats.parquet.ROWS_PER_BLOCK", "formats.memory.ROWS_PER_BLOCK", "pairing.keys.ROWS_PER_BLOCK"],
+    "result": ["scoring.rows.ROWS_PER_RESULT"],
     "block": ["core.chunk.BLOCK", "core.exact.BLOCK"],
 }
 """Where each size is kept, below `msecli`."""
@@ -34,6 +35,7 @@ def tiny(random: Random) -> Sizes:
         "margin": random.choice([1, 2, 7, 1 << 14]),
         "array": random.choice([1, 2, 3, 7, 1 << 18]),
         "rows": random.choice([1, 2, 3, 7, 1 << 17]),
+        "result": random.choice([1, 5, 1 << 20]),
         "block": random.choice([1, 2, 7, 1 << 17]),
     }
 
