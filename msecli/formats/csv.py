@@ -211,9 +211,7 @@ class CsvPart(NamedTuple):
     def _block(self, wanted: Columns, found: Scan, text: memoryview, begin: int) -> Block:
         columns = dict(zip(wanted.in_order(), found.columns, strict=True))
         numbers: dict[str | None, FloatArray] = {}
-        # Those at the end of the file are none.
-        blank = found.blank - (found.blank_at_end if self.number + 1 == len(self.ranges) else 0)
-        warnings = [Warned("blank_lines", self.file.path, SKIPPED, blank)]
+        warnings = [Warned("blank_lines", self.file.path, SKIPPED, found.blank)]
         for name, each in wanted.numbers.items():
             column = columns[each]
             if isinstance(column.values, Texts):
