@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial, reduce
 from itertools import chain, pairwise
 from operator import itemgetter, methodcaller
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from msecli.engines import Engine
 from msecli.errors import DataError, MsecliError, Warned, Warnings, numbered
@@ -48,6 +48,10 @@ FEWEST_SPANS = 0.5
 """Row groups of two files are read side by side if at least this share of them begins at common rows."""
 
 
+def _untold(share: float) -> None:
+    """Tell nobody of progress."""
+
+
 LONE_KEYS = 3
 """How many shared columns are tried as keys by themselves, just for advice."""
 
@@ -74,6 +78,10 @@ class Ledger:
         self._work[source] += read.work
         self.warnings.add(read.warnings)
         self._progress(self._share)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but who is told of progress, in this process alone."""
+        return self.__dict__ | {"_progress": _untold}
 
     @property
     def paired(self) -> int:
