@@ -296,11 +296,17 @@ class Scanner {
         while (p < end_) {
             const Block bytes = block(p);
             const Places within = valid(p);
-            const Quotes quotes(bytes.are(dialect_.quote) & within, quoted);
-            const Places outside = within & ~quotes.inside, delimiters = bytes.are(dialect_.delimiter) & outside;
-            const Places line_ends = bytes.are('\n', '\r') & outside, ends = delimiters | line_ends;
-            const Places wrong = quotes.wrong_opening(ends, begins) | (quotes.wrong_closing(ends, closed) & within);
-            const Places stops = line_ends | wrong;
+            const Places marks = bytes.are(dialect_.quote) & within;
+            Places delimiters = bytes.are(dialect_.delimiter) & within, line_ends = bytes.are('\n', '\r') & within;
+            Places stops = line_ends;
+            bool behind_quoted = false, behind_closed = false;
+            if (marks != 0 || quoted || closed) {
+                const Quotes quotes(marks, quoted);
+                delimiters &= ~quotes.inside, line_ends &= ~quotes.inside;
+                const Places ends = delimiters | line_ends;
+                stops = line_ends | quotes.wrong_opening(ends, begins) | (quotes.wrong_closing(ends, closed) & within);
+                behind_quoted = quotes.inside >> 63, behind_closed = quotes.closing >> 63;
+            }
             Places passed = delimiters & before_first(stops);
             const std::size_t fields = count(passed);
             if (column + fields >= later) {
@@ -311,7 +317,7 @@ class Scanner {
             column += fields;
             if (passed) field = p + last(passed) + 1;
             if (stops == 0) {
-                quoted = quotes.inside >> 63, closed = quotes.closing >> 63, begins = closed || delimiters >> 63;
+                quoted = behind_quoted, closed = behind_closed, begins = closed || delimiters >> 63;
                 p += std::min(Block::SIZE, end_ - p);
                 continue;
             }
