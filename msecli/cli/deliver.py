@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -15,7 +15,7 @@ from msecli.cli import process
 from msecli.cli.colors import is_terminal, say
 from msecli.cli.options import style_from
 from msecli.cli.progress import ProgressBar
-from msecli.errors import ReadWriteError, UsageError, Warned, visible
+from msecli.errors import EXIT_GATE, ReadWriteError, UsageError, Warned, visible
 from msecli.outputs import RENDERERS, Renderer, Style, output_named, renderer_for
 from msecli.outputs.values import StreamSink, StreamSinks
 from msecli.results.values import Layout
@@ -106,6 +106,7 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
                 main.append(result.values, {})
             main.finish(result)
         process.take_no_more_signals()
+    exit_if_failed(result)
 
 
 def write_report(report: Report, values: Mapping[str, Any]) -> None:
@@ -201,6 +202,26 @@ def _warn_of_precision(destinations: Sequence[tuple[str | None, Renderer]]) -> N
         names = list(dict.fromkeys(renderer.name for _, renderer in destinations))
         exact = f"the format {names[0]} holds" if len(names) == 1 else f"the formats {' and '.join(names)} hold"
         say("Warning", f"--precision: {exact} every digit; only {rounded} are rounded")
+
+
+def exit_if_failed(report: Report) -> None:
+    """Say which gates failed, and end the command with exit code 5 if any did; the result is written by now.
+
+    Raises
+    ------
+    click.exceptions.Exit
+    """
+    failed = [gate for gate in report.gates if not gate.passed]
+    if not failed:
+        return
+    from msecli.results.gates import FAILURES_SHOWN, SEE_ALL
+
+    with suppress(OSError):  # if standard error is closed, the exit code has to suffice
+        for gate in failed[:FAILURES_SHOWN]:
+            say("gate failed", gate.finding)
+        if (more := len(failed) - FAILURES_SHOWN) > 0:
+            say("gate failed", f"{more:,} more; {SEE_ALL}")
+    raise click.exceptions.Exit(EXIT_GATE)
 
 
 def warn(warnings: Iterable[Warned]) -> None:

@@ -48,6 +48,13 @@ class FileName(StringParamType):
         return files(incomplete)
 
 
+class Condition(StringParamType):
+    """A condition of a gate; in the environment several are separated by semicolons, as there are blanks in them."""
+
+    name = "condition"
+    envvar_list_splitter = ";"
+
+
 def _split(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     """Split values at commas: `-m a,b -m c` means a, b and c."""
     return tuple(name.strip() for text in value for name in text.split(",") if name.strip())
@@ -208,6 +215,44 @@ grad = _option(
 )
 grad_target = _option(
     "Gradient", "--grad-target", metavar="FILE", help="Write the gradient with respect to the target."
+)
+
+fail_if = _option(
+    "Decision",
+    "--fail-if",
+    metavar="CONDITION",
+    type=Condition(),
+    multiple=True,
+    brief="exit code 5 if so: 'rmse > 0.31'",
+    help="Exit with code 5 if a number is beyond a limit: 'rmse > 0.31', 'r2 < 0.5', 'rmse[region=EU] >= 2' for a "
+    "group, 'mae[column=weight] > 3' for a column, 'loss[any] > 9' for all of them; repeatable.",
+)
+min_coverage = _option(
+    "Decision",
+    "--min-coverage",
+    metavar="SHARE",
+    help="Exit with code 5 if less of the target's elements is used, as in 0.99 or 99%.",
+)
+baseline = _option(
+    "Decision",
+    "--baseline",
+    metavar="FILE",
+    type=FileName(),
+    help="Exit with code 5 if the loss is above that of an earlier result, in JSON.",
+)
+max_increase = _option(
+    "Decision",
+    "--max-increase",
+    metavar="INCREASE",
+    help="How far it may be above the baseline: a number, or a share of it, as in 2%. [default: 0]",
+)
+baseline_metric = _option(
+    "Decision",
+    "--baseline-metric",
+    metavar="NAME",
+    default="loss",
+    show_default=True,
+    help="What is compared with the baseline: the loss, or a metric of which lower values are better.",
 )
 
 output = _option(
@@ -396,6 +441,11 @@ REQUESTED = (
     "grad_norm",
     "coef",
     "intercept",
+    "fail_if",
+    "min_coverage",
+    "baseline",
+    "max_increase",
+    "baseline_metric",
     "jobs",
 )
 """The options that set the request parameter of the same name."""
@@ -405,6 +455,7 @@ ROWS = (*PAIRS[:6], by, batch_size, shuffle, drop_last, *PAIRS[6:])
 LOSS = (reduction, axis, metrics, peak, season, size_average, reduce)
 GRADIENT = (grad, grad_target)
 PENALTY = (params, l1, l2)
+GATES = (fail_if, min_coverage, baseline, max_increase, baseline_metric)
 OUTPUT = (output, format, precision, overwrite)
 RUNNING = (jobs, progress)
 

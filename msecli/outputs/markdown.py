@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from msecli.errors import escaped
 from msecli.outputs.base import Style
-from msecli.results.base import MISSING_LABEL, Report, marked, number_text, rounded
+from msecli.results.base import MISSING_LABEL, Report, gate_sections, marked, number_text, rounded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,13 @@ def write_result(stream: BinaryIO, report: Report, style: Style) -> None:
     _write_header(stream, names, [any(isinstance(record[name], str) for record in records) for name in names])
     for record in records:
         _write_row(stream, ("" if record[name] is None else _text(record[name], style) for name in names))
+    for section in gate_sections(report):
+        stream.write(b"\n")
+        _write_header(stream, section.header or (), (True, True, False))
+        for row in section.rows:
+            _write_row(stream, ("" if cell is None else _text(cell, style) for cell in row))
+        if section.note:
+            stream.write(f"\n{''.join(map(str, section.note))}\n".encode())
     if report.footer:
         stream.write(f"\n`{report.footer}`\n".encode())
 

@@ -195,6 +195,15 @@ class Report(ABC):
         )
 
 
+def gate_sections(report: Report) -> list[Section]:
+    """Return the table of a result's gates; none without gates."""
+    if not report.gates:
+        return []
+    from msecli.results.gates import section_of
+
+    return [section_of(report.gates)]
+
+
 HTML_ROWS = 60
 """The rows of a table that a notebook shows, as many as pandas does."""
 

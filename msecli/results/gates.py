@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from msecli.errors import UsageError, setting, visible
-from msecli.results.base import Number, marked, not_finite, number_text
+from msecli.errors import UsageError, meant, visible
+from msecli.results.base import Number, Row, Section, marked, not_finite, number_text
 
 RELATIONS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -26,12 +26,20 @@ COVERAGE = "coverage"
 """The share of elements that were used, of all that the target has."""
 
 QUOTED = r'"(?:[^"\\]|\\.)*"'
-CONDITION = re.compile(r"(.*?[^<>=!\s])\s*(>=|<=|>|<)\s*([^<>=]+)", re.DOTALL)
-SUBJECT = re.compile(rf'((?:{QUOTED}|[^"\[])+?)\s*(?:\[((?:{QUOTED}|[^"\]])*)\])?', re.DOTALL)
-SCOPED = re.compile(rf"\s*({QUOTED}|[^\",=]+?)\s*=\s*({QUOTED}|[^\",]*?)\s*(?:,|$)")
-"""The condition: a subject, a relation and a limit. The subject: a metric, and perhaps a scope. A label in a scope."""
+CONDITION = r"(?s)(.*?[^<>=!\s])\s*(>=|<=|>|<)\s*([^<>=]+)"
+SUBJECT = rf'(?s)((?:{QUOTED}|[^"\[])+?)\s*(?:\[((?:{QUOTED}|[^"\]])*)\])?'
+SCOPED = rf"(?s)\s*({QUOTED}|[^\",=]+?)\s*=\s*({QUOTED}|[^\",]*?)\s*(?:,|\Z)"
+"""The condition: a subject, a relation and a limit. The subject: a metric, and perhaps a scope. A label in a scope.
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+All are compiled when they are first used: most runs have no gates.
+"""
+
+NUMBER = r"(?ai)[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
+
+FAILURES_SHOWN = 20
+"""Failed gates that people are shown; there may be one for each of very many groups."""
+
+SEE_ALL = "use --format json or -o FILE.json"
 
 EXAMPLE = "rmse > 0.31"
 SCOPED_EXAMPLE = "rmse[region=EU] > 0.31"
@@ -116,16 +124,22 @@ class GateResult(NamedTuple):
         return f"{self.metric}[{','.join(f'{name}={marked(label)}' for name, label in self.scope.items())}]"
 
     @property
+    def condition(self) -> str:
+        """What it fails for, with the scope it was judged for."""
+        return self.gate if self.scope is None else f"{self.subject} {self._beyond}"
+
+    @property
+    def _beyond(self) -> str:
+        return f"{self.relation} {number_text(self.limit).removesuffix('.0')}"
+
+    @property
     def finding(self) -> str:
         """What was found: `rmse 0.34 > 0.31`."""
-        found = f"{self.subject} {number_text(self.value)}"
         if self.value is None or not math.isfinite(self.value):
-            found = f"{self.subject} {self.note or f'is {number_text(self.value)}'}; the gate is {self.gate}"
-        elif self.note:
-            found += f" {self.relation} {number_text(self.limit)} ({self.note})"
-        else:
-            found += f" {self.relation} {number_text(self.limit)}"
-        return visible(found)
+            why = self.note if self.value is None else f"is {number_text(self.value)}"
+            return visible(f"{self.subject} {why}; the gate is {self.gate}")
+        more = f" ({self.note})" if self.note else ""
+        return visible(f"{self.subject} {number_text(self.value)} {self._beyond}{more}")
 
     @property
     def message(self) -> str:
@@ -164,8 +178,44 @@ def judge(gates: Iterable[Gate], numbers: Mapping[str, Number], entries: Sequenc
             value = each.get(gate.metric)
             found.append(gate.judged(value, labels, "has nothing to score" if value is None else ""))
         if not chosen:
-            found.append(gate.judged(None, dict(gate.scope) or None, "is missing"))
+            found.append(gate.judged(None, dict(gate.scope) or None, f"is missing{_near(gate, entries)}"))
     return found
+
+
+def _near(gate: Gate, entries: Sequence[Numbered]) -> str:
+    """Return which label was probably meant, for a gate whose scope is missing."""
+    for name, text in gate.scope:
+        texts = [
+            str(marked(label))
+            for labels, _ in entries
+            for each, label in labels.items()
+            if each.casefold() == name.casefold()
+        ]
+        if text not in texts and (near := meant(text, texts)):
+            return near
+    return ""
+
+
+def section_of(gates: Sequence[GateResult]) -> Section:
+    """Return the table of gates: those that failed, and those that all of their scope passed."""
+    failed = [gate for gate in gates if not gate.passed]
+    texts = {gate.gate for gate in failed}
+    passed: dict[str, list[GateResult]] = {}
+    for gate in gates:
+        if gate.gate not in texts:
+            passed.setdefault(gate.gate, []).append(gate)
+    rows: list[Row] = [
+        ("failed", gate.condition, "none" if gate.value is None else gate.value) for gate in failed[:FAILURES_SHOWN]
+    ]
+    rows += [("passed", text, found[0].value if len(found) == 1 else "") for text, found in passed.items()]
+    more = len(failed) - FAILURES_SHOWN
+    note: Row = (more, " more failed; ", SEE_ALL) if more > 0 else ()
+    return Section(("gate", "condition", "value"), rows, note=note, kind="gate")
+
+
+def named(name: str, text: str) -> str:
+    """Return how messages name a parameter with what was given for it."""
+    return f"`{name}`: {text.replace('`', '')!r}"
 
 
 def gate_named(text: str, name: str = "fail_if") -> Gate:
@@ -184,16 +234,16 @@ def gate_named(text: str, name: str = "fail_if") -> Gate:
     """
 
     def refuse(problem: str, example: str = EXAMPLE) -> UsageError:
-        return UsageError(f"{setting(name, text)}: {problem}; write it like {example!r}")
+        return UsageError(f"{named(name, text)}: {problem}; write it like {example!r}")
 
-    condition = CONDITION.fullmatch(text.strip())
+    condition = re.fullmatch(CONDITION, text.strip())
     if condition is None:
         raise refuse(_missing(text))
     subject, relation, limit = condition.groups()
     limit = limit.strip()
-    if NUMBER.fullmatch(limit) is None or not math.isfinite(float(limit)):
+    if re.fullmatch(NUMBER, limit) is None or not math.isfinite(float(limit)):
         raise refuse(f"{limit!r} after {relation!r} is not a finite number{_hint(limit)}")
-    parsed = SUBJECT.fullmatch(subject.strip())
+    parsed = re.fullmatch(SUBJECT, subject.strip())
     if parsed is None:
         raise refuse(f"{subject!r} before {relation!r} is neither a metric nor a metric with a scope", SCOPED_EXAMPLE)
     gate = Gate(text, _unquoted(parsed[1]), relation, float(limit))
@@ -217,7 +267,7 @@ def _scope(text: str) -> tuple[tuple[str, str], ...]:
     """
     labels, end = dict[str, tuple[str, str]](), 0
     while end < len(text) or not labels:
-        found = SCOPED.match(text, end)
+        found = re.match(SCOPED, text[end:])
         if found is None:
             rest = text[end:].strip()
             raise ValueError(
@@ -227,7 +277,7 @@ def _scope(text: str) -> tuple[tuple[str, str], ...]:
         if name.casefold() in labels:
             raise ValueError(f"{name!r} stands twice in the brackets; repeat the option instead")
         labels[name.casefold()] = name, label
-        end = found.end()
+        end += found.end()
     return tuple(labels.values())
 
 
@@ -247,7 +297,7 @@ def _missing(text: str) -> str:
 
 def _hint(limit: str) -> str:
     """Return what was probably meant by a limit that is no number."""
-    if NUMBER.fullmatch(limit.removesuffix("%").strip()):
+    if re.fullmatch(NUMBER, limit.removesuffix("%").strip()):
         return f" ({limit} is {float(limit.removesuffix('%')) / 100:g})"
     if re.fullmatch(r"[+-]?(inf(inity)?|nan)", limit, re.IGNORECASE):
         return " (values that are not finite fail every gate)"
@@ -277,6 +327,6 @@ def same_label(label: Any, text: str) -> bool:
     """
     if str(marked(label)) == text:
         return True
-    if isinstance(label, bool) or not isinstance(label, int | float) or NUMBER.fullmatch(text) is None:
+    if isinstance(label, bool) or not isinstance(label, int | float) or re.fullmatch(NUMBER, text) is None:
         return False
     return float(text) == label

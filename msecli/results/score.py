@@ -9,12 +9,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msecli import kernel
 from msecli.errors import SHOWN, Warned, escaped
-from msecli.results.base import SCHEMA, Case, Line, Number, Report, Row, Section, jsonable, marked, not_finite, plural
-from msecli.results.gates import GateResult
+from msecli.results.base import (
+    SCHEMA,
+    Case,
+    Line,
+    Number,
+    Report,
+    Row,
+    Section,
+    gate_sections,
+    jsonable,
+    marked,
+    not_finite,
+    plural,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from msecli.results.gates import GateResult
 
 LEDGER = (
     ("in the prediction file", "prediction", None),
@@ -395,7 +409,8 @@ class Result(Report):
             for name, value in self.numbers().items()
             if name not in shown and not (value is None and self.status == "ok")
         ]
-        return [*entries, *([Section(None, others, headline=not entries)] if others else []), self._ledger_section()]
+        numbers = [Section(None, others, headline=not entries)] if others else []
+        return [*entries, *numbers, *gate_sections(self), self._ledger_section()]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output; nan and infinities are None."""
