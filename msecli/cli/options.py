@@ -28,6 +28,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 POLICIES = ("raise", "omit", "propagate")
 ROUNDED = tuple(name for name, renderer in RENDERERS.items() if renderer.rounded)
+LINES = " or ".join(name for name, renderer in RENDERERS.items() if renderer.lines)
 SUFFIXES = " ".join(renderer.suffix for renderer in RENDERERS.values() if renderer.suffix)
 
 
@@ -284,6 +285,13 @@ precision = _option(
 )
 overwrite = _option("Output", "--overwrite", is_flag=True, help="Replace existing output files.")
 
+append = _option(
+    "Output",
+    "--append",
+    is_flag=True,
+    help=f"Add a line with the result and the time to the output files in the format {LINES}.",
+)
+
 jobs = _option(
     "Running", "--jobs", metavar="N", type=click.IntRange(min=1), help="Threads. [default: the available cores]"
 )
@@ -456,7 +464,7 @@ LOSS = (reduction, axis, metrics, peak, season, size_average, reduce)
 GRADIENT = (grad, grad_target)
 PENALTY = (params, l1, l2)
 GATES = (fail_if, min_coverage, baseline, max_increase, baseline_metric)
-OUTPUT = (output, format, precision, overwrite)
+OUTPUT = (output, format, precision, overwrite, append)
 RUNNING = (jobs, progress)
 
 

@@ -27,12 +27,15 @@ class Style(NamedTuple):
     color : bool
     terminal : bool
         Whether somebody reads it at a terminal, where the signature is short.
+    time : str, optional
+        When the result was computed, for a line of a history.
     """
 
     precision: int = 6
     width: int | None = 80
     color: bool = False
     terminal: bool = False
+    time: str | None = None
 
 
 def data_label(label: str, reserved: Container[str]) -> str:
@@ -58,15 +61,18 @@ class ValuesWriter(Protocol):
 class Renderer(NamedTuple):
     """A line of the `RENDERERS` table: functions that write a result, and values of elements, to a stream.
 
-    `binary` formats are for files only. `whole` formats hold the metrics beside the values of elements. Numbers are
-    rounded to `Style.precision` only in `rounded` formats.
+    A format without a function for values has no place for them. `binary` formats are for files only. `whole` formats
+    hold the metrics beside the values of elements. Numbers are rounded to `Style.precision` only in `rounded` formats.
+    What is `beside` may be written to standard output besides the result. To `lines` another result can be added.
     """
 
     name: str
     meaning: str
     suffix: str | None
     result: Callable[[BinaryIO, Report, Style], None]
-    values: Callable[[BinaryIO, Layout, Style], ValuesWriter]
+    values: Callable[[BinaryIO, Layout, Style], ValuesWriter] | None
     binary: bool = False
     whole: bool = False
     rounded: bool = False
+    beside: bool = False
+    lines: bool = False

@@ -138,8 +138,9 @@ class Report(ABC):
     def cases(self) -> list[Case]:
         """Return what was scored: one case, or one for each system or run."""
         numbers = self.numbers()
-        name = " ".join(word for group in self.title[-1:] for word in group)
-        return [Case(name or type(self).__name__, numbers, status(next(iter(numbers.values()))), gates=self.gates)]
+        *columns, files = [" ".join(names) for names in self.title] or [type(self).__name__]
+        name = f"{files}: {columns[0]}" if columns and len(self.title[-1]) == 1 else files
+        return [Case(name, numbers, status(next(iter(numbers.values()))), gates=self.gates)]
 
     @property
     def title(self) -> tuple[tuple[str, ...], ...]:
