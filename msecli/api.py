@@ -9,9 +9,11 @@ from msecli.core.parameters import names, real_numbers
 from msecli.core.reduction import legacy_reduction
 from msecli.core.state import Policy
 from msecli.errors import UsageError
+from msecli.results.difference import Difference
 from msecli.results.gradcheck import GradCheck
 from msecli.results.norm import NormResult
 from msecli.results.score import Result
+from msecli.scoring.difference import compare_saved
 from msecli.scoring.gradcheck import check_gradient, named_columns
 from msecli.scoring.norms import NormRequest, norms
 from msecli.scoring.request import Request
@@ -485,3 +487,33 @@ def gradcheck(
         jobs=jobs,
     )
     return check_gradient(request, samples=samples, seed=seed, tolerance=tolerance)
+
+
+def diff(old: Data, new: Data, /) -> Difference:
+    """Return what changed between two results.
+
+    Parameters
+    ----------
+    old, new : path, Result or mapping
+        Paths name results in JSON; mappings have their shape.
+
+    Returns
+    -------
+    Difference
+        Its `pairs` hold the numbers of both, over all rows and of groups, columns and batches by their labels;
+        `signature` holds the fields in which the signatures differ.
+
+    Raises
+    ------
+    DataError
+        If one of them is no result.
+    ReadWriteError
+        If a file cannot be read.
+
+    Examples
+    --------
+    >>> old, new = score([1.0, 3.0], [0.0, 0.0]), score([1.0, 2.0], [0.0, 0.0])
+    >>> diff(old, new).numbers()
+    {'loss': -2.5}
+    """
+    return compare_saved(old, new)

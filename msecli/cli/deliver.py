@@ -66,6 +66,11 @@ def _destinations(values: Mapping[str, Any]) -> list[tuple[str | None, Renderer]
     return [*destinations[:beside], (None, RENDERERS[format]), *destinations[beside:]]
 
 
+def table_unless_told(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a command whose result is for people, also in a pipe."""
+    return {**values, "format": values["format"] or (None if values["output"] else "table")}
+
+
 def appended_from(values: Mapping[str, Any]) -> set[str]:
     """Return the output files to which a line is added.
 

@@ -19,10 +19,12 @@ from msecli.cli import process
 from msecli.cli.colors import say
 from msecli.cli.completion import VARIABLE, complete, completion
 from msecli.cli.compute import compute
+from msecli.cli.diff import diff
 from msecli.cli.gradcheck import gradcheck
 from msecli.cli.grouped import CommandGroup
 from msecli.cli.linear import linear
 from msecli.cli.norm import norm
+from msecli.cli.selftest import selftest
 from msecli.errors import (
     EXIT_BUG,
     EXIT_CLOSED_PIPE,
@@ -80,7 +82,7 @@ def cli() -> None:
     kernel.name()  # an unknown kernel is refused before anything is read
 
 
-for command in (compute, linear, norm, gradcheck, completion):
+for command in (compute, linear, norm, gradcheck, diff, selftest, completion):
     cli.add_command(command)
 
 
