@@ -140,7 +140,7 @@ class Report(ABC):
         numbers = self.numbers()
         *columns, files = [" ".join(names) for names in self.title] or [type(self).__name__]
         name = f"{files}: {columns[0]}" if columns and len(self.title[-1]) == 1 else files
-        return [Case(name, numbers, status(next(iter(numbers.values()))), gates=self.gates)]
+        return [Case(name, numbers, status(next(iter(numbers.values()), 0)), gates=self.gates)]
 
     @property
     def title(self) -> tuple[tuple[str, ...], ...]:

@@ -240,9 +240,11 @@ def _items(value: Any) -> Iterable[Mapping[str, Any]]:
 
 
 def _label(value: Any) -> str:
-    """Return the label of an entry; those of a group by several columns are joined."""
-    labels = value.values() if isinstance(value, Mapping) else [value]
-    return ",".join(str(marked(label)) for label in labels)
+    """Return the label of an entry; those of a group by several columns are joined, and quoted if they hold commas."""
+    if not isinstance(value, Mapping):
+        return str(marked(value))
+    texts = [str(marked(label)) for label in value.values()]
+    return texts[0] if len(texts) == 1 else ",".join(f'"{text}"' if "," in text else text for text in texts)
 
 
 def _of_score(entry: Mapping[str, Any]) -> Iterator[tuple[str, Number]]:

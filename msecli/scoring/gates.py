@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from msecli.core.metrics import Metric, Options, metric_named
+from msecli.core.parameters import real_number
 from msecli.errors import DataError, UsageError, meant, setting
 from msecli.results.base import Number, number_text
 from msecli.results.gates import COVERAGE, NUMBER, Gate, GateResult, gate_named, judge, named
@@ -90,13 +91,12 @@ def _amount(name: str, value: Any, what: str, example: str) -> tuple[str, Fracti
     import re
     from fractions import Fraction
 
-    text = str(value).strip() if isinstance(value, str) else repr(value).strip()
+    text = value.strip() if isinstance(value, str) else repr(real_number(name, value))
     number = text.removesuffix("%").strip()
-    plain = not isinstance(value, bool) and re.fullmatch(NUMBER, number) is not None
-    if not plain or not math.isfinite(float(number)):
+    if re.fullmatch(NUMBER, number) is None or not math.isfinite(float(number)):
         raise UsageError(f"`{name}`: {value!r} is not {what}, such as {example}")
     relative = text.endswith("%")
-    return text, Fraction(number) / (100 if relative else 1), relative
+    return text.removesuffix(".0"), Fraction(number) / (100 if relative else 1), relative
 
 
 def gated_names(request: Request) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import msecli
@@ -440,9 +441,11 @@ def test_python_callers_get_the_gates_and_no_exception() -> None:
     assert (again.passed, again.gates[0].limit) == (True, 5.0)
     assert not msecli.score([1.0, 3.0], [0.0, 0.0], baseline=earlier.to_dict(), max_increase="99%").passed
     assert earlier.passed
+    increase = msecli.score([1.0, 3.0], [0.0, 0.0], baseline=earlier, max_increase=np.float32(2.5), min_coverage=1.0)
+    assert [gate.gate for gate in increase.gates] == ["coverage < 1", "loss > baseline + 2.5"]
 
 
-@pytest.mark.parametrize("wrong", [{"fail_if": 3}, {"fail_if": [None]}, {"max_increase": True, "baseline": {}}])
+@pytest.mark.parametrize("wrong", [{"fail_if": 3}, {"fail_if": [None]}, {"max_increase": "x", "baseline": {}}])
 def test_python_callers_are_told_what_a_condition_is(wrong: dict[str, Any]) -> None:
     with pytest.raises((UsageError, TypeError)):
         msecli.score([1.0], [0.0], **wrong)

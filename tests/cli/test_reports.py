@@ -63,9 +63,10 @@ def test_annotations_of_failed_gates_are_errors(run: Run) -> None:
     assert (ran.code, ran.out) == (5, "::error title=gate failed::x.csv: yhat vs y: loss 2.5 > 1\n")
 
 
-def test_nothing_is_printed_where_a_file_cannot_be_written(run: Run, folder: Path) -> None:
+@pytest.mark.parametrize("outputs", [("github=-", "junit=full", "o.json"), ("o.json", "junit=full", "github=-")])
+def test_nothing_is_printed_where_a_file_cannot_be_written(run: Run, folder: Path, outputs: tuple[str, ...]) -> None:
     (folder / "full").symlink_to("/dev/full")
-    ran = run("compute", "x.csv", "-o", "github=-", "-o", "junit=full", "-o", "o.json", "--format", "plain")
+    ran = run("compute", "x.csv", *(word for output in outputs for word in ("-o", output)), "--format", "plain")
     assert (ran.code, ran.out, names(folder)) == (4, "", {"x.csv", "full"})
 
 
@@ -133,6 +134,16 @@ def test_a_history_may_be_a_link(run: Run, folder: Path) -> None:
     (folder / "link.jsonl").symlink_to("real.jsonl")
     assert run("compute", "x.csv", "-o", "link.jsonl", "--append").code == 0
     assert losses(folder / "real.jsonl") == [2.5]
+
+
+def test_a_run_waits_for_another_that_adds_a_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def waited(file: int, how: int) -> None:
+        (folder / "h.jsonl").write_text("another's, cut o")
+
+    monkeypatch.setattr("fcntl.flock", waited)
+    with Staging() as staging, staging.append("h.jsonl") as stream:
+        stream.write(b"line\n")
+    assert (folder / "h.jsonl").read_text() == "another's, cut o\nline\n"
 
 
 def test_lines_of_runs_at_the_same_time_are_all_there_and_whole(folder: Path) -> None:
