@@ -78,7 +78,7 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
     help="Show the version and exit.",
 )
 def cli() -> None:
-    """Score prediction files against target files: exact, with every row accounted for."""
+    """Score prediction files against target files, with every row accounted for."""
     kernel.name()  # an unknown kernel is refused before anything is read
 
 

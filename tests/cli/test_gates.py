@@ -441,7 +441,7 @@ def test_python_callers_get_the_gates_and_no_exception() -> None:
     assert (again.passed, again.gates[0].limit) == (True, 5.0)
     assert not msecli.score([1.0, 3.0], [0.0, 0.0], baseline=earlier.to_dict(), max_increase="99%").passed
     assert earlier.passed
-    increase = msecli.score([1.0, 3.0], [0.0, 0.0], baseline=earlier, max_increase=np.float32(2.5), min_coverage=1.0)
+    increase = msecli.score([1.0, 3.0], [0.0, 0.0], baseline=earlier, max_increase=np.float64(2.5), min_coverage=1.0)
     assert [gate.gate for gate in increase.gates] == ["coverage < 1", "loss > baseline + 2.5"]
 
 
