@@ -13,9 +13,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from msecli.api import gradcheck, linear, norm, score
+    from msecli.api import diff, gradcheck, linear, norm, score
     from msecli.errors import DataError, GateError, MsecliError, ReadWriteError, UsageError
     from msecli.functional import LinearResult, linear_loss, mse_loss, mse_loss_grad, penalty, vector_norm
+    from msecli.results.difference import Difference
     from msecli.results.gradcheck import GradCheck
     from msecli.results.norm import NormResult
     from msecli.results.score import Result
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Accumulator": "msecli.training",
     "DataError": "msecli.errors",
+    "Difference": "msecli.results.difference",
     "GateError": "msecli.errors",
     "GradCheck": "msecli.results.gradcheck",
     "LinearResult": "msecli.functional",
@@ -35,6 +37,7 @@ _HOMES = {
     "Reading": "msecli.text.reading",
     "Result": "msecli.results.score",
     "UsageError": "msecli.errors",
+    "diff": "msecli.api",
     "gradcheck": "msecli.api",
     "iter_batches": "msecli.training",
     "linear": "msecli.api",
@@ -50,6 +53,7 @@ _HOMES = {
 __all__ = [
     "Accumulator",
     "DataError",
+    "Difference",
     "GateError",
     "GradCheck",
     "LinearResult",
@@ -61,6 +65,7 @@ __all__ = [
     "Result",
     "UsageError",
     "__version__",
+    "diff",
     "gradcheck",
     "iter_batches",
     "linear",

@@ -9,9 +9,11 @@ from msecli.core.parameters import names, real_numbers
 from msecli.core.reduction import legacy_reduction
 from msecli.core.state import Policy
 from msecli.errors import UsageError
+from msecli.results.difference import Difference
 from msecli.results.gradcheck import GradCheck
 from msecli.results.norm import NormResult
 from msecli.results.score import Result
+from msecli.scoring.difference import compare_saved
 from msecli.scoring.gradcheck import check_gradient, named_columns
 from msecli.scoring.norms import NormRequest, norms
 from msecli.scoring.request import Request
@@ -54,6 +56,11 @@ def score(
     keep: Names = (),
     size_average: bool | None = None,
     reduce: bool | None = None,
+    fail_if: str | Iterable[str] = (),
+    min_coverage: float | str | None = None,
+    baseline: Data = None,
+    baseline_metric: str = "loss",
+    max_increase: float | str | None = None,
     reading: Readable = None,
     engine: str = "local",
     jobs: int | None = None,
@@ -110,6 +117,16 @@ def score(
         target.
     size_average, reduce : bool, optional
         Deprecated: as in PyTorch, ``reduce=False`` is "none", else ``size_average=False`` is "sum", else "mean".
+    fail_if : str or several
+        Conditions under which the result does not pass: "rmse > 0.31", for groups "rmse[region=EU] > 0.31", for columns
+        "mae[column=weight] >= 3", for every group or column "rmse[any] > 0.5". Besides the metrics there are "loss" and
+        "coverage", the share of the target's elements that are used.
+    min_coverage : float or str, optional
+        The least coverage that passes, such as 0.99 or "99%".
+    baseline : path, Result or mapping, optional
+        An earlier result, in JSON. The result does not pass if its `baseline_metric`, by default the loss, is above
+        that of the baseline by more than `max_increase`, a number or a share such as "2%", by default 0. The signatures
+        must agree up to `used`. Only for numbers of which lower ones are better; for others, use `fail_if`.
     reading : Reading or mapping of str to Reading, optional
         How to read files that do not describe themselves: all of them, or some: "pred", "target", "both", "weight",
         "coef", "intercept", "params".
@@ -122,7 +139,8 @@ def score(
     -------
     Result
         With reduction "none" `values` is the loss of every element, in the shape of the predictions; with `axis` it
-        holds the losses on the remaining axes, unless these are the columns, which are in `columns`.
+        holds the losses on the remaining axes, unless these are the columns, which are in `columns`. `gates` holds what
+        became of the conditions, and `passed` whether none of them failed; a number that is not finite always fails.
 
     Raises
     ------
@@ -143,6 +161,8 @@ def score(
     3321.2736155103066
     >>> float(score([2.5, 0.0, 2.0, 8.0], [3.0, -0.5, 2.0, 7.0]))
     0.375
+    >>> score([2.5, 0.0, 2.0, 8.0], [3.0, -0.5, 2.0, 7.0], fail_if="mae > 0.4").gates[0].message
+    'gate failed: mae 0.5 > 0.4'
     """
     request = Request.of(
         predictions=predictions,
@@ -170,6 +190,11 @@ def score(
         l2=l2,
         params=params,
         keep=keep,
+        fail_if=fail_if,
+        min_coverage=min_coverage,
+        baseline=baseline,
+        baseline_metric=baseline_metric,
+        max_increase=max_increase,
         reading=reading,
         engine=engine,
         jobs=jobs,
@@ -209,6 +234,11 @@ def linear(
     regularize_intercept: bool = False,
     grad_norm: bool = False,
     keep: Names = ("grad_params",),
+    fail_if: str | Iterable[str] = (),
+    min_coverage: float | str | None = None,
+    baseline: Data = None,
+    baseline_metric: str = "loss",
+    max_increase: float | str | None = None,
     reading: Readable = None,
     engine: str = "local",
     jobs: int | None = None,
@@ -239,7 +269,8 @@ def linear(
         included), "predictions", "grad", "grad_target".
     on, unmatched, row_check, weight, weight_file, by, axis, batch_size, shuffle, drop_last, reduction, metrics, \
 peak, season, \
-ignore_index, nan_target, nan_pred, params, reading, engine, jobs
+ignore_index, nan_target, nan_pred, params, fail_if, min_coverage, \
+baseline, baseline_metric, max_increase, reading, engine, jobs
         As for `score`. A missing input makes the prediction missing.
 
     Returns
@@ -293,6 +324,11 @@ ignore_index, nan_target, nan_pred, params, reading, engine, jobs
         regularize_intercept=regularize_intercept,
         grad_norm=grad_norm,
         keep=keep,
+        fail_if=fail_if,
+        min_coverage=min_coverage,
+        baseline=baseline,
+        baseline_metric=baseline_metric,
+        max_increase=max_increase,
         reading=reading,
         engine=engine,
         jobs=jobs,
@@ -451,3 +487,33 @@ def gradcheck(
         jobs=jobs,
     )
     return check_gradient(request, samples=samples, seed=seed, tolerance=tolerance)
+
+
+def diff(old: Data, new: Data, /) -> Difference:
+    """Return what changed between two results.
+
+    Parameters
+    ----------
+    old, new : path, Result or mapping
+        Paths name results in JSON; mappings have their shape.
+
+    Returns
+    -------
+    Difference
+        Its `pairs` hold the numbers of both, over all rows and of groups, columns and batches by their labels;
+        `signature` holds the fields in which the signatures differ.
+
+    Raises
+    ------
+    DataError
+        If one of them is no result.
+    ReadWriteError
+        If a file cannot be read.
+
+    Examples
+    --------
+    >>> old, new = score([1.0, 3.0], [0.0, 0.0]), score([1.0, 2.0], [0.0, 0.0])
+    >>> diff(old, new).numbers()
+    {'loss': -2.5}
+    """
+    return compare_saved(old, new)

@@ -116,6 +116,7 @@ def test_the_public_names_are_these() -> None:
     assert sorted(msecli.__all__) == [
         "Accumulator",
         "DataError",
+        "Difference",
         "GateError",
         "GradCheck",
         "LinearResult",
@@ -127,6 +128,7 @@ def test_the_public_names_are_these() -> None:
         "Result",
         "UsageError",
         "__version__",
+        "diff",
         "gradcheck",
         "iter_batches",
         "linear",

@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "engines": {"errors"},
     "results": {"_version", "errors", "kernel"},
     "outputs": {"errors", "results"},
-    "scoring": READING | {"_version", "engines", "formats", "pairing", "results", "text"},
+    "scoring": READING | {"_version", "engines", "kernel", "formats", "pairing", "results", "text"},
     "functional": {"core", "engines", "errors", "formats"},
     "training": {"_version", "core", "errors", "formats", "functional", "results", "scoring"},
     "api": {"core", "errors", "results", "scoring", "text.reading"},

@@ -49,10 +49,10 @@ def _metrics() -> list[tuple[str, ...]]:
 
 def _outputs() -> list[tuple[str, ...]]:
     rows = [
-        ("" if renderer.binary else f"`{name}`", renderer.suffix or "", renderer.meaning)
+        ("" if renderer.binary else f"`{name}`", renderer.suffix or f"`{name}=`", renderer.meaning)
         for name, renderer in RENDERERS.items()
     ]
-    return [("`--format`", "`-o` suffix", "what it is"), *rows]
+    return [("`--format`", "`-o`", "what it is"), *rows]
 
 
 def _names() -> list[tuple[str, ...]]:

@@ -32,6 +32,7 @@ Examples:
     *options.ROWS,
     *options.LOSS,
     *options.PENALTY,
+    *options.GATES,
     *options.GRADIENT,
     options.grad_params,
     *options.OUTPUT,

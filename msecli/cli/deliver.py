@@ -5,17 +5,17 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from msecli.cli import process
 from msecli.cli.colors import is_terminal, say
-from msecli.cli.options import style_from
+from msecli.cli.options import LINES, style_from
 from msecli.cli.progress import ProgressBar
-from msecli.errors import ReadWriteError, UsageError, Warned, visible
+from msecli.errors import EXIT_GATE, ReadWriteError, UsageError, Warned, visible
 from msecli.outputs import RENDERERS, Renderer, Style, output_named, renderer_for
 from msecli.outputs.values import StreamSink, StreamSinks
 from msecli.results.values import Layout
@@ -54,13 +54,37 @@ def outputs_from(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _destinations(values: Mapping[str, Any]) -> list[tuple[str | None, Renderer]]:
     """Return where the result goes: the path, None for standard output, and the format.
 
-    Standard output comes first, so that it is closed last: it cannot be taken back when a file fails.
+    Standard output comes first, so that it is closed last: it cannot be taken back when a file fails. What is beside
+    the result comes before it, so it is printed below.
     """
-    files = [output_named(text, "-o") for text in values["output"]]
-    if files and values["format"] is None:
-        return [*files]
+    named = [output_named(text, "-o") for text in values["output"]]
+    destinations = sorted(named, key=lambda each: each[0] is not None)
+    if named and values["format"] is None:
+        return destinations
+    beside = sum(path is None for path, _ in destinations)
     format = values["format"] or ("table" if is_terminal(sys.stdout) else "plain")
-    return [(None, RENDERERS[format]), *files]
+    return [*destinations[:beside], (None, RENDERERS[format]), *destinations[beside:]]
+
+
+def table_unless_told(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a command whose result is for people, also in a pipe."""
+    return {**values, "format": values["format"] or (None if values["output"] else "table")}
+
+
+def appended_from(values: Mapping[str, Any]) -> set[str]:
+    """Return the output files to which a line is added.
+
+    Raises
+    ------
+    UsageError
+        If lines are to be added, but to no file.
+    """
+    if not values["append"]:
+        return set()
+    found = {path for path, renderer in _destinations(values) if path is not None and renderer.lines}
+    if not found:
+        raise UsageError(f"--append adds a line to a file in the format {LINES}; name one with -o {LINES}=FILE")
+    return found
 
 
 def kept_by(values: Mapping[str, Any]) -> set[str]:
@@ -82,11 +106,11 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
     from msecli.outputs.files import Staging, check_outputs
     from msecli.scoring.run import run
 
-    check_outputs(outputs, request.files, overwrite=values["overwrite"])
+    check_outputs(outputs, request.files, overwrite=values["overwrite"], appended=appended_from(values))
     _warn_of_precision(destinations)
     with Staging(overwrite=values["overwrite"]) as staging:
         with ExitStack() as stack:
-            target = _Target(stack, staging, style_from(values, os.environ))
+            target = _Target(stack, staging, style_from(values, os.environ), appended_from(values))
             sinks = {name: target.sink(values[name], name) for name in VALUES if values.get(name)}
             many = request.chosen_reduction.keeps_elements or bool(request.axis)
             main = target.main(destinations, many=many)
@@ -106,6 +130,7 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
                 main.append(result.values, {})
             main.finish(result)
         process.take_no_more_signals()
+    exit_if_failed(result)
 
 
 def write_report(report: Report, values: Mapping[str, Any]) -> None:
@@ -116,7 +141,8 @@ def write_report(report: Report, values: Mapping[str, Any]) -> None:
     _warn_of_precision(destinations)
     with Staging(overwrite=values["overwrite"]) as staging:
         with ExitStack() as stack:
-            _Target(stack, staging, style_from(values, os.environ)).main(destinations).finish(report)
+            style = style_from(values, os.environ)
+            _Target(stack, staging, style, appended_from(values)).main(destinations).finish(report)
         process.take_no_more_signals()
 
 
@@ -130,8 +156,8 @@ def _layout(result: Result, name: str) -> Layout:
 class _Target:
     """Opens outputs: staged files, and standard output."""
 
-    def __init__(self, stack: ExitStack, staging: Staging, style: Style) -> None:
-        self._stack, self._staging, self._style = stack, staging, style
+    def __init__(self, stack: ExitStack, staging: Staging, style: Style, appended: Container[str] = ()) -> None:
+        self._stack, self._staging, self._style, self._appended = stack, staging, style, appended
 
     def sink(self, path: str, option: str) -> StreamSink:
         """Return a sink that writes values to a file."""
@@ -145,9 +171,19 @@ class _Target:
                 stream = self._stack.enter_context(standard_output(many=many))
                 sinks.append(StreamSink(stream, renderer, self._style))
             else:
-                stream = self._stack.enter_context(self._staging.open(path))
-                sinks.append(StreamSink(stream, renderer, self._style._replace(color=False, terminal=False)))
+                style = self._style._replace(color=False, terminal=False)
+                opened = self._staging.open(path)
+                if path in self._appended:
+                    style, opened = style._replace(time=_now()), self._staging.append(path)
+                sinks.append(StreamSink(self._stack.enter_context(opened), renderer, style))
         return StreamSinks(sinks)
+
+
+def _now() -> str:
+    """Return the time in UTC, as ISO 8601 writes it."""
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @contextmanager
@@ -201,6 +237,26 @@ def _warn_of_precision(destinations: Sequence[tuple[str | None, Renderer]]) -> N
         names = list(dict.fromkeys(renderer.name for _, renderer in destinations))
         exact = f"the format {names[0]} holds" if len(names) == 1 else f"the formats {' and '.join(names)} hold"
         say("Warning", f"--precision: {exact} every digit; only {rounded} are rounded")
+
+
+def exit_if_failed(report: Report) -> None:
+    """Say which gates failed, and end the command with exit code 5 if any did; the result is written by now.
+
+    Raises
+    ------
+    click.exceptions.Exit
+    """
+    failed = [gate for gate in report.gates if not gate.passed]
+    if not failed:
+        return
+    from msecli.results.gates import FAILURES_SHOWN, SEE_ALL
+
+    with suppress(OSError):  # if standard error is closed, the exit code has to suffice
+        for gate in failed[:FAILURES_SHOWN]:
+            say("gate failed", gate.finding)
+        if (more := len(failed) - FAILURES_SHOWN) > 0:
+            say("gate failed", f"{more:,} more; {SEE_ALL}")
+    raise click.exceptions.Exit(EXIT_GATE)
 
 
 def warn(warnings: Iterable[Warned]) -> None:

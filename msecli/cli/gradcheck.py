@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from msecli.cli import options
-from msecli.cli.deliver import outputs_from, warn, write_report
+from msecli.cli.deliver import appended_from, outputs_from, warn, write_report
 from msecli.cli.grouped import GroupedCommand
 from msecli.cli.progress import ProgressBar
 from msecli.cli.reading import READING
@@ -49,7 +49,7 @@ def gradcheck(predictions: str, targets: str | None, **values: Any) -> None:
 
     named = named_columns(values["pred"], values["inputs"], model=values["coef"] is not None)
     request = options.request_from(values, predictions, targets, pred=named)
-    check_outputs(outputs, request.files, overwrite=values["overwrite"])
+    check_outputs(outputs, request.files, overwrite=values["overwrite"], appended=appended_from(values))
     with ProgressBar(wanted=values["progress"]) as progress:
         found = check_gradient(
             request, samples=values["samples"], seed=values["seed"], tolerance=values["tolerance"], progress=progress

@@ -23,6 +23,7 @@ GROUPS = (
     "Norm",
     "Check",
     "Loss",
+    "Decision",
     "Gradient",
     "Output",
     "Reading",

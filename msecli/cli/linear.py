@@ -32,6 +32,7 @@ Examples:
     *options.LOSS,
     *options.PENALTY,
     options.regularize_intercept,
+    *options.GATES,
     *options.GRADIENT,
     options.grad_coef,
     options.grad_intercept,

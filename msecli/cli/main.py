@@ -58,7 +58,7 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
 
 @click.group(
     cls=CommandGroup,
-    commands=Commands("compute", "linear", "norm", "gradcheck", "completion"),
+    commands=Commands("compute", "linear", "norm", "gradcheck", "diff", "selftest", "completion"),
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MSECLI", "max_content_width": 100},
     epilog=EXAMPLES,
 )
@@ -72,7 +72,7 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
     help="Show the version and exit.",
 )
 def cli() -> None:
-    """Score prediction files against target files: exact, with every row accounted for."""
+    """Score prediction files against target files, with every row accounted for."""
     kernel.name()  # an unknown kernel is refused before anything is read
 
 

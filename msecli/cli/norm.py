@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from msecli.cli import options
-from msecli.cli.deliver import outputs_from, warn, write_report
+from msecli.cli.deliver import appended_from, outputs_from, warn, write_report
 from msecli.cli.grouped import GroupedCommand
 from msecli.cli.progress import ProgressBar
 from msecli.cli.reading import READING, readings_from
@@ -54,7 +54,7 @@ def norm(file: str, other: str | None, **values: Any) -> None:
         reading=readings_from(values),
         jobs=values["jobs"],
     )
-    check_outputs(outputs, request.files, overwrite=values["overwrite"])
+    check_outputs(outputs, request.files, overwrite=values["overwrite"], appended=appended_from(values))
     with ProgressBar(wanted=values["progress"]) as progress:
         result = norms(request, progress)
     warn(result.warnings)

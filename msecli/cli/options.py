@@ -28,6 +28,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 POLICIES = ("raise", "omit", "propagate")
 ROUNDED = tuple(name for name, renderer in RENDERERS.items() if renderer.rounded)
+LINES = " or ".join(name for name, renderer in RENDERERS.items() if renderer.lines)
 SUFFIXES = " ".join(renderer.suffix for renderer in RENDERERS.values() if renderer.suffix)
 
 
@@ -46,6 +47,13 @@ class FileName(StringParamType):
         from msecli.cli.completion import files
 
         return files(incomplete)
+
+
+class Condition(StringParamType):
+    """A condition of a gate; in the environment several are separated by semicolons, as there are blanks in them."""
+
+    name = "condition"
+    envvar_list_splitter = ";"
 
 
 def _split(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -210,6 +218,44 @@ grad_target = _option(
     "Gradient", "--grad-target", metavar="FILE", help="Write the gradient with respect to the target."
 )
 
+fail_if = _option(
+    "Decision",
+    "--fail-if",
+    metavar="CONDITION",
+    type=Condition(),
+    multiple=True,
+    brief="exit code 5 if so: 'rmse > 0.31'",
+    help="Exit with code 5 if a number is beyond a limit: 'rmse > 0.31', 'r2 < 0.5', 'rmse[region=EU] >= 2' for a "
+    "group, 'mae[column=weight] > 3' for a column, 'loss[any] > 9' for all of them; repeatable.",
+)
+min_coverage = _option(
+    "Decision",
+    "--min-coverage",
+    metavar="SHARE",
+    help="Exit with code 5 if less of the target's elements is used, as in 0.99 or 99%.",
+)
+baseline = _option(
+    "Decision",
+    "--baseline",
+    metavar="FILE",
+    type=FileName(),
+    help="Exit with code 5 if the loss is above that of an earlier result, in JSON.",
+)
+max_increase = _option(
+    "Decision",
+    "--max-increase",
+    metavar="INCREASE",
+    help="How far it may be above the baseline: a number, or a share of it, as in 2%. [default: 0]",
+)
+baseline_metric = _option(
+    "Decision",
+    "--baseline-metric",
+    metavar="NAME",
+    default="loss",
+    show_default=True,
+    help="What is compared with the baseline: the loss, or a metric of which lower values are better.",
+)
+
 output = _option(
     "Output",
     "-o",
@@ -238,6 +284,13 @@ precision = _option(
     help=f"Significant digits in the formats for people: {' and '.join(ROUNDED)}; the others print all digits.",
 )
 overwrite = _option("Output", "--overwrite", is_flag=True, help="Replace existing output files.")
+
+append = _option(
+    "Output",
+    "--append",
+    is_flag=True,
+    help=f"Add a line with the result and the time to the output files in the format {LINES}.",
+)
 
 jobs = _option(
     "Running", "--jobs", metavar="N", type=click.IntRange(min=1), help="Threads. [default: the available cores]"
@@ -396,6 +449,11 @@ REQUESTED = (
     "grad_norm",
     "coef",
     "intercept",
+    "fail_if",
+    "min_coverage",
+    "baseline",
+    "max_increase",
+    "baseline_metric",
     "jobs",
 )
 """The options that set the request parameter of the same name."""
@@ -405,7 +463,8 @@ ROWS = (*PAIRS[:6], by, batch_size, shuffle, drop_last, *PAIRS[6:])
 LOSS = (reduction, axis, metrics, peak, season, size_average, reduce)
 GRADIENT = (grad, grad_target)
 PENALTY = (params, l1, l2)
-OUTPUT = (output, format, precision, overwrite)
+GATES = (fail_if, min_coverage, baseline, max_increase, baseline_metric)
+OUTPUT = (output, format, precision, overwrite, append)
 RUNNING = (jobs, progress)
 
 

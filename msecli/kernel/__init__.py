@@ -51,6 +51,11 @@ def chosen() -> Kernel:
     return _loaded(name())
 
 
+def available(name: str) -> bool:
+    """Tell whether this installation has a kernel."""
+    return name == "python" or _unavailable() is None
+
+
 @cache
 def _loaded(name: str) -> Kernel:
     return cast("Kernel", import_module(f"msecli.kernel.{name}"))

@@ -13,6 +13,7 @@ RENDERERS: dict[str, Renderer] = {
         Renderer("table", "a table for people", None, "table", "write_result", "TableWriter", whole=True, rounded=True),
         Renderer("plain", "bare numbers", ".txt", "plain", "write_result", "PlainWriter"),
         Renderer("json", "one versioned document", ".json", "json", "write_result", "JsonWriter", whole=True),
+        Renderer("jsonl", "the same on one line", ".jsonl", "json", "write_line", "LineWriter", whole=True, lines=True),
         Renderer("csv", "comma-separated text", ".csv", "delimited", "write_csv", "csv_writer"),
         Renderer("tsv", "tab-separated text", ".tsv", "delimited", "write_tsv", "tsv_writer"),
         Renderer(
@@ -27,6 +28,15 @@ RENDERERS: dict[str, Renderer] = {
         ),
         Renderer("npy", "a NumPy array", ".npy", "npy", "write_result", "NpyWriter", binary=True),
         Renderer("parquet", "a Parquet file", ".parquet", "parquet", "write_result", "ParquetWriter", binary=True),
+        *(
+            Renderer(name, meaning, None, name, "write_result", None, whole=True, beside=name == "github")
+            for name, meaning in (
+                ("junit", "JUnit XML for CI servers: a test for each score and gate"),
+                ("dvc", "metrics for DVC"),
+                ("openmetrics", "metrics for Prometheus"),
+                ("github", "annotations of a GitHub workflow"),
+            )
+        ),
     )
 }
 
@@ -47,8 +57,10 @@ def renderer_for(path: str, option: str) -> Renderer:
     return renderer
 
 
-def output_named(text: str, option: str) -> tuple[str, Renderer]:
+def output_named(text: str, option: str) -> tuple[str | None, Renderer]:
     """Return the path and the format of an output file given as `FORMAT=FILE` or as `FILE` with a known suffix.
+
+    The path is None for standard output.
 
     Raises
     ------
@@ -58,6 +70,8 @@ def output_named(text: str, option: str) -> tuple[str, Renderer]:
     name, equals, path = text.partition("=")
     format = RENDERERS.get(name.lower()) if equals else None
     path = text if format is None else path
+    if format is not None and format.beside and path == "-":
+        return None, format
     if path in ("", "-"):
         raise UsageError(f"{option} {text}: {path!r} is no file; for standard output use --format")
     format = format or _by_suffix(path)

@@ -28,12 +28,15 @@ class Style(NamedTuple):
     color : bool
     terminal : bool
         Whether somebody reads it at a terminal, where the signature is short.
+    time : str, optional
+        When the result was computed, for a line of a history.
     """
 
     precision: int = 6
     width: int | None = 80
     color: bool = False
     terminal: bool = False
+    time: str | None = None
 
 
 def data_label(label: str, reserved: Container[str]) -> str:
@@ -63,15 +66,21 @@ class Renderer(NamedTuple):
     ----------
     name, meaning : str
     suffix : str, optional
-    module, writer, values_writer : str
-        A module of `msecli.outputs`, loaded when something is written in the format, the function in it that writes a
-        result, and the callable that makes a `ValuesWriter`.
+    module, writer : str
+        A module of `msecli.outputs`, loaded when something is written in the format, and the function in it that writes
+        a result.
+    values_writer : str, optional
+        The callable in it that makes a `ValuesWriter`; None for a format without a place for values of elements.
     binary : bool
         Whether the format is for files only.
     whole : bool
         Whether it holds the metrics beside the values of elements.
     rounded : bool
         Whether numbers are rounded to `Style.precision`.
+    beside : bool
+        Whether it may be written to standard output besides the result.
+    lines : bool
+        Whether another result can be added to a file.
     """
 
     name: str
@@ -79,18 +88,20 @@ class Renderer(NamedTuple):
     suffix: str | None
     module: str
     writer: str
-    values_writer: str
+    values_writer: str | None
     binary: bool = False
     whole: bool = False
     rounded: bool = False
+    beside: bool = False
+    lines: bool = False
 
     def result(self, stream: BinaryIO, report: Report, style: Style) -> None:
         """Write a result."""
         self._named(self.writer)(stream, report, style)
 
     def values(self, stream: BinaryIO, layout: Layout, style: Style) -> ValuesWriter:
-        """Return a writer of values of elements."""
-        writer: ValuesWriter = self._named(self.values_writer)(stream, layout, style)
+        """Return a writer of values of elements, if the format has a place for them."""
+        writer: ValuesWriter = self._named(str(self.values_writer))(stream, layout, style)
         return writer
 
     def _named(self, name: str) -> Any:

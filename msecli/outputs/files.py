@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -16,10 +17,13 @@ NAME_KEPT = 40
 """Characters of an output's name that its temporary file keeps: at most 160 of the 255 bytes a name may have."""
 
 SUFFIX = ".tmp"
+LINE_END = b"\n"
 OVERWRITE = "use --overwrite to replace it"
 
 
-def check_outputs(outputs: Iterable[tuple[str, str]], inputs: Iterable[str], *, overwrite: bool) -> None:
+def check_outputs(
+    outputs: Iterable[tuple[str, str]], inputs: Iterable[str], *, overwrite: bool, appended: Container[str] = ()
+) -> None:
     """Refuse outputs that would destroy an input, another output, or an existing file.
 
     Parameters
@@ -28,6 +32,8 @@ def check_outputs(outputs: Iterable[tuple[str, str]], inputs: Iterable[str], *, 
     inputs : iterable of path
     overwrite : bool
         Whether existing files may be replaced.
+    appended : container of path
+        The outputs that existing files may be continued by.
 
     Raises
     ------
@@ -40,7 +46,7 @@ def check_outputs(outputs: Iterable[tuple[str, str]], inputs: Iterable[str], *, 
         identity = _identity(path)
         if identity in taken and _is_replaceable(path):
             raise UsageError(f"{option} {path}: this is also {taken[identity]}; choose another name")
-        if os.path.isfile(path) and not overwrite:
+        if os.path.isfile(path) and not overwrite and path not in appended:
             raise UsageError(f"{option} {path}: the file exists; {OVERWRITE}")
         _check_folder(path)
         taken[identity] = f"the file of {option}"
@@ -84,6 +90,7 @@ class Staging:
     def __init__(self, *, overwrite: bool = False) -> None:
         self._overwrite = overwrite
         self._staged: list[tuple[str, str]] = []
+        self._appended: list[tuple[str, str, bytes]] = []
         self._temporary = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -97,7 +104,11 @@ class Staging:
                 self._name_all()
 
     def _name_all(self) -> None:
-        with contextlib.ExitStack() as undo:
+        with contextlib.ExitStack() as locks, contextlib.ExitStack() as undo:
+            # In one order for all processes, each of which keeps its locks until it has named its other files.
+            for final, path, lines in sorted(self._appended):
+                with _explained(path):
+                    _append(final, lines, locks, undo)
             for temporary, final in self._staged:
                 with _explained(final):
                     if not self._overwrite:
@@ -132,6 +143,17 @@ class Staging:
                 yield stream
             self._staged.append((temporary, final))
 
+    @contextlib.contextmanager
+    def append(self, path: str) -> Iterator[BinaryIO]:
+        """Open a stream of lines that are added to a file, all at once, when the staging succeeds."""
+        if not _is_replaceable(path):
+            with self.open(path) as stream:
+                yield stream
+            return
+        with io.BytesIO() as lines:
+            yield lines
+            self._appended.append((os.path.realpath(path), path, lines.getvalue()))
+
     def _make(self, final: str) -> tuple[str, int]:
         """Create a file beside the final one; return its path, and a descriptor locked while its writer is alive."""
         while True:
@@ -144,6 +166,27 @@ class Staging:
             # Before the lock, another process may have removed it as a leftover.
             if os.path.exists(temporary):
                 return temporary, lock
+
+
+def _append(path: str, lines: bytes, locks: contextlib.ExitStack, undo: contextlib.ExitStack) -> None:
+    """Add lines to a file that others may add to at the same time; where its last line was cut off, below that one."""
+    while True:
+        created = not os.path.exists(path)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        locks.callback(os.close, file)
+        _attempt(fcntl.flock, file, fcntl.LOCK_EX)
+        # Before the lock, another process may have removed what it had created.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file), os.stat(path)):
+                break
+    size = os.fstat(file).st_size
+    if created and not size:
+        undo.callback(_attempt, os.unlink, path)
+    undo.callback(_attempt, os.ftruncate, file, size)
+    if size and os.pread(file, 1, size - 1) != LINE_END:
+        lines = LINE_END + lines
+    while lines:
+        lines = lines[os.write(file, lines) :]
 
 
 def _create(temporary: str, final: str) -> None:

@@ -1,4 +1,4 @@
-"""The versioned JSON document."""
+"""The versioned JSON document, by itself or as a line of a file of them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,17 @@ def write_result(stream: BinaryIO, report: Report, style: Style) -> None:
     import json
 
     stream.write((json.dumps(report.to_dict(), indent=2, allow_nan=False) + "\n").encode())
+
+
+def write_line(stream: BinaryIO, report: Report, style: Style) -> None:
+    """Write the document on one line, in a history with the time."""
+    import json
+
+    stream.write((json.dumps({**_time(style), **report.to_dict()}, allow_nan=False) + "\n").encode())
+
+
+def _time(style: Style) -> dict[str, str]:
+    return {} if style.time is None else {"time": style.time}
 
 
 class JsonWriter:
@@ -47,3 +58,32 @@ class JsonWriter:
         rest.pop("schema", None)
         text = json.dumps(rest, indent=2, allow_nan=False)
         self._stream.write(f"\n  ],{text.removeprefix('{')}\n".encode())
+
+
+class LineWriter:
+    """Writes the same on one line."""
+
+    def __init__(self, stream: BinaryIO, layout: Layout, style: Style) -> None:
+        import json
+
+        self._stream = stream
+        self._item = layout.item
+        self._rows = 0
+        start = json.dumps({"schema": SCHEMA, **_time(style)})
+        stream.write(f'{start.removesuffix("}")}, "values": ['.encode())
+
+    def append(self, block: NDArray[np.float64], keys: Keys) -> None:
+        """Write values, shape (rows, ...)."""
+        import json
+
+        text = json.dumps(jsonable(block.tolist()), allow_nan=False)[1:-1]
+        self._stream.write(f"{', ' if self._rows and text else ''}{text}".encode())
+        self._rows += len(block)
+
+    def close(self, report: Report | None) -> None:
+        """Write the shape, and the rest of the document."""
+        import json
+
+        rest = {"shape": [self._rows, *self._item], **({} if report is None else report.to_dict())}
+        rest.pop("schema", None)
+        self._stream.write(f"], {json.dumps(rest, allow_nan=False).removeprefix('{')}\n".encode())

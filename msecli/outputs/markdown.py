@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from msecli.errors import escaped
 from msecli.outputs.base import Style
-from msecli.results.base import MISSING_LABEL, Report, marked, number_text, rounded
+from msecli.results.base import MISSING_LABEL, Report, gate_sections, marked, number_text, rounded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,15 +17,57 @@ if TYPE_CHECKING:
     from msecli.results.values import Keys, Layout
 
 
+LIMIT = 1 << 20
+"""The bytes of the summary of a step that GitHub shows; it shows nothing of a longer one."""
+
+KEPT_FREE = LIMIT // 4
+"""What stays free below the rows of a table; a longer signature is shortened."""
+
+
 def write_result(stream: BinaryIO, report: Report, style: Style) -> None:
-    """Write a table with a row per record, and the signature below it."""
+    """Write a table with a row per record, the gates, and the signature below it.
+
+    Of very many rows the first are written, and the totals.
+    """
     records = report.records(MISSING_LABEL)
     names = [name for name in records[0] if name != "signature"]
     _write_header(stream, names, [any(isinstance(record[name], str) for record in records) for name in names])
-    for record in records:
-        _write_row(stream, ("" if record[name] is None else _text(record[name], style) for name in names))
-    if report.footer:
-        stream.write(f"\n`{report.footer}`\n".encode())
+    totals = [record for record in records if record.get("scope") in TOTALS]
+    rows = [record for record in records if record.get("scope") not in TOTALS]
+    written = 0
+    for record in rows:
+        if stream.tell() > LIMIT - KEPT_FREE:
+            break
+        _write_row(stream, _record(record, names, style))
+        written += 1
+    for record in totals:
+        _write_row(stream, _record(record, names, style))
+    if more := len(rows) - written:
+        stream.write(_left_out(more))
+    for section in gate_sections(report):
+        stream.write(b"\n")
+        _write_header(stream, section.header or (), (True, True, False))
+        for row in section.rows:
+            _write_row(stream, ("" if cell is None else _text(cell, style) for cell in row))
+        if section.note:
+            stream.write(f"\n{''.join(map(str, section.note))}\n".encode())
+    footer = report.footer
+    if footer and len(footer.encode()) > KEPT_FREE // 2:
+        footer = report.short_footer
+    if footer:
+        stream.write(f"\n`{footer}`\n".encode())
+
+
+TOTALS = frozenset({"pooled", "macro"})
+"""The records that are over all others."""
+
+
+def _record(record: Mapping[str, Any], names: Iterable[str], style: Style) -> Iterable[str]:
+    return ("" if record[name] is None else _text(record[name], style) for name in names)
+
+
+def _left_out(rows: int) -> bytes:
+    return f"\n{rows:,} more rows; use --format csv or -o FILE\n".encode()
 
 
 class MarkdownWriter:
@@ -36,17 +78,23 @@ class MarkdownWriter:
         self._style = style
         self._names = (*layout.keys, *layout.names)
         self._headed = False
+        self._left_out = 0
 
     def append(self, block: NDArray[np.float64], keys: Keys) -> None:
         """Write values, shape (rows, ...), beside their keys."""
         self._head(keys)
         labels = zip(*(column.to_pylist() for column in keys.values()), strict=True) if keys else repeat(())
         for label, row in zip(labels, block.reshape(len(block), -1).tolist(), strict=False):
+            if self._left_out or self._stream.tell() > LIMIT - KEPT_FREE:
+                self._left_out += 1
+                continue
             _write_row(self._stream, (_text(value, self._style) for value in (*map(marked, label), *row)))
 
     def close(self, report: Report | None) -> None:
         """Write the metrics below the losses."""
         self._head({})
+        if self._left_out:
+            self._stream.write(_left_out(self._left_out))
         metrics = {} if report is None else {name: n for name, n in report.numbers().items() if name != "loss"}
         if metrics:
             self._stream.write(b"\n")

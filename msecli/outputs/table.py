@@ -130,6 +130,7 @@ def _columns_of(section: Section, style: Style) -> list[list[Cell]]:
     for place, cells in enumerate(islice(zip(*rows, strict=True), _columns(style))):
         right = any(not isinstance(cell, str) for cell in cells)
         column = [Cell(escaped(section.header[place]), "name", right)] if section.header else []
+        verdicts = right or (section.kind == "gate" and place == 0)
         numbers = bool(columns) and not columns[-1][-1].right and right
         for number, cell in enumerate(cells):
             label = isinstance(cell, str) and place == 0
@@ -139,7 +140,7 @@ def _columns_of(section: Section, style: Style) -> list[list[Cell]]:
             look = "total" if label and (section.headline or number >= first_total) else ""
             if numbers and number == (0 if section.headline else first_total):
                 look = "main"
-            column.append(Cell(text, "bad" if right and text in BAD else look, right))
+            column.append(Cell(text, "bad" if verdicts and text in BAD else look, right))
         columns.append(column)
     return columns
 

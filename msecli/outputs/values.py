@@ -24,7 +24,8 @@ class StreamSink:
 
     def begin(self, layout: Layout) -> None:
         """Write what precedes the values."""
-        self._writer = self._renderer.values(self._stream, layout, self._style)
+        if self._renderer.values_writer is not None:
+            self._writer = self._renderer.values(self._stream, layout, self._style)
 
     def append(self, block: NDArray[np.float64], keys: Keys) -> None:
         """Write values, shape (rows, ...)."""

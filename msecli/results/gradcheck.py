@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msecli import kernel
 from msecli._version import __version__
 from msecli.errors import Warned
 from msecli.results.base import SCHEMA, Number, Report, Section, jsonable, status
+
+if TYPE_CHECKING:
+    from msecli.results.gates import GateResult
 
 
 class Check(NamedTuple):
@@ -49,6 +52,14 @@ class GradCheck(Report):
     def passed(self) -> bool:
         """Whether no relative error exceeds the tolerance."""
         return self.max_relative_error <= self.tolerance
+
+    @property
+    def gates(self) -> tuple[GateResult, ...]:
+        """The check as a gate."""
+        from msecli.results.gates import Gate
+
+        name, limit = next(iter(self.numbers())), float(self.tolerance)
+        return (Gate(f"{name} > {limit!r}", name, ">", limit).judged(self.max_relative_error),)
 
     @property
     def verdict(self) -> str:

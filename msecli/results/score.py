@@ -9,11 +9,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msecli import kernel
 from msecli.errors import SHOWN, Warned, escaped
-from msecli.results.base import SCHEMA, Line, Number, Report, Row, Section, jsonable, marked, not_finite, plural
+from msecli.results.base import (
+    SCHEMA,
+    Case,
+    Line,
+    Number,
+    Report,
+    Row,
+    Section,
+    gate_sections,
+    jsonable,
+    marked,
+    not_finite,
+    plural,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from msecli.results.gates import GateResult
 
 LEDGER = (
     ("in the prediction file", "prediction", None),
@@ -226,6 +241,8 @@ class Result(Report):
         The loss plus the penalties.
     gradient_norm : float or None
         The Euclidean norm of the gradient with respect to a model's parameters, if requested.
+    gates : tuple of GateResult
+        The gates that were asked for, passed or failed.
     values : ndarray or None
         For reduction "none" the loss of every element, in the shape of the predictions; with `axis` the losses on the
         remaining axes.
@@ -250,6 +267,7 @@ class Result(Report):
     penalties: Mapping[str, float] = field(default_factory=dict)
     objective: float | None = None
     gradient_norm: float | None = None
+    gates: tuple[GateResult, ...] = ()
     values: NDArray[np.float64] | None = field(default=None, compare=False)
     arrays: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, compare=False)
 
@@ -334,6 +352,12 @@ class Result(Report):
             more["gradient_norm"] = self.gradient_norm
         return {**self.score.numbers(), **more}
 
+    def cases(self) -> list[Case]:
+        """Return the score as a case, with its groups, columns or batches."""
+        (case,) = Report.cases(self)
+        entries = tuple((entry.labels, entry.numbers()) for entry in self.entries)
+        return [case._replace(status=self.status, entries=entries)]
+
     def main_numbers(self) -> list[Number]:
         """Return the loss alone."""
         return [self.loss]
@@ -385,7 +409,8 @@ class Result(Report):
             for name, value in self.numbers().items()
             if name not in shown and not (value is None and self.status == "ok")
         ]
-        return [*entries, *([Section(None, others, headline=not entries)] if others else []), self._ledger_section()]
+        numbers = [Section(None, others, headline=not entries)] if others else []
+        return [*entries, *numbers, *gate_sections(self), self._ledger_section()]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output; nan and infinities are None."""
@@ -410,6 +435,8 @@ class Result(Report):
             document |= {"penalties": dict(self.penalties), "objective": self.objective}
         if self.gradient_norm is not None:
             document["gradient_norm"] = self.gradient_norm
+        if self.gates:
+            document["gates"] = [gate.to_dict() for gate in self.gates]
         document |= {
             "inputs": [item._asdict() for item in self.inputs],
             "settings": dict(self.settings),

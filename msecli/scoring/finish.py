@@ -346,7 +346,7 @@ def settings_of(request: Request, pairing: str = "position", *, weighted: bool) 
     """Return the settings of a result."""
     settings: dict[str, Any] = {
         "reduction": request.reduction,
-        "metrics": [metric.name for metric in request.chosen_metrics(weighted=weighted)],
+        "metrics": [metric.name for metric in request.asked_metrics(weighted=weighted)],
         "weights": "file" if request.weight_file is not None else "none" if request.weight is None else request.weight,
         "nan_target": request.nan_target,
         "nan_pred": request.nan_pred,

@@ -25,6 +25,8 @@ from msecli.core.reduction import Reduction, reduction_named
 from msecli.core.state import Policy, check_policies
 from msecli.engines import engine_named
 from msecli.errors import UsageError, many, not_one_of, setting
+from msecli.results.gates import Gate
+from msecli.scoring.gates import Increase, check_gates, gated_names, taken_gate, taken_increase, taken_share
 from msecli.text.reading import ALL_AS_FILES_SAY, Readings
 
 UNMATCHED = ("error", "skip")
@@ -45,6 +47,11 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
     "axis": whole_numbers,
     "metrics": words,
     "params": several(data),
+    "fail_if": several(taken_gate),
+    "min_coverage": optional(taken_share),
+    "baseline": optional(data),
+    "baseline_metric": text,
+    "max_increase": optional(taken_increase),
     "keep": lambda name, value: frozenset(words(name, value)),
     "reading": Readings.taken,
 }
@@ -105,6 +112,12 @@ class Request:
     keep : frozenset of str
         The values to keep besides the losses: "grad" and "grad_target", the gradients with respect to prediction and
         target; "grad_params", the gradient with respect to the model's parameters; "predictions".
+    fail_if : tuple of Gate
+        The conditions under which the result does not pass.
+    min_coverage : Gate, optional
+        The condition on the share of the target's elements that are used.
+    baseline : str or an earlier result, optional
+        What `baseline_metric`, by default the loss, is compared with: it may be larger by `max_increase`.
     engine : str
         A name in the `ENGINES` table.
     jobs : int, optional
@@ -146,6 +159,11 @@ class Request:
     regularize_intercept: bool = False
     grad_norm: bool = False
     keep: frozenset[str] = frozenset()
+    fail_if: tuple[Gate, ...] = ()
+    min_coverage: Gate | None = None
+    baseline: Any = None
+    baseline_metric: str = "loss"
+    max_increase: Increase | None = None
     engine: str = "local"
     jobs: int | None = None
 
@@ -167,6 +185,7 @@ class Request:
 
             check_factors(self.l1, self.l2)
         engine_named(self.engine)
+        check_gates(self)
         _check_metrics(self)
         self.reading.check((*self.input_names, *self.parameter_names))
         unknown = sorted(self.keep.difference(KEPT))
@@ -181,13 +200,18 @@ class Request:
         return reduction_named(self.reduction)
 
     def chosen_metrics(self, *, weighted: bool) -> tuple[Metric, ...]:
-        """Return the metrics from their tables, without duplicates.
+        """Return the metrics from their tables, without duplicates, those that only gates need included.
 
         Raises
         ------
         UsageError
             If one has no meaning with weights, and there are weights.
         """
+        names = (*self.metrics, *gated_names(self))
+        return metrics_named(names, Options(self.peak, self.season), weighted=weighted)
+
+    def asked_metrics(self, *, weighted: bool) -> tuple[Metric, ...]:
+        """Return the metrics that the result shows."""
         return metrics_named(self.metrics, Options(self.peak, self.season), weighted=weighted)
 
     @property
@@ -215,8 +239,8 @@ class Request:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The paths of all files to read, of rows and of parameters."""
-        data = (*self.inputs, *self.params, self.coef, self.intercept)
+        """The paths of all files to read: of rows, of parameters, of the baseline."""
+        data = (*self.inputs, *self.params, self.coef, self.intercept, self.baseline)
         return tuple(path for path in data if isinstance(path, str))
 
     @property

@@ -12,6 +12,7 @@ from msecli.results.values import Layout
 from msecli.scoring.advice import check_choice, warn_of_equality
 from msecli.scoring.finish import divisor_of, finish
 from msecli.scoring.fold import fold
+from msecli.scoring.gates import check_scopes, judged, read_baseline
 from msecli.scoring.plan import Plan, make_plan
 from msecli.scoring.request import Request
 from msecli.scoring.rows import Progress
@@ -38,7 +39,9 @@ def run(request: Request, sinks: Mapping[str, Sink] | None = None, progress: Pro
         If a file cannot be read.
     """
     with arithmetic() as found:
+        baseline = read_baseline(request)
         plan = make_plan(request)
+        check_scopes(plan)
         given, kept = dict(sinks or {}), {}
         for name in plan.kept_values:
             if name not in given:
@@ -50,7 +53,7 @@ def run(request: Request, sinks: Mapping[str, Sink] | None = None, progress: Pro
         folded.ledger.warnings.add(found)
         warn_of_equality(plan, folded.twins, folded.ledger.paired, folded.ledger.warnings)
         check_choice(plan, folded.twins, folded.ledger.paired, folded.ledger.warnings)
-        result = finish(plan, folded)
+        result = judged(plan, finish(plan, folded), baseline)
         if gradient is not None:
             gradient.finish(divisor_of(plan, folded))
     values = kept["losses"].array() if "losses" in kept else result.values

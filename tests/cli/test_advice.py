@@ -28,6 +28,12 @@ Run = Callable[..., Ran]
 PACKAGE = Path(msecli.__file__).parent
 
 TWO = "yhat,y\n1,2\n3,5\n"
+BASELINE = (
+    '{"schema": "msecli/1", "loss": 2.5, "signature": "mse|columns:yhat~y|reduction:mean|weights:none|nan:raise'
+    '|nan_pred:raise|pairing:position|used:2/2|acc:exact|msecli:0.2.0"}'
+)
+"""The result of TWO, (1 + 4) / 2."""
+
 ROWS = 12
 """More than the rows below which equal columns are only warned of."""
 
@@ -295,6 +301,30 @@ CASES = (
         "compute x.csv -p a,b -t c,d -m skill:naive",
         fill={"pred": "b", "target": "d"},
         without="-p a,b -t c,d",
+    ),
+    Case(
+        "gates for groups where there are none",
+        {"p.csv": "g,a,b\nu,1,2\nv,3,5\n", "t.csv": "g,a,b\nu,2,2\nv,3,4\n"},
+        "compute p.csv t.csv -p a,b --fail-if 'mae[any] > 9'",
+        fill={"by": "g"},
+    ),
+    Case(
+        "gates for axes without names",
+        {"p.csv": "g,a,b\nu,1,2\nv,3,5\n", "t.csv": "g,a,b\nu,2,2\nv,3,4\n"},
+        "compute p.csv t.csv -p a,b --fail-if 'mae[any] > 9' --axis 1",
+        without="--axis 1",
+    ),
+    Case(
+        "a baseline of a metric of which higher values are better",
+        {"x.csv": "yhat,y\n1,1\n3,3\n", "old.json": BASELINE},
+        "compute x.csv --baseline old.json --baseline-metric r2",
+        without="--baseline old.json --baseline-metric r2",
+    ),
+    Case(
+        "an increase over nothing",
+        {"x.csv": TWO, "old.json": BASELINE},
+        "compute x.csv --max-increase 2%",
+        fill={"baseline": "old.json"},
     ),
     Case("a peak", {"x.csv": TWO}, "compute x.csv -m psnr", fill={"peak": "10"}),
     # Text

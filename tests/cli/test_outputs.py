@@ -80,7 +80,9 @@ def test_tables_in_files_have_no_colours(run: Run, folder: Path, monkeypatch: py
     ("outputs", "words"),
     [
         (("-o", "o.xml"), ("o.xml", "'.xml'", ".json", "FORMAT=FILE")),
-        (("-o", "junit=o.xml"), ("junit=o.xml", "'.xml'", "FORMAT=FILE")),
+        (("-o", "jnuit=o.xml"), ("jnuit=o.xml", "'.xml'", "FORMAT=FILE")),
+        (("-o", "junit=-"), ("-o junit=-", "--format")),
+        (("-o", "junit=o.xml", "--append"), ("--append", "-o jsonl=FILE")),
         (("-o", "o.json", "-o", "o"), ("-o o", "''", "FORMAT=FILE")),
         (("-o", "json="), ("-o json=", "--format")),
         (("-o", "json=-"), ("-o json=-", "--format")),

@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,8 @@ from numpy.typing import NDArray
 
 import msecli
 from msecli.outputs import RENDERERS, Style
+from msecli.outputs.base import ValuesWriter
+from msecli.outputs.values import StreamSink
 from msecli.results.base import Report
 from msecli.results.values import Layout
 
@@ -100,6 +103,9 @@ KINDS: dict[str, Callable[[], Report]] = {
     "a linear model": linear,
     "batches of a linear model": lambda: linear(batch_size=4),
     "an accumulated score": accumulated,
+    "a score that passes its gates": lambda: scored(fail_if=["mae > 9", "loss<-1"], min_coverage=0.5),
+    "a score that fails its gates": lambda: scored(fail_if=["mae > 0.5", "loss<1e99", "rmse > 1"]),
+    "a score that is nan and fails": lambda: msecli.score([NAN, 1], [0, 0], nan_pred="propagate", fail_if="loss > 9"),
     "norms": lambda: msecli.norm([0.1, -0.7, 1e-300], ord=[1, 2, 2.5, INF]),
     "one norm": lambda: msecli.norm([3.0, 4.0]),
     "infinite norms": lambda: msecli.norm([1.0, INF], ord=[1, 3]),
@@ -151,7 +157,8 @@ def markdown_rows(written: str) -> list[list[str]]:
 
 
 def check_markdown(written: bytes, report: Report) -> None:
-    rows, records = markdown_rows(written.decode()), report.records("(missing)")
+    table, *below = written.decode().split("\n\n")
+    rows, records = markdown_rows(table), report.records("(missing)")
     names = [name for name in records[0] if name != "signature"]
     texts = [any(isinstance(record[name], str) for record in records) for name in names]
     assert rows[:2] == [[visible(name) for name in names], ["---" if text else "---:" for text in texts]]
@@ -159,8 +166,18 @@ def check_markdown(written: bytes, report: Report) -> None:
         for cell, name in zip(row, names, strict=True):
             value = record[name]
             assert cell == ("" if value is None else rounded(value) if isinstance(value, float | str) else str(value))
-    if report.footer:
-        assert written.decode().endswith(f"\n\n`{report.footer}`\n")
+    if report.gates:
+        check_gates(markdown_rows(below.pop(0)), report)
+    assert below == ([f"`{report.footer}`\n"] if report.footer else [])
+
+
+def check_gates(rows: list[list[str]], report: Report) -> None:
+    """Check a table of the gates, each of which is about all rows together."""
+    assert rows[0] == ["gate", "condition", "value"]
+    found = {tuple(row) for row in rows[2:]}
+    assert found == {
+        ("passed" if gate.passed else "failed", visible(gate.gate), rounded(gate.value)) for gate in report.gates
+    }
 
 
 def check_plain(written: bytes, report: Report) -> None:
@@ -252,10 +269,115 @@ def rounded(cell: Any) -> str:
     return f"{cell + 0.0:.6g}" if isinstance(cell, float) else f"{cell:,}"
 
 
+def one_line(written: bytes) -> bytes:
+    assert written.endswith(b"\n")
+    assert written.count(b"\n") == 1
+    return written
+
+
+SUITE_ATTRIBUTES = {"name", "tests", "failures", "errors"}
+TEST_ATTRIBUTES = {"classname", "name", "time"}
+"""What the schema of Jenkins' xUnit plugin (junit-10.xsd) requires of a suite, and what it allows for a test."""
+
+
+def check_junit(written: bytes, report: Report) -> None:
+    root = ET.fromstring(written)  # noqa: S314 - msecli wrote it
+    assert (root.tag, root.attrib) == ("testsuites", {})
+    for suite, case in zip(root, report.cases(), strict=True):
+        assert (suite.tag, set(suite.attrib)) == ("testsuite", SUITE_ATTRIBUTES)
+        tests = suite.findall("testcase")
+        failures = suite.findall("testcase/failure")
+        assert suite.attrib == {
+            "name": visible(case.name, backslash=False),
+            "tests": str(len(tests)),
+            "failures": str(len(failures)),
+            "errors": "0",
+        }
+        written_numbers = {item.attrib["name"]: item.attrib["value"] for item in suite.iterfind("properties/property")}
+        assert written_numbers == {
+            name: repr(NAN) if number is None else repr(number) for name, number in case.numbers.items()
+        }
+        assert {frozenset(test.attrib) for test in tests} == {frozenset(TEST_ATTRIBUTES)}
+        assert [test.attrib["name"] for test in tests] == ["score", *(gate.condition for gate in case.gates)]
+        assert [item.attrib["message"] for item in failures] == [gate.finding for gate in case.gates if not gate.passed]
+
+
+def written_for_dvc(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value if math.isfinite(value) else repr(value) for name, value in numbers.items() if value is not None
+    }
+
+
+def check_dvc(written: bytes, report: Report) -> None:
+    document = json.loads(written, parse_constant=pytest.fail)
+    (case,) = report.cases()
+    names = set(case.numbers)
+    assert {name: value for name, value in document.items() if name in names} == written_for_dvc(case.numbers)
+    nested = [value for name, value in document.items() if name not in names]
+    assert nested == [written_for_dvc(numbers) for _, numbers in case.entries]
+
+
+SAMPLE = re.compile(
+    r'(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)\{(?P<labels>[a-zA-Z_]\w*="(?:[^"\\\n]|\\[\\n"])*"'
+    r'(?:,[a-zA-Z_]\w*="(?:[^"\\\n]|\\[\\n"])*")*)\} (?P<value>[-+]?[0-9.]+(?:e[-+]?[0-9]+)?|NaN|[-+]Inf)',
+    re.ASCII,
+)
+"""A sample, by the grammar of OpenMetrics 1.0."""
+
+
+def check_openmetrics(written: bytes, report: Report) -> None:
+    lines = written.decode().split("\n")
+    assert lines[-2:] == ["# EOF", ""]
+    family, families, found = "", [], list[tuple[str, float]]()
+    for line in lines[:-2]:
+        if line.startswith("#"):
+            kind, name, text = line.removeprefix("# ").split(" ", 2)
+            if kind == "TYPE":
+                assert text == "gauge"
+                family = name
+                families.append(name)
+            assert (name, kind in {"TYPE", "HELP"}) == (family, True)
+            continue
+        sample = SAMPLE.fullmatch(line)
+        assert sample is not None, line
+        assert sample["name"] == family
+        found.append((f"{family}{sample['labels']}", float(sample["value"])))
+    assert len(set(families)) == len(families)
+    assert len({name for name, _ in found}) == len(found)
+    (case,) = report.cases()
+    expected = [
+        value
+        for numbers in (case.numbers, *(numbers for _, numbers in case.entries))
+        for value in numbers.values()
+        if value is not None
+    ]
+    verdicts = [*(gate.passed for gate in case.gates), case.passed]
+    assert sorted(repr(value) for _, value in found) == sorted(repr(float(value)) for value in [*expected, *verdicts])
+
+
+def check_github(written: bytes, report: Report) -> None:
+    *lines, last = written.decode().split("\n")
+    assert last == ""
+    failed = [gate for gate in report.gates if not gate.passed]
+    assert len(lines) == len(failed) + report.passed
+    for line in lines:
+        found = re.fullmatch("::(error|notice) title=([^:,\r\n]*)::([^\r\n]+)", line)
+        assert found is not None, line
+        assert re.sub("%(25|0A|0D|3A|2C)", "", found[2] + found[3]).count("%") == 0
+    assert [line.startswith("::error title=gate failed::") for line in lines] == [True] * len(failed) + [False] * (
+        len(lines) - len(failed)
+    )
+
+
 READERS: dict[str, Callable[[bytes, Report], None]] = {
     "table": check_table,
     "plain": check_plain,
     "json": check_json,
+    "jsonl": lambda written, report: check_json(one_line(written), report),
+    "junit": check_junit,
+    "dvc": check_dvc,
+    "openmetrics": check_openmetrics,
+    "github": check_github,
     "csv": check_delimited(","),
     "tsv": check_delimited("\t"),
     "markdown": check_markdown,
@@ -385,10 +507,15 @@ def read_table(written: bytes, layout: Layout, rows: list[list[Any]]) -> None:
         assert line.split() == [str(number), *labels.split(), *map(rounded, values)]
 
 
+def _writer(name: str, stream: io.BytesIO, layout: Layout) -> ValuesWriter:
+    return RENDERERS[name].values(stream, layout, WIDE)
+
+
 VALUE_READERS: dict[str, Callable[[bytes, Layout, list[list[Any]]], None]] = {
     "table": read_table,
     "plain": read_plain,
     "json": read_json,
+    "jsonl": lambda written, layout, rows: read_json(one_line(written), layout, rows),
     "csv": read_delimited(","),
     "tsv": read_delimited("\t"),
     "markdown": read_markdown,
@@ -397,12 +524,16 @@ VALUE_READERS: dict[str, Callable[[bytes, Layout, list[list[Any]]], None]] = {
 }
 
 
+def test_every_format_for_values_has_a_reader() -> None:
+    assert set(VALUE_READERS) == {name for name, renderer in RENDERERS.items() if renderer.values_writer}
+
+
 @pytest.mark.parametrize("kind", LAYOUTS)
-@pytest.mark.parametrize("name", RENDERERS)
+@pytest.mark.parametrize("name", VALUE_READERS)
 def test_every_format_holds_all_values_in_their_order(name: str, kind: str) -> None:
     layout, blocks = LAYOUTS[kind]
     stream = io.BytesIO()
-    writer = RENDERERS[name].values(stream, layout, WIDE)
+    writer = _writer(name, stream, layout)
     for number, block in enumerate(blocks):
         writer.append(block, keys_of(layout, number))
     writer.close(None)
@@ -413,17 +544,18 @@ def test_every_format_holds_all_values_in_their_order(name: str, kind: str) -> N
 def test_whole_formats_hold_the_metrics_below_the_values(name: str) -> None:
     report = msecli.score([1.0, 4.0], [0.5, 1.0], reduction="none", metrics=["mae", "rmse"])
     stream = io.BytesIO()
-    writer = RENDERERS[name].values(stream, Layout((), ("loss",)), WIDE)
+    writer = StreamSink(stream, RENDERERS[name], WIDE)
+    writer.begin(Layout((), ("loss",)))
     losses = report.values  # noqa: PD011 - not pandas
     assert losses is not None
     writer.append(losses, {})
-    writer.close(report)
+    writer.finish(report)
     text = stream.getvalue().decode()
     # The residuals are 0.5 and 3.
-    if name == "json":
+    if name in {"json", "jsonl"}:
         document = json.loads(text)
         assert (document["values"], document["metrics"]) == ([0.25, 9.0], {"mae": 1.75, "rmse": math.sqrt(4.625)})
     else:
         assert "1.75" in text
         assert "2.15058" in text
-        assert text.index("0.25") < text.index("1.75")
+        assert name not in VALUE_READERS or text.index("0.25") < text.index("1.75")

@@ -131,6 +131,6 @@ def test_an_unknown_suffix_names_the_known_ones() -> None:
         renderer_for("loss.docx", "-o")
     assert str(raised.value) == (
         "-o loss.docx: the suffix '.docx' names no output format; "
-        "use one of .txt, .json, .csv, .tsv, .md, .npy, .parquet"
+        "use one of .txt, .json, .jsonl, .csv, .tsv, .md, .npy, .parquet"
     )
     assert renderer_for("LOSS.JSON", "-o") is RENDERERS["json"]

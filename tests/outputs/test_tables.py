@@ -24,7 +24,7 @@ from rich.cells import cell_len
 import msecli
 from msecli import Result
 from msecli.outputs import RENDERERS, Style
-from msecli.outputs.table import CODES
+from msecli.outputs.table import CODES, TableWriter
 from msecli.results.base import Report
 from msecli.results.score import Elements, Entry, Macro, Rows, Score
 from msecli.results.values import Layout
@@ -117,7 +117,7 @@ def test_every_number_of_a_table_reads_back(
 
 def written(layout: Layout, block: Any, width: int, keys: dict[str, pa.Array] | None = None) -> str:
     stream = io.BytesIO()
-    writer = RENDERERS["table"].values(stream, layout, Style(width=width))
+    writer = TableWriter(stream, layout, Style(width=width))
     writer.append(block, keys or {})
     writer.close(None)
     return stream.getvalue().decode()
