@@ -51,6 +51,10 @@ def score(
     l1: float = 0.0,
     l2: float = 0.0,
     params: Iterable[Data] = (),
+    worst: int | None = None,
+    sort: str | None = None,
+    reverse: bool = False,
+    top: int | None = None,
     keep: Names = (),
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -105,6 +109,15 @@ def score(
         The factors of the penalties on `params`: of the sum of absolute values, and of the sum of squares.
     params : iterable of paths or data in memory
         Parameters to penalize.
+    worst : int, optional
+        How many of the elements with the largest losses to list in the result's `worst`.
+    sort : str, optional
+        List the groups by this metric, by "loss", or by "used", the number of used elements: the worst, or the largest,
+        first.
+    reverse : bool
+        List the groups in the opposite order.
+    top : int, optional
+        How many groups to list, by their loss unless `sort` says otherwise; `macro` and the pooled loss are of all.
     keep : str or several
         Values to keep in the result's `arrays`: "grad" and "grad_target", the gradients with respect to prediction and
         target.
@@ -169,6 +182,10 @@ def score(
         l1=l1,
         l2=l2,
         params=params,
+        worst=worst,
+        sort=sort,
+        reverse=reverse,
+        top=top,
         keep=keep,
         reading=reading,
         engine=engine,
@@ -208,6 +225,10 @@ def linear(
     params: Iterable[Data] = (),
     regularize_intercept: bool = False,
     grad_norm: bool = False,
+    worst: int | None = None,
+    sort: str | None = None,
+    reverse: bool = False,
+    top: int | None = None,
     keep: Names = ("grad_params",),
     reading: Readable = None,
     engine: str = "local",
@@ -239,7 +260,7 @@ def linear(
         included), "predictions", "grad", "grad_target".
     on, unmatched, row_check, weight, weight_file, by, axis, batch_size, shuffle, drop_last, reduction, metrics, \
 peak, season, \
-ignore_index, nan_target, nan_pred, params, reading, engine, jobs
+ignore_index, nan_target, nan_pred, params, worst, sort, reverse, top, reading, engine, jobs
         As for `score`. A missing input makes the prediction missing.
 
     Returns
@@ -292,6 +313,10 @@ ignore_index, nan_target, nan_pred, params, reading, engine, jobs
         params=params,
         regularize_intercept=regularize_intercept,
         grad_norm=grad_norm,
+        worst=worst,
+        sort=sort,
+        reverse=reverse,
+        top=top,
         keep=keep,
         reading=reading,
         engine=engine,

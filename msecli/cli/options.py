@@ -200,6 +200,29 @@ season = _option(
     help="How many rows apart the targets are whose differences scale the metric mase. [default: 1]",
 )
 
+worst = _option(
+    "Decision",
+    "--worst",
+    metavar="K",
+    type=click.IntRange(min=1),
+    help="List the K elements with the largest losses: their rows, keys and groups, values, and shares of the loss.",
+)
+sort = _option(
+    "Decision",
+    "--sort",
+    metavar="METRIC",
+    help="List the groups by this metric, the worst first; loss and used, the number of elements, are allowed, too.",
+)
+reverse = _option("Decision", "--reverse", is_flag=True, help="List the groups in the opposite order.")
+top = _option(
+    "Decision",
+    "--top",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="List only the first N groups, by their losses unless --sort names another metric; macro and pooled are "
+    "those of all.",
+)
+
 grad = _option(
     "Gradient",
     "--grad",
@@ -394,6 +417,10 @@ REQUESTED = (
     "params",
     "regularize_intercept",
     "grad_norm",
+    "worst",
+    "sort",
+    "reverse",
+    "top",
     "coef",
     "intercept",
     "jobs",
@@ -403,6 +430,7 @@ REQUESTED = (
 PAIRS = (target, on, unmatched, row_check, weight, weight_file, ignore_index, nan_target, nan_pred)
 ROWS = (*PAIRS[:6], by, batch_size, shuffle, drop_last, *PAIRS[6:])
 LOSS = (reduction, axis, metrics, peak, season, size_average, reduce)
+DECISION = (worst, sort, reverse, top)
 GRADIENT = (grad, grad_target)
 PENALTY = (params, l1, l2)
 OUTPUT = (output, format, precision, overwrite)

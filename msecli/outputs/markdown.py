@@ -24,6 +24,7 @@ def write_result(stream: BinaryIO, report: Report, style: Style) -> None:
     _write_header(stream, names, [any(isinstance(record[name], str) for record in records) for name in names])
     for record in records:
         _write_row(stream, ("" if record[name] is None else _text(record[name], style) for name in names))
+    _write_details(stream, report, style)
     if report.footer:
         stream.write(f"\n`{report.footer}`\n".encode())
 
@@ -53,6 +54,8 @@ class MarkdownWriter:
             _write_header(self._stream, ("metric", "value"), (True, False))
             for name, number in metrics.items():
                 _write_row(self._stream, (name, _text(number, self._style)))
+        if report is not None:
+            _write_details(self._stream, report, self._style)
 
     def _head(self, keys: Keys) -> None:
         """Write the names above the first rows, whose keys tell which columns are texts."""
@@ -60,6 +63,25 @@ class MarkdownWriter:
             texts = [any(isinstance(label, str) for label in column.to_pylist()) for column in keys.values()]
             _write_header(self._stream, self._names, [*texts, *[False] * (len(self._names) - len(texts))])
         self._headed = True
+
+
+def _write_details(stream: BinaryIO, report: Report, style: Style) -> None:
+    """Write the tables that hold what the records do not, with the sentences below them."""
+    for section in report.details():
+        rows = [*section.rows, *section.totals]
+        if rows:
+            stream.write(b"\n")
+            names = section.header or ("",) * len(rows[0])
+            _write_header(
+                stream, names, [all(isinstance(cell, str) for cell in cells) for cells in zip(*rows, strict=True)]
+            )
+        for row in rows:
+            _write_row(
+                stream, (rounded(cell, style.precision) if not isinstance(cell, str) else escaped(cell) for cell in row)
+            )
+        if section.note:
+            sentence = "".join(rounded(piece, style.precision) for piece in section.note)
+            stream.write(f"\n{escaped(sentence)}\n".encode())
 
 
 def _text(value: Any, style: Style) -> str:

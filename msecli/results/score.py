@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msecli import kernel
 from msecli.errors import SHOWN, Warned, escaped
 from msecli.results.base import SCHEMA, Line, Number, Report, Row, Section, jsonable, marked, not_finite, plural
+from msecli.results.details import WorstElement, worst_section
 
 if TYPE_CHECKING:
     import numpy as np
@@ -229,6 +230,10 @@ class Result(Report):
     values : ndarray or None
         For reduction "none" the loss of every element, in the shape of the predictions; with `axis` the losses on the
         remaining axes.
+    worst : tuple of WorstElement, optional
+        The elements with the largest losses, if they were requested.
+    not_listed : int
+        How many groups are left out of `groups`, because only the first ones were requested.
     arrays : mapping of str to ndarray
         The other requested values: "grad", "grad_target" and "predictions" in the shape of the predictions;
         "grad_coef" and "grad_intercept" in the shapes of the model's parameters; "grad_params 0", … in the shapes of
@@ -250,6 +255,8 @@ class Result(Report):
     penalties: Mapping[str, float] = field(default_factory=dict)
     objective: float | None = None
     gradient_norm: float | None = None
+    worst: tuple[WorstElement, ...] | None = None
+    not_listed: int = 0
     values: NDArray[np.float64] | None = field(default=None, compare=False)
     arrays: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, compare=False)
 
@@ -385,7 +392,13 @@ class Result(Report):
             for name, value in self.numbers().items()
             if name not in shown and not (value is None and self.status == "ok")
         ]
-        return [*entries, *([Section(None, others, headline=not entries)] if others else []), self._ledger_section()]
+        numbers = [Section(None, others, headline=not entries)] if others else []
+        return [*entries, *numbers, *self.details(), self._ledger_section()]
+
+    def details(self) -> list[Section]:
+        """Return the worst elements."""
+        single = any(len(item.columns) == 1 for item in self.inputs if item.role == "target")
+        return [worst_section(self.worst, columns=not single)] if self.worst else []
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output; nan and infinities are None."""
@@ -404,8 +417,12 @@ class Result(Report):
         }
         lists = (("groups", self.groups), ("columns", self.columns), ("batches", self.batches))
         document |= {name: [entry.to_dict() for entry in entries] for name, entries in lists if entries}
+        if self.not_listed:
+            document["groups_not_listed"] = self.not_listed
         if self.macro:
             document["macro"] = self.macro.to_dict()
+        if self.worst is not None:
+            document["worst"] = [element.to_dict() for element in self.worst]
         if self.penalties:
             document |= {"penalties": dict(self.penalties), "objective": self.objective}
         if self.gradient_norm is not None:
@@ -467,7 +484,8 @@ class Result(Report):
             return ()
         kind, averaged, all_entries = self.entries[0].kind, self.macro.entries, self.macro.entries + self.macro.left_out
         some = (averaged, " of ") if self.macro.left_out else ()
-        return ("macro: plain mean of ", *some, all_entries, f" {plural(kind, all_entries)}")
+        others = (", ", self.not_listed, " of them not listed") if self.not_listed else ()
+        return ("macro: plain mean of ", *some, all_entries, f" {plural(kind, all_entries)}", *others)
 
     @property
     def _checked(self) -> str:

@@ -28,6 +28,7 @@ from msecli.pairing.lookup import key_name
 from msecli.pairing.roles import PREDICTION, Place
 from msecli.results.base import MISSING_LABEL, plural, status
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
+from msecli.scoring.details import listed_groups, worst_elements
 from msecli.scoring.fold import Folded, Tally
 from msecli.scoring.plan import Plan
 from msecli.scoring.request import Request
@@ -62,6 +63,7 @@ def finish(plan: Plan, folded: Folded) -> Result:
     columns = _columns(plan, scored, pooled.state.columns()) if plan.columns_are_named else ()
     batches = _batches(plan, scored, tally.batches) if tally.batches else ()
     entries = groups or columns or batches
+    listed = listed_groups(plan.request, groups)
     where = _where(plan, ledger)
     found = (
         *infinite_values(pooled.state, summary, where),
@@ -90,13 +92,15 @@ def finish(plan: Plan, folded: Folded) -> Result:
         ),
         version=__version__,
         warnings=(*ledger.warnings.all(), *found),
-        groups=groups,
+        groups=listed,
         columns=columns,
         batches=batches,
         macro=_macro(entries),
         penalties={} if penalties is None else asdict(penalties),
         objective=None if penalties is None or score.loss is None else penalties.added_to(score.loss),
         gradient_norm=_gradient_norm(plan, gradients),
+        worst=worst_elements(plan, tally, summary),
+        not_listed=len(groups) - len(listed),
         values=_losses_of_items(plan, pooled),
         arrays=_arrays(plan, gradients),
     )

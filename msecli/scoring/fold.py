@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
 from msecli.core.axes import losses_of_rows
@@ -20,16 +21,22 @@ from msecli.pairing.twins import Twin, joined_twins, twins_of
 from msecli.results.values import Keys
 from msecli.scoring.plan import Plan
 from msecli.scoring.rows import Ledger, PairedRows, Progress
+from msecli.scoring.studies import Studied, Study, studies_of
 from msecli.scoring.values import Gradient, Sink
 
 
 class Tally:
-    """The states of some rows, as a whole, by group, or by batch; they merge exactly."""
+    """The states of some rows: as a whole, by group, or by batch, and of their studies; they merge exactly."""
 
     def __init__(
-        self, whole: Partition | None = None, groups: Partition | None = None, batches: Partition | None = None
+        self,
+        whole: Partition | None = None,
+        groups: Partition | None = None,
+        batches: Partition | None = None,
+        studies: Mapping[str, Study] = MappingProxyType({}),
     ) -> None:
         self.whole, self.groups, self.batches = whole, groups, batches
+        self.studies = studies
 
     @property
     def pooled(self) -> Partition:
@@ -43,6 +50,8 @@ class Tally:
         for mine, theirs in ((self.whole, other.whole), (self.groups, other.groups), (self.batches, other.batches)):
             if mine is not None and theirs is not None:
                 mine.merge(theirs, first_row)
+        for name, study in other.studies.items():
+            self.studies[name].merge(study, first_row)
 
 
 class Folded(NamedTuple):
@@ -105,12 +114,14 @@ def score_rows(plan: Plan, batches: Batches | None, rows: Aligned) -> Outcome:
     chunk, inputs = chunk_of(rows, plan.roles, plan.model)
     if batches is not None:
         chunk = chunk._replace(dropped=batches.dropped(rows.first_row, rows.rows))
+    groups = groups_of(rows, plan.roles) if plan.roles.by else None
     tally = tally_of(
         plan,
         chunk,
         inputs,
-        groups=groups_of(rows, plan.roles) if plan.roles.by else None,
+        groups=groups,
         batches=None if batches is None else batches.of(rows.first_row, rows.rows),
+        studies=studies_of(plan, Studied(plan, rows, chunk, groups)),
     )
     values = {name: _values(plan, chunk, name) for name in plan.kept_values if name in {"losses", "predictions"}}
     gradient = _gradient(plan, chunk) if plan.keeps_gradient else None
@@ -126,6 +137,7 @@ def tally_of(
     *,
     groups: tuple[IntArray, Sequence[Hashable]] | None = None,
     batches: tuple[IntArray, Sequence[Hashable]] | None = None,
+    studies: Mapping[str, Study] = MappingProxyType({}),
 ) -> Tally:
     """Return the tally of a chunk.
 
@@ -137,6 +149,7 @@ def tally_of(
         The inputs of the model's predictions.
     groups, batches : (ndarray of int64, shape (rows,), sequence of hashable), optional
         The number of each row's group and the keys of the groups; likewise for batches.
+    studies : mapping of str to Study
     """
     model = plan.model if plan.request.wants_parameter_gradients else None
     part = partial(Partition.of, rules=plan.rules, model=model, inputs=inputs)
@@ -144,6 +157,7 @@ def tally_of(
         whole=part(chunk) if _wants_whole(plan, groups is not None, batches is not None) else None,
         groups=None if groups is None else part(chunk, *groups),
         batches=None if batches is None else part(chunk, *batches),
+        studies=studies,
     )
 
 
@@ -178,6 +192,7 @@ def empty_tally(plan: Plan) -> Tally:
         whole=partition() if _wants_whole(plan, by, batched) else None,
         groups=partition() if by else None,
         batches=partition() if batched else None,
+        studies=studies_of(plan),
     )
 
 

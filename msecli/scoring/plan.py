@@ -232,7 +232,9 @@ def rules_of(request: Request, item: tuple[int, ...], kept: tuple[int, ...], *, 
     refused += [f"{MISSING}:{column}" for column in baselines if request.nan_pred == "raise"]
     by_column = any(metric.by_column for metric in metrics) or (bool(kept) and kept[0] != 0)
     return Rules(
-        needed_terms(metrics, weighted=weighted, loss=not request.chosen_reduction.keeps_elements),
+        needed_terms(
+            metrics, weighted=weighted, loss=not request.chosen_reduction.keeps_elements or bool(request.worst)
+        ),
         largest=tuple(dict.fromkeys(name for metric in metrics for name in metric.largest)),
         columns=prod(item) if by_column else 1,
         nan_target=request.nan_target,

@@ -26,6 +26,7 @@ from msecli.core.reduction import Reduction, reduction_named
 from msecli.core.state import Policy, check_policies
 from msecli.engines import engine_named
 from msecli.errors import UsageError, many, not_one_of, setting
+from msecli.scoring.decision import SORTED_BY, check_decision
 from msecli.text.reading import ALL_AS_FILES_SAY, Readings
 
 UNMATCHED = ("error", "skip")
@@ -36,12 +37,12 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("predictions", "targets", "weight_file"), rows),
     **dict.fromkeys(("coef", "intercept", "vector", "subtracted"), data),
     **dict.fromkeys(("pred", "target", "on", "by", "columns"), names),
-    **dict.fromkeys(("batch_size", "shuffle", "jobs", "season"), optional(whole_number)),
-    **dict.fromkeys(("row_check", "drop_last", "regularize_intercept", "grad_norm"), flag),
+    **dict.fromkeys(("batch_size", "shuffle", "jobs", "season", "worst", "top"), optional(whole_number)),
+    **dict.fromkeys(("row_check", "drop_last", "regularize_intercept", "grad_norm", "reverse"), flag),
     **dict.fromkeys(("reduction", "unmatched", "engine", "nan_target", "nan_pred"), text),
     **dict.fromkeys(("ignore_index", "orders"), real_numbers),
     **dict.fromkeys(("l1", "l2"), real_number),
-    "weight": optional(text),
+    **dict.fromkeys(("weight", "sort"), optional(text)),
     "peak": optional(real_number),
     "axis": whole_numbers,
     "metrics": words,
@@ -103,6 +104,15 @@ class Request:
         Also penalize the intercept.
     grad_norm : bool
         Compute the norm of the gradient of the model's parameters, also for each batch.
+    worst : int, optional
+        How many of the elements with the largest losses to list.
+    sort : str, optional
+        List the groups by this metric, by "loss", or by "used", the number of used elements: the worst, or the largest,
+        first.
+    reverse : bool
+        List the groups in the opposite order.
+    top : int, optional
+        How many groups to list, by their loss unless `sort` says otherwise.
     keep : frozenset of str
         The values to keep besides the losses: "grad" and "grad_target", the gradients with respect to prediction and
         target; "grad_params", the gradient with respect to the model's parameters; "predictions".
@@ -146,6 +156,10 @@ class Request:
     params: tuple[Any, ...] = ()
     regularize_intercept: bool = False
     grad_norm: bool = False
+    worst: int | None = None
+    sort: str | None = None
+    reverse: bool = False
+    top: int | None = None
     keep: frozenset[str] = frozenset()
     engine: str = "local"
     jobs: int | None = None
@@ -172,6 +186,7 @@ class Request:
         _check_files(self)
         _check_rows(self)
         _check_loss(self, self.chosen_reduction)
+        check_decision(self)
 
     @property
     def chosen_reduction(self) -> Reduction:
@@ -186,7 +201,13 @@ class Request:
         UsageError
             If one has no meaning with weights, and there are weights.
         """
-        return metrics_named(self.metrics, Options(self.peak, self.season), weighted=weighted)
+        ordering = () if self.sort is None or self.sort.lower() in SORTED_BY else (self.sort,)
+        return metrics_named((*self.metrics, *ordering), Options(self.peak, self.season), weighted=weighted)
+
+    @property
+    def grouped(self) -> bool:
+        """Whether groups of rows are scored."""
+        return bool(self.by)
 
     @property
     def baselines(self) -> tuple[str, ...]:

@@ -1,0 +1,59 @@
+"""What a result holds besides its scores, if it was asked for: the worst elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from msecli.results.base import Row, Section, marked, not_finite
+
+
+class WorstElement(NamedTuple):
+    """One of the elements with the largest losses.
+
+    Attributes
+    ----------
+    row : int
+        The number of its row, from 1; with keys, in the prediction file.
+    key, group : mapping or None
+        The labels of its row by column, if rows were paired by key, or scored by group.
+    column : str or None
+        The prediction's column, or the indices in an array; None for the only one of an array.
+    prediction, target, error, loss : float
+        The error is prediction - target; the loss is its square, times the weight.
+    share : float or None
+        The loss divided by the sum of all; None where this is 0 or not finite.
+    """
+
+    row: int
+    key: Mapping[str, Any] | None
+    group: Mapping[str, Any] | None
+    column: str | None
+    prediction: float
+    target: float
+    error: float
+    loss: float
+    share: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the element in the shape of the JSON output."""
+        numbers = {name: getattr(self, name) for name in ("prediction", "target", "error", "loss")}
+        return {**self._asdict(), **not_finite(numbers)}
+
+
+NUMBERS = ("prediction", "target", "error", "loss", "share")
+
+
+def worst_section(worst: Sequence[WorstElement], *, columns: bool) -> Section:
+    """Return the table of the worst elements; `columns` tells whether it names the columns of those that have one."""
+    first = worst[0]
+    columns = columns and first.column is not None
+
+    def row(element: WorstElement) -> Row:
+        labels = [str(marked(label)) for label in (*(element.key or {}).values(), *(element.group or {}).values())]
+        column = [element.column or ""] if columns else []
+        numbers = (getattr(element, name) for name in NUMBERS)
+        return (f"{element.row:,}", *labels, *column, *("" if number is None else number for number in numbers))
+
+    header = ("worst row", *(first.key or {}), *(first.group or {}), *(["column"] if columns else []), *NUMBERS)
+    return Section(header, [row(element) for element in worst], kind="element", complete="json")

@@ -1,0 +1,86 @@
+"""From a tally to what was asked besides the scores: the order of groups, the worst elements."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from msecli.core.exact import ratio, units_of
+from msecli.core.state import Summary
+from msecli.core.worst import Worst
+from msecli.pairing.labels import shown_keys
+from msecli.results.details import WorstElement
+from msecli.results.score import Entry
+from msecli.results.values import Layout
+from msecli.scoring.fold import Tally
+from msecli.scoring.plan import Plan
+from msecli.scoring.request import Request
+
+
+def listed_groups(request: Request, groups: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Return the groups in the order asked for, the first ones of them if only these are wanted.
+
+    A number that is none comes last in either order; groups with equal numbers stay in the order of their labels.
+    """
+    if request.sort is None and request.top is None:
+        return tuple(groups)
+    name = (request.sort or "loss").lower()
+    perfect = {metric.name.lower(): metric.perfect for metric in request.chosen_metrics(weighted=request.weighted)}
+    sign = 1 if request.reverse else -1
+
+    def place(entry: Entry) -> tuple[bool, float]:
+        numbers = {key.lower(): value for key, value in entry.numbers().items()} | {"used": entry.score.elements.used}
+        value = numbers[name]
+        if value is None or math.isnan(value):
+            return True, 0.0
+        best = perfect.get(name, 0.0)
+        return False, sign * (-value if math.isinf(best) else abs(value - best))
+
+    return tuple(sorted(groups, key=place)[: request.top])
+
+
+def worst_elements(plan: Plan, tally: Tally, summary: Summary) -> tuple[WorstElement, ...] | None:
+    """Return the elements with the largest losses; None if they are not asked for."""
+    worst = tally.studies.get("worst")
+    if not isinstance(worst, Worst):
+        return None
+    names = Layout.of(plan.item, plan.column_names, plan.column_names[0] if plan.column_names else "").names
+    total, elements = summary.sums["squared_error"], worst.elements()
+    keys = _of_one_kind([element.labels.keys for element in elements])
+    groups = group_labels(plan, tally)
+    found = []
+    for (row, place, prediction, target, loss, labels), key in zip(elements, keys, strict=True):
+        share = None if total.special or not total.units else ratio(units_of(loss), total.units)
+        found.append(
+            WorstElement(
+                row + 1,
+                dict(zip(plan.roles.on, key, strict=True)) if key else None,
+                groups.get(labels.group),
+                names[place] or None,
+                prediction,
+                target,
+                prediction - target,
+                loss,
+                share,
+            )
+        )
+    return tuple(found)
+
+
+def group_labels(plan: Plan, tally: Tally) -> Mapping[Hashable, dict[str, Any]]:
+    """Return the labels of every group as they are shown, by its key."""
+    if tally.groups is None:
+        return {}
+    names = [name for place in plan.roles.by for name in place.columns]
+    keys: list[Any] = list(tally.groups.keys)
+    return {key: dict(zip(names, shown, strict=True)) for key, shown in zip(keys, shown_keys(keys), strict=True)}
+
+
+def _of_one_kind(keys: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return keys with one kind of label in each column: parts of a file may hold only numbers, others texts, too."""
+    columns = [
+        column if all(isinstance(label, int) for label in column) else [str(label) for label in column]
+        for column in zip(*keys, strict=True)
+    ]
+    return list(zip(*columns, strict=True)) if columns else [()] * len(keys)

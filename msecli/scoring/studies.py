@@ -1,0 +1,76 @@
+"""What else is asked of the rows, besides their sums: each study is one class, whose states merge like these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
+
+from msecli.core.chunk import Chunk
+from msecli.core.elementwise import element_losses
+from msecli.core.exact import FloatArray, IntArray
+from msecli.core.worst import Worst
+from msecli.pairing.position import Aligned
+from msecli.pairing.roles import PREDICTION
+from msecli.scoring.plan import Plan
+
+
+class Study(Protocol):
+    """The state of a study."""
+
+    def merge(self, other: Any, first_row: int = 0) -> None:
+        """Add the state of other rows, which are numbered from `first_row` on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Studied:
+    """Rows to study: as they were paired, as a chunk, and the number of each one's group with the groups' keys."""
+
+    plan: Plan
+    rows: Aligned
+    chunk: Chunk
+    groups: tuple[IntArray, Sequence[Hashable]] | None
+
+    @cached_property
+    def losses(self) -> FloatArray:
+        """The losses in the shape of the prediction, nan where an element is not used."""
+        return element_losses(self.chunk, self.plan.rules)
+
+
+class RowLabels(NamedTuple):
+    """The labels of a row: those of its keys, and the key of its group."""
+
+    keys: tuple[Any, ...] = ()
+    group: Hashable = None
+
+
+def _worst(plan: Plan, studied: Studied | None) -> Worst | None:
+    count = plan.request.worst
+    if count is None:
+        return None
+    if studied is None:
+        return Worst(count)
+    rows, groups = studied.rows, studied.groups
+    held = [rows.blocks[PREDICTION].labels[name] for name in plan.roles.on]
+
+    def labels(chosen: IntArray) -> list[RowLabels]:
+        keys = [[column[row].as_py() for row in chosen.tolist()] for column in held]
+        by_row = list(zip(*keys, strict=True)) if keys else [()] * len(chosen)
+        if groups is None:
+            return [RowLabels(key) for key in by_row]
+        return [RowLabels(key, groups[1][code]) for key, code in zip(by_row, groups[0][chosen].tolist(), strict=True)]
+
+    numbers = None if rows.row_numbers is None else rows.row_numbers[PREDICTION]
+    return Worst.of(studied.chunk, studied.losses, count, numbers=numbers, labels=labels)
+
+
+STUDIES: dict[str, Callable[[Plan, Studied | None], Study | None]] = {"worst": _worst}
+"""From a plan and rows to the state of a study; of no rows without them, None if it is not asked for."""
+
+
+def studies_of(plan: Plan, studied: Studied | None = None) -> Mapping[str, Study]:
+    """Return the states of all studies that are asked for, of these rows or of none."""
+    found = {name: study(plan, studied) for name, study in STUDIES.items()}
+    return {name: state for name, state in found.items() if state is not None}
