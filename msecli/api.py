@@ -51,6 +51,10 @@ def score(
     l1: float = 0.0,
     l2: float = 0.0,
     params: Iterable[Data] = (),
+    ci: float | None = None,
+    cluster: str | None = None,
+    bootstrap: int | None = None,
+    seed: int | None = None,
     worst: int | None = None,
     sort: str | None = None,
     reverse: bool = False,
@@ -109,6 +113,15 @@ def score(
         The factors of the penalties on `params`: of the sum of absolute values, and of the sum of squares.
     params : iterable of paths or data in memory
         Parameters to penalize.
+    ci : float, optional
+        The level of a confidence interval of the mean loss, such as 0.95, which the result and its groups then have
+        as `interval`: by Student's t from exact sums, for elements that are independent of each other.
+    cluster : str, optional
+        The column whose labels tell which rows depend on each other; the interval is then that of independent clusters.
+    bootstrap : int, optional
+        Find the interval by this many Poisson resamples of the rows, or of the clusters.
+    seed : int, optional
+        The seed of the bootstrap; by default 0.
     worst : int, optional
         How many of the elements with the largest losses to list in the result's `worst`.
     sort : str, optional
@@ -182,6 +195,10 @@ def score(
         l1=l1,
         l2=l2,
         params=params,
+        ci=ci,
+        cluster=cluster,
+        bootstrap=bootstrap,
+        seed=seed,
         worst=worst,
         sort=sort,
         reverse=reverse,
@@ -225,6 +242,10 @@ def linear(
     params: Iterable[Data] = (),
     regularize_intercept: bool = False,
     grad_norm: bool = False,
+    ci: float | None = None,
+    cluster: str | None = None,
+    bootstrap: int | None = None,
+    seed: int | None = None,
     worst: int | None = None,
     sort: str | None = None,
     reverse: bool = False,
@@ -260,7 +281,8 @@ def linear(
         included), "predictions", "grad", "grad_target".
     on, unmatched, row_check, weight, weight_file, by, axis, batch_size, shuffle, drop_last, reduction, metrics, \
 peak, season, \
-ignore_index, nan_target, nan_pred, params, worst, sort, reverse, top, reading, engine, jobs
+ignore_index, nan_target, nan_pred, params, ci, cluster, bootstrap, seed, \
+worst, sort, reverse, top, reading, engine, jobs
         As for `score`. A missing input makes the prediction missing.
 
     Returns
@@ -313,6 +335,10 @@ ignore_index, nan_target, nan_pred, params, worst, sort, reverse, top, reading, 
         params=params,
         regularize_intercept=regularize_intercept,
         grad_norm=grad_norm,
+        ci=ci,
+        cluster=cluster,
+        bootstrap=bootstrap,
+        seed=seed,
         worst=worst,
         sort=sort,
         reverse=reverse,

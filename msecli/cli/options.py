@@ -200,6 +200,34 @@ season = _option(
     help="How many rows apart the targets are whose differences scale the metric mase. [default: 1]",
 )
 
+ci = _option(
+    "Decision",
+    "--ci",
+    metavar="LEVEL",
+    type=float,
+    help="Confidence interval of the mean loss, also of groups, at this level, such as 0.95: by Student's t from exact "
+    "sums, for independent elements.",
+)
+cluster = _option(
+    "Decision",
+    "--cluster",
+    metavar="COLUMN",
+    help="For --ci: rows with the same label in this column depend on each other.",
+)
+bootstrap = _option(
+    "Decision",
+    "--bootstrap",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="For --ci: by N resamples of the rows (of the clusters), not by t. The same for any number of threads.",
+)
+bootstrap_seed = _option(
+    "Decision",
+    "--seed",
+    metavar="SEED",
+    type=click.IntRange(min=0),
+    help="Seed of the bootstrap. [default: 0]",
+)
 worst = _option(
     "Decision",
     "--worst",
@@ -417,6 +445,10 @@ REQUESTED = (
     "params",
     "regularize_intercept",
     "grad_norm",
+    "ci",
+    "cluster",
+    "bootstrap",
+    "seed",
     "worst",
     "sort",
     "reverse",
@@ -430,7 +462,7 @@ REQUESTED = (
 PAIRS = (target, on, unmatched, row_check, weight, weight_file, ignore_index, nan_target, nan_pred)
 ROWS = (*PAIRS[:6], by, batch_size, shuffle, drop_last, *PAIRS[6:])
 LOSS = (reduction, axis, metrics, peak, season, size_average, reduce)
-DECISION = (worst, sort, reverse, top)
+DECISION = (ci, cluster, bootstrap, bootstrap_seed, worst, sort, reverse, top)
 GRADIENT = (grad, grad_target)
 PENALTY = (params, l1, l2)
 OUTPUT = (output, format, precision, overwrite)

@@ -51,6 +51,8 @@ class Roles(NamedTuple):
         One column, or as many as are scored.
     by : tuple of Place
         The group columns, one in each place.
+    cluster : Place, optional
+        The column whose labels tell which rows are dependent on each other.
     baselines : tuple of (str, Place)
         The columns of other predictions to compare with, by the names that the user wrote.
     keys : tuple of tuple of str
@@ -68,6 +70,7 @@ class Roles(NamedTuple):
     target: Place
     weight: Place | None = None
     by: tuple[Place, ...] = ()
+    cluster: Place | None = None
     baselines: tuple[tuple[str, Place], ...] = ()
     keys: tuple[Names, ...] = ()
     checked: tuple[Shared, ...] = ()
@@ -85,7 +88,8 @@ class Roles(NamedTuple):
         places = [self.prediction, self.target, *([self.weight] if self.weight else [])]
         places += [place for _, place in self.baselines]
         numbers = [name for place in places if place.file == file for name in place.columns]
-        labels = [name for place in self.by if place.file == file for name in place.columns]
+        groups = [*self.by, *([self.cluster] if self.cluster else [])]
+        labels = [name for place in groups if place.file == file for name in place.columns]
         if file in (PREDICTION, self.target.file):
             labels += [*(self.keys[file] if self.keys else ()), *(shared.columns[file] for shared in self.checked)]
         return Selection(tuple(dict.fromkeys(numbers)), tuple(dict.fromkeys(labels)))
@@ -100,6 +104,7 @@ def assign_roles(
     weight: str | None = None,
     on: Names = (),
     by: Names = (),
+    cluster: str | None = None,
     baselines: Names = (),
     model: bool = False,
     row_check: bool = True,
@@ -112,7 +117,7 @@ def assign_roles(
         The prediction file, and the target file if it is another.
     weights : Source, optional
         A file of weights.
-    pred, target, weight, on, by
+    pred, target, weight, on, by, cluster
         The columns that the user named, as in `msecli.score`.
     baselines : tuple of str
         The columns that metrics compare with.
@@ -131,8 +136,9 @@ def assign_roles(
     compared = [(name, _only(tables, name, "metrics", warnings)) for name in baselines]
     keys = _key_columns(tables, on, warnings)
     groups = [_located(tables, name, "by", warnings) for name in split_names(tables, by)]
+    clusters = [] if cluster is None else _located(tables, cluster, "cluster", warnings)
     others = [*weighting, *(place for _, place in compared)]
-    taken = {name for places in (*groups, others) for place in places for name in place.columns}
+    taken = {name for places in (*groups, clusters, others) for place in places for name in place.columns}
     taken |= {name for names in keys for name in names}
     choose = choose_inputs if model else choose_columns
     chosen, rule = choose(tables, pred, target, taken, warnings)
@@ -151,7 +157,8 @@ def assign_roles(
             elif chosen[0] != chosen[1]:
                 looked_at.append(Shared(columns))
     # Group labels that both files have must agree, too.
-    checked |= {(places[0].columns[0], places[1].columns[0]): True for places in groups if len(places) > 1}
+    for places in (*groups, clusters):
+        checked |= {(places[0].columns[0], places[1].columns[0]): True} if len(places) > 1 else {}
     if weights is not None:
         weighting = [Place(len(tables), _weight_columns(weights, chosen, item_shape(tables[-1], chosen[1])))]
     return Roles(
@@ -159,6 +166,7 @@ def assign_roles(
         Place(last, chosen[1]),
         weighting[0] if weighting else None,
         tuple(places[-1] for places in groups),
+        clusters[-1] if clusters else None,
         tuple(compared),
         keys,
         tuple(Shared(columns, group) for columns, group in checked.items()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from msecli.results.base import Row, Section, marked, not_finite
+from msecli.results.base import Number, Row, Section, marked, not_finite
 
 
 class WorstElement(NamedTuple):
@@ -39,6 +39,31 @@ class WorstElement(NamedTuple):
         """Return the element in the shape of the JSON output."""
         numbers = {name: getattr(self, name) for name in ("prediction", "target", "error", "loss")}
         return {**self._asdict(), **not_finite(numbers)}
+
+
+class Interval(NamedTuple):
+    """A confidence interval of a mean loss.
+
+    Attributes
+    ----------
+    low, high : float or None
+        None where there is no interval.
+    level : float
+    method : str
+        Such as "t", "t, weighted", "t, cluster(patient)", or "bootstrap(1000, seed 0)".
+    status : str
+        "ok"; "nan" or "inf", as of the loss; or "too_few", for fewer than two elements, or clusters.
+    """
+
+    low: float | None
+    high: float | None
+    level: float
+    method: str
+    status: str = "ok"
+
+    def numbers(self) -> dict[str, Number]:
+        """Return the bounds."""
+        return {"ci_low": self.low, "ci_high": self.high}
 
 
 NUMBERS = ("prediction", "target", "error", "loss", "share")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msecli import kernel
 from msecli.errors import SHOWN, Warned, escaped
 from msecli.results.base import SCHEMA, Line, Number, Report, Row, Section, jsonable, marked, not_finite, plural
-from msecli.results.details import WorstElement, worst_section
+from msecli.results.details import Interval, WorstElement, worst_section
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,6 +140,8 @@ class Entry(NamedTuple):
         For batches: the loss over all rows up to and including this batch.
     gradient_norm : float or None
         The Euclidean norm of the gradient with respect to a model's parameters, if requested.
+    interval : Interval or None
+        The confidence interval of the loss, if requested.
     """
 
     kind: str
@@ -147,6 +149,7 @@ class Entry(NamedTuple):
     score: Score
     running_mean: float | None = None
     gradient_norm: float | None = None
+    interval: Interval | None = None
 
     @property
     def labels(self) -> dict[str, Any]:
@@ -158,7 +161,7 @@ class Entry(NamedTuple):
         more: dict[str, Number] = {"running_mean": self.running_mean} if self.kind == "batch" else {}
         if self.gradient_norm is not None:
             more["gradient_norm"] = self.gradient_norm
-        return {**self.score.numbers(), **more}
+        return {**_with_interval(self.score, self.interval), **more}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry in the shape of the JSON output."""
@@ -166,7 +169,14 @@ class Entry(NamedTuple):
         more: dict[str, Any] = {name: numbers[name] for name in ("running_mean", "gradient_norm") if name in numbers}
         score = self.score.to_dict()
         del score["rows"]["checked_by"]  # said once, for all rows
-        return {self.kind: self.label, **score, **more, **not_finite(numbers)}
+        interval = {} if self.interval is None else {"interval": self.interval._asdict()}
+        return {self.kind: self.label, **score, **more, **interval, **not_finite(numbers)}
+
+
+def _with_interval(score: Score, interval: Interval | None) -> dict[str, Number]:
+    """Return the loss, its interval if there is one, and the metrics."""
+    loss, bounds = {"loss": score.loss}, {} if interval is None else interval.numbers()
+    return {**loss, **bounds, **score.metrics}
 
 
 class Macro(NamedTuple):
@@ -230,6 +240,8 @@ class Result(Report):
     values : ndarray or None
         For reduction "none" the loss of every element, in the shape of the predictions; with `axis` the losses on the
         remaining axes.
+    interval : Interval, optional
+        The confidence interval of the loss, if requested.
     worst : tuple of WorstElement, optional
         The elements with the largest losses, if they were requested.
     not_listed : int
@@ -255,6 +267,7 @@ class Result(Report):
     penalties: Mapping[str, float] = field(default_factory=dict)
     objective: float | None = None
     gradient_norm: float | None = None
+    interval: Interval | None = None
     worst: tuple[WorstElement, ...] | None = None
     not_listed: int = 0
     values: NDArray[np.float64] | None = field(default=None, compare=False)
@@ -306,7 +319,8 @@ class Result(Report):
         """The reduction, and what it divides by."""
         if self.loss is None and self.status == "ok":
             return ("mse of every element",)
-        return ("mse, ", *self._divided())
+        interval = self.interval and (f", {100 * self.interval.level:g} % interval by {self.interval.method}",)
+        return ("mse, ", *self._divided(), *(interval or ()))
 
     def _divided(self) -> Row:
         """Return the reduction, and what it divides by."""
@@ -339,7 +353,7 @@ class Result(Report):
             more["objective"] = self.objective
         if self.gradient_norm is not None:
             more["gradient_norm"] = self.gradient_norm
-        return {**self.score.numbers(), **more}
+        return {**_with_interval(self.score, self.interval), **more}
 
     def main_numbers(self) -> list[Number]:
         """Return the loss alone."""
@@ -421,6 +435,8 @@ class Result(Report):
             document["groups_not_listed"] = self.not_listed
         if self.macro:
             document["macro"] = self.macro.to_dict()
+        if self.interval is not None:
+            document["interval"] = self.interval._asdict()
         if self.worst is not None:
             document["worst"] = [element.to_dict() for element in self.worst]
         if self.penalties:

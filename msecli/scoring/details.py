@@ -9,13 +9,18 @@ from typing import Any
 from msecli.core.exact import ratio, units_of
 from msecli.core.state import Summary
 from msecli.core.worst import Worst
+from msecli.errors import Warned
 from msecli.pairing.labels import shown_keys
-from msecli.results.details import WorstElement
+from msecli.results.base import MISSING_LABEL, status
+from msecli.results.details import Interval, WorstElement
 from msecli.results.score import Entry
 from msecli.results.values import Layout
 from msecli.scoring.fold import Tally
 from msecli.scoring.plan import Plan
 from msecli.scoring.request import Request
+
+TOO_FEW = "too_few"
+"""The status of an interval of fewer than two elements, or clusters."""
 
 
 def listed_groups(request: Request, groups: Sequence[Entry]) -> tuple[Entry, ...]:
@@ -84,3 +89,54 @@ def _of_one_kind(keys: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         for column in zip(*keys, strict=True)
     ]
     return list(zip(*columns, strict=True)) if columns else [()] * len(keys)
+
+
+def intervals_of(plan: Plan, tally: Tally, summary: Summary) -> tuple[Interval | None, dict[Hashable, Interval]]:
+    """Return the interval over all rows, and that of every group by its key; nothing if they are not asked for."""
+    request, level = plan.request, plan.request.ci
+    if level is None:
+        return None, {}
+    from msecli.core.uncertainty import Bounds, Clusters, Values
+
+    study = tally.studies["interval"]
+    assert isinstance(study, Values | Clusters)  # noqa: S101 - by its name
+    method = _method(request)
+
+    def interval(summary: Summary, bounds: Bounds) -> Interval:
+        special = summary.sums["squared_error"].special
+        if special or math.isnan(bounds.low):
+            return Interval(None, None, level, method, status(special) if special else TOO_FEW)
+        return Interval(bounds.low, bounds.high, level, method)
+
+    groups = {} if tally.groups is None else tally.groups.summaries()
+    whole, by_group = study.intervals(summary, groups)
+    return interval(summary, whole), {key: interval(groups[key], bounds) for key, bounds in by_group.items()}
+
+
+def _method(request: Request) -> str:
+    """Return how an interval is found, in a few words."""
+    first = "t" if request.bootstrap is None else f"bootstrap({request.bootstrap}, seed {request.seed or 0})"
+    weighted = ["weighted"] if request.weighted else []
+    return ", ".join([first, *weighted, *([] if request.cluster is None else [f"cluster({request.cluster})"])])
+
+
+def warnings_of_intervals(plan: Plan, interval: Interval | None, groups: Sequence[Entry]) -> list[Warned]:
+    """Return warnings of intervals that do not exist, and of what they take for granted."""
+    if interval is None:
+        return []
+    unit = "cluster" if plan.request.cluster is not None else "element"
+    found = []
+    if interval.status == TOO_FEW:
+        found.append(Warned("no_interval", "interval", f"there are fewer than two {unit}s, so that there is none"))
+    few = [entry for entry in groups if entry.interval is not None and entry.interval.status == TOO_FEW]
+    if few:
+        first = ", ".join(MISSING_LABEL if label is None else repr(label) for label in few[0].labels.values())
+        meaning = f"groups with fewer than two {unit}s have none, the first is {first}"
+        found.append(Warned("no_interval", "interval", meaning, len(few)))
+    if math.prod(plan.item) > 1 and plan.request.cluster is None and plan.request.bootstrap is None:
+        meaning = (
+            "the elements of a row are taken as independent of each other; the bootstrap draws whole rows, and a "
+            "column of clusters can tell which rows depend on each other"
+        )
+        found.append(Warned("elements_taken_as_independent", "interval", meaning))
+    return found

@@ -27,8 +27,9 @@ from msecli.pairing.labels import shown_keys, sort_key
 from msecli.pairing.lookup import key_name
 from msecli.pairing.roles import PREDICTION, Place
 from msecli.results.base import MISSING_LABEL, plural, status
+from msecli.results.details import Interval
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
-from msecli.scoring.details import listed_groups, worst_elements
+from msecli.scoring.details import intervals_of, listed_groups, warnings_of_intervals, worst_elements
 from msecli.scoring.fold import Folded, Tally
 from msecli.scoring.plan import Plan
 from msecli.scoring.request import Request
@@ -42,6 +43,9 @@ SIGNATURE_MARKS = '|:,()~="\\'
 
 Scored = Callable[[Summary, Rows], Score]
 """From the sums and the ledger of some rows to their score."""
+
+GIVEN = ("ci", "cluster", "bootstrap", "seed", "worst", "sort", "reverse", "top")
+"""The settings that are told only if they are given."""
 
 EMPTY = "empty"
 """The status of an entry without used elements."""
@@ -59,7 +63,8 @@ def finish(plan: Plan, folded: Folded) -> Result:
     pooled = tally.pooled
     summary = checked_summary(plan, tally, ledger)
     scored: Scored = partial(score_of, plan.reduction, plan.metrics)
-    groups = _groups(plan, scored, tally.groups) if plan.roles.by and tally.groups else ()
+    interval, intervals = intervals_of(plan, tally, summary)
+    groups = _groups(plan, scored, tally.groups, intervals) if plan.roles.by and tally.groups else ()
     columns = _columns(plan, scored, pooled.state.columns()) if plan.columns_are_named else ()
     batches = _batches(plan, scored, tally.batches) if tally.batches else ()
     entries = groups or columns or batches
@@ -70,6 +75,7 @@ def finish(plan: Plan, folded: Folded) -> Result:
         *warnings_of(pooled.state, where),
         *_without_errors(plan, summary, where),
         *_without_loss(entries),
+        *warnings_of_intervals(plan, interval, groups),
     )
     score = scored(summary, _rows(plan, ledger, summary))
     parameters = pooled.parameters
@@ -99,6 +105,7 @@ def finish(plan: Plan, folded: Folded) -> Result:
         penalties={} if penalties is None else asdict(penalties),
         objective=None if penalties is None or score.loss is None else penalties.added_to(score.loss),
         gradient_norm=_gradient_norm(plan, gradients),
+        interval=interval,
         worst=worst_elements(plan, tally, summary),
         not_listed=len(groups) - len(listed),
         values=_losses_of_items(plan, pooled),
@@ -162,14 +169,16 @@ def _entry(scored: Scored, kind: str, label: Any, summary: Summary) -> Entry:
     return Entry(kind, label, scored(summary, rows))
 
 
-def _groups(plan: Plan, scored: Scored, partition: Partition) -> tuple[Entry, ...]:
+def _groups(
+    plan: Plan, scored: Scored, partition: Partition, intervals: Mapping[Hashable, Interval]
+) -> tuple[Entry, ...]:
     names = [name for place in plan.roles.by for name in place.columns]
     keys: list[Any] = list(partition.keys)
-    entries = [
-        (sort_key(labels), _entry(scored, "group", dict(zip(names, labels, strict=True)), summary))
-        for labels, (_, summary) in zip(shown_keys(keys), partition.items(), strict=True)
-        if summary.rows
-    ]
+    entries = []
+    for labels, (key, summary) in zip(shown_keys(keys), partition.items(), strict=True):
+        if summary.rows:
+            entry = _entry(scored, "group", dict(zip(names, labels, strict=True)), summary)
+            entries.append((sort_key(labels), entry._replace(interval=intervals.get(key))))
     return tuple(entry for _, entry in sorted(entries, key=itemgetter(0)))
 
 
@@ -357,6 +366,7 @@ def settings_of(request: Request, pairing: str = "position", *, weighted: bool) 
         "drop_last": request.drop_last,
     }
     settings |= {name: value for name in ("peak", "season") if (value := getattr(request, name)) is not None}
+    settings |= {name: value for name in GIVEN if (value := getattr(request, name)) not in (None, False)}
     if request.linear:
         settings |= {"coef": _named(request.coef), "intercept": _named(request.intercept)}
     if request.penalized:

@@ -99,7 +99,7 @@ def fold(
     tally = empty_tally(plan)
     twins: tuple[Twin, ...] = ()
     work = partial(score_rows, plan, batches)
-    for first_row, outcome in paired.each(work, numbered=batches is not None):
+    for first_row, outcome in paired.each(work, numbered=batches is not None or plan.request.bootstrap is not None):
         tally.merge(outcome.tally, first_row)
         twins = joined_twins(twins, outcome.twins)
         for name, block in outcome.values.items():

@@ -151,6 +151,7 @@ def make_plan(request: Request, names: Sequence[str] = ()) -> Plan:
             weight=request.weight,
             on=request.on,
             by=request.by,
+            cluster=request.cluster,
             baselines=request.baselines,
             model=request.linear,
             row_check=request.row_check,

@@ -37,12 +37,15 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("predictions", "targets", "weight_file"), rows),
     **dict.fromkeys(("coef", "intercept", "vector", "subtracted"), data),
     **dict.fromkeys(("pred", "target", "on", "by", "columns"), names),
-    **dict.fromkeys(("batch_size", "shuffle", "jobs", "season", "worst", "top"), optional(whole_number)),
+    **dict.fromkeys(
+        ("batch_size", "shuffle", "jobs", "season", "worst", "top", "bootstrap", "seed"), optional(whole_number)
+    ),
     **dict.fromkeys(("row_check", "drop_last", "regularize_intercept", "grad_norm", "reverse"), flag),
     **dict.fromkeys(("reduction", "unmatched", "engine", "nan_target", "nan_pred"), text),
     **dict.fromkeys(("ignore_index", "orders"), real_numbers),
     **dict.fromkeys(("l1", "l2"), real_number),
-    **dict.fromkeys(("weight", "sort"), optional(text)),
+    **dict.fromkeys(("weight", "sort", "cluster"), optional(text)),
+    "ci": optional(real_number),
     "peak": optional(real_number),
     "axis": whole_numbers,
     "metrics": words,
@@ -104,6 +107,14 @@ class Request:
         Also penalize the intercept.
     grad_norm : bool
         Compute the norm of the gradient of the model's parameters, also for each batch.
+    ci : float, optional
+        The level of a confidence interval of the mean loss, such as 0.95.
+    cluster : str, optional
+        The column whose labels tell which rows are dependent on each other.
+    bootstrap : int, optional
+        Find the interval by this many resamples, not by Student's t.
+    seed : int, optional
+        The seed of the bootstrap; by default 0.
     worst : int, optional
         How many of the elements with the largest losses to list.
     sort : str, optional
@@ -156,6 +167,10 @@ class Request:
     params: tuple[Any, ...] = ()
     regularize_intercept: bool = False
     grad_norm: bool = False
+    ci: float | None = None
+    cluster: str | None = None
+    bootstrap: int | None = None
+    seed: int | None = None
     worst: int | None = None
     sort: str | None = None
     reverse: bool = False

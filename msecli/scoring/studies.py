@@ -11,6 +11,7 @@ from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_losses
 from msecli.core.exact import FloatArray, IntArray
 from msecli.core.worst import Worst
+from msecli.pairing.chunks import clusters_of
 from msecli.pairing.position import Aligned
 from msecli.pairing.roles import PREDICTION
 from msecli.scoring.plan import Plan
@@ -66,7 +67,24 @@ def _worst(plan: Plan, studied: Studied | None) -> Worst | None:
     return Worst.of(studied.chunk, studied.losses, count, numbers=numbers, labels=labels)
 
 
-STUDIES: dict[str, Callable[[Plan, Studied | None], Study | None]] = {"worst": _worst}
+def _interval(plan: Plan, studied: Studied | None) -> Study | None:
+    request = plan.request
+    if request.ci is None:
+        return None
+    from msecli.core.uncertainty import Clusters, Method, Values
+
+    method, cluster = Method(request.ci, request.bootstrap, request.seed or 0), plan.roles.cluster
+    if studied is None:
+        if cluster is not None:
+            return Clusters(method, weighted=request.weighted, rules=plan.rules)
+        return Values(method, weighted=request.weighted, grouped=request.grouped)
+    if cluster is not None:
+        clusters = clusters_of(studied.rows, cluster)
+        return Clusters.of(method, studied.chunk, plan.rules, clusters, studied.groups)
+    return Values.of(method, studied.chunk, studied.losses, studied.groups)
+
+
+STUDIES: dict[str, Callable[[Plan, Studied | None], Study | None]] = {"interval": _interval, "worst": _worst}
 """From a plan and rows to the state of a study; of no rows without them, None if it is not asked for."""
 
 
