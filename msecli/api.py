@@ -55,6 +55,7 @@ def score(
     cluster: str | None = None,
     bootstrap: int | None = None,
     seed: int | None = None,
+    explain: bool = False,
     worst: int | None = None,
     sort: str | None = None,
     reverse: bool = False,
@@ -122,6 +123,9 @@ def score(
         Find the interval by this many Poisson resamples of the rows, or of the clusters.
     seed : int, optional
         The seed of the bootstrap; by default 0.
+    explain : bool
+        Tell in the result's `explanation` what the loss is made of: bias and variance of the errors, the shares of the
+        worst elements, the skill against predicting the mean, and the formulas in use.
     worst : int, optional
         How many of the elements with the largest losses to list in the result's `worst`.
     sort : str, optional
@@ -199,6 +203,7 @@ def score(
         cluster=cluster,
         bootstrap=bootstrap,
         seed=seed,
+        explain=explain,
         worst=worst,
         sort=sort,
         reverse=reverse,
@@ -246,6 +251,7 @@ def linear(
     cluster: str | None = None,
     bootstrap: int | None = None,
     seed: int | None = None,
+    explain: bool = False,
     worst: int | None = None,
     sort: str | None = None,
     reverse: bool = False,
@@ -282,7 +288,7 @@ def linear(
     on, unmatched, row_check, weight, weight_file, by, axis, batch_size, shuffle, drop_last, reduction, metrics, \
 peak, season, \
 ignore_index, nan_target, nan_pred, params, ci, cluster, bootstrap, seed, \
-worst, sort, reverse, top, reading, engine, jobs
+explain, worst, sort, reverse, top, reading, engine, jobs
         As for `score`. A missing input makes the prediction missing.
 
     Returns
@@ -339,6 +345,7 @@ worst, sort, reverse, top, reading, engine, jobs
         cluster=cluster,
         bootstrap=bootstrap,
         seed=seed,
+        explain=explain,
         worst=worst,
         sort=sort,
         reverse=reverse,

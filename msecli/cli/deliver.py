@@ -204,7 +204,7 @@ def _warn_of_precision(destinations: Sequence[tuple[str | None, Renderer]]) -> N
         say("Warning", f"--precision: {exact} every digit; only {rounded} are rounded")
 
 
-DETAILS = ("worst",)
+DETAILS = ("explain", "worst")
 """The options whose results only whole formats hold."""
 
 

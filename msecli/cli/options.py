@@ -228,6 +228,13 @@ bootstrap_seed = _option(
     type=click.IntRange(min=0),
     help="Seed of the bootstrap. [default: 0]",
 )
+explain = _option(
+    "Decision",
+    "--explain",
+    is_flag=True,
+    help="Tell what the loss is made of: bias and variance of the errors, the share of the worst elements, the skill "
+    "against predicting the mean, and the formulas in use, with their numbers.",
+)
 worst = _option(
     "Decision",
     "--worst",
@@ -449,6 +456,7 @@ REQUESTED = (
     "cluster",
     "bootstrap",
     "seed",
+    "explain",
     "worst",
     "sort",
     "reverse",
@@ -462,7 +470,7 @@ REQUESTED = (
 PAIRS = (target, on, unmatched, row_check, weight, weight_file, ignore_index, nan_target, nan_pred)
 ROWS = (*PAIRS[:6], by, batch_size, shuffle, drop_last, *PAIRS[6:])
 LOSS = (reduction, axis, metrics, peak, season, size_average, reduce)
-DECISION = (ci, cluster, bootstrap, bootstrap_seed, worst, sort, reverse, top)
+DECISION = (ci, cluster, bootstrap, bootstrap_seed, explain, worst, sort, reverse, top)
 GRADIENT = (grad, grad_target)
 PENALTY = (params, l1, l2)
 OUTPUT = (output, format, precision, overwrite)

@@ -202,7 +202,8 @@ def _squared_mean(s: Summary) -> Fraction | None:
     return None if total.special or not s.divisor else (total.exact() * ONE / s.divisor) ** 2
 
 
-def _variance(s: Summary) -> Fraction | None:
+def target_variance(s: Summary) -> Fraction | None:
+    """Return the variance of the targets (divided by n), pooled over columns; None if it is undefined."""
     from msecli.core.exact import ONE
 
     spread = _about_means(s, "squared_target", "target", "target")
@@ -358,7 +359,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "nrmse:std",
             "rmse / standard deviation of the targets (divided by n), pooled over columns",
-            partial(_nrmse, _variance),
+            partial(_nrmse, target_variance),
             R2_TERMS,
             by_column=True,
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from msecli.results.base import Number, Row, Section, marked, not_finite
+from msecli.results.base import Number, Row, Section, marked, not_finite, number_text, plural
 
 
 class WorstElement(NamedTuple):
@@ -64,6 +64,79 @@ class Interval(NamedTuple):
     def numbers(self) -> dict[str, Number]:
         """Return the bounds."""
         return {"ci_low": self.low, "ci_high": self.high}
+
+
+class Share(NamedTuple):
+    """The share of the loss that the worst elements make up.
+
+    Attributes
+    ----------
+    part : float
+        Which part of the elements, such as 0.01.
+    elements : int
+        How many these are.
+    share : float or None
+        None if the loss is 0 or not finite.
+    """
+
+    part: float
+    elements: int
+    share: float | None
+
+
+class Explanation(NamedTuple):
+    """What a loss is made of; a number is None where a value is not finite.
+
+    Attributes
+    ----------
+    mse : float or None
+        The mean squared error, weighted if there are weights: bias_squared + variance.
+    bias : float or None
+        The mean error, prediction - target.
+    bias_squared, variance : float or None
+        The variance of the errors is divided by the same as the mean.
+    worst : tuple of Share
+        The shares of the loss in the worst elements.
+    accuracy : float
+        The largest relative error of these shares.
+    mean_mse : float or None
+        The mean squared error of predicting the target's mean, of each column.
+    skill : float
+        1 - mse / mean_mse.
+    formulas : tuple of Row
+        The reduction, penalties and gradients in use: texts, and the numbers in them.
+    """
+
+    mse: float | None
+    bias: float | None
+    bias_squared: float | None
+    variance: float | None
+    worst: tuple[Share, ...]
+    accuracy: float
+    mean_mse: float | None
+    skill: float
+    formulas: tuple[Row, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the explanation in the shape of the JSON output."""
+        formulas = ["".join(map(number_text, pieces)) for pieces in self.formulas]
+        return {**self._asdict(), "worst": [share._asdict() for share in self.worst], "formulas": formulas}
+
+    def sections(self) -> list[Section]:
+        """Return the numbers as a table, and the formulas."""
+        rows: list[Row] = [
+            ("mse", self.mse),
+            ("= bias²", self.bias_squared),
+            ("+ variance of the errors", self.variance),
+            *(
+                (f"share of the worst {100 * part:g} % ({elements:,} {plural('element', elements)})", share)
+                for part, elements, share in self.worst
+            ),
+            ("mse of predicting the mean", self.mean_mse),
+            ("skill against it", self.skill),
+        ]
+        note = (f"shares within {100 * self.accuracy:.1g} % of themselves",)
+        return [Section(("explained", ""), rows, note=note), *(Section(None, note=each) for each in self.formulas)]
 
 
 NUMBERS = ("prediction", "target", "error", "loss", "share")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msecli import kernel
 from msecli.errors import SHOWN, Warned, escaped
 from msecli.results.base import SCHEMA, Line, Number, Report, Row, Section, jsonable, marked, not_finite, plural
-from msecli.results.details import Interval, WorstElement, worst_section
+from msecli.results.details import Explanation, Interval, WorstElement, worst_section
 
 if TYPE_CHECKING:
     import numpy as np
@@ -242,6 +242,8 @@ class Result(Report):
         remaining axes.
     interval : Interval, optional
         The confidence interval of the loss, if requested.
+    explanation : Explanation, optional
+        What the loss is made of, if requested.
     worst : tuple of WorstElement, optional
         The elements with the largest losses, if they were requested.
     not_listed : int
@@ -268,6 +270,7 @@ class Result(Report):
     objective: float | None = None
     gradient_norm: float | None = None
     interval: Interval | None = None
+    explanation: Explanation | None = None
     worst: tuple[WorstElement, ...] | None = None
     not_listed: int = 0
     values: NDArray[np.float64] | None = field(default=None, compare=False)
@@ -410,9 +413,10 @@ class Result(Report):
         return [*entries, *numbers, *self.details(), self._ledger_section()]
 
     def details(self) -> list[Section]:
-        """Return the worst elements."""
+        """Return what the loss is made of, and the worst elements."""
         single = any(len(item.columns) == 1 for item in self.inputs if item.role == "target")
-        return [worst_section(self.worst, columns=not single)] if self.worst else []
+        explained = [] if self.explanation is None else self.explanation.sections()
+        return [*explained, *([worst_section(self.worst, columns=not single)] if self.worst else [])]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output; nan and infinities are None."""
@@ -437,6 +441,8 @@ class Result(Report):
             document["macro"] = self.macro.to_dict()
         if self.interval is not None:
             document["interval"] = self.interval._asdict()
+        if self.explanation is not None:
+            document["explain"] = self.explanation.to_dict()
         if self.worst is not None:
             document["worst"] = [element.to_dict() for element in self.worst]
         if self.penalties:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import zip_longest
 from operator import itemgetter
@@ -44,7 +44,7 @@ SIGNATURE_MARKS = '|:,()~="\\'
 Scored = Callable[[Summary, Rows], Score]
 """From the sums and the ledger of some rows to their score."""
 
-GIVEN = ("ci", "cluster", "bootstrap", "seed", "worst", "sort", "reverse", "top")
+GIVEN = ("ci", "cluster", "bootstrap", "seed", "explain", "worst", "sort", "reverse", "top")
 """The settings that are told only if they are given."""
 
 EMPTY = "empty"
@@ -81,7 +81,7 @@ def finish(plan: Plan, folded: Folded) -> Result:
     parameters = pooled.parameters
     gradients = None if parameters is None else _Gradients(*parameters.gradients(plan.reduction.divisor(summary)))
     penalties = penalties_of(plan.penalized, plan.request.l1, plan.request.l2) if plan.request.penalized else None
-    return Result(
+    result = Result(
         score=score,
         reduction=plan.reduction.name,
         denominator_name=denominator_name(plan.reduction, weighted=plan.request.weighted),
@@ -111,6 +111,11 @@ def finish(plan: Plan, folded: Folded) -> Result:
         values=_losses_of_items(plan, pooled),
         arrays=_arrays(plan, gradients),
     )
+    if not plan.request.explain:
+        return result
+    from msecli.scoring.explain import explanation_of
+
+    return replace(result, explanation=explanation_of(plan, tally, summary, result))
 
 
 def checked_summary(plan: Plan, tally: Tally, ledger: Ledger) -> Summary:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from msecli.core.axes import kept_axes
 from msecli.core.exact import ONE, FloatArray
 from msecli.core.linear import LinearModel
-from msecli.core.metrics import Metric, needed_terms
+from msecli.core.metrics import METRICS, Metric, needed_terms
 from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
 from msecli.core.terms import BASELINE_FLAWS, MISSING
@@ -225,17 +225,20 @@ def _check_inputs(path: str, item: tuple[int, ...], model: LinearModel) -> None:
 
 def rules_of(request: Request, item: tuple[int, ...], kept: tuple[int, ...], *, weighted: bool) -> Rules:
     """Return the rules for rows of this shape."""
-    metrics = request.chosen_metrics(weighted=weighted)
+    # What is told of a loss needs the sums of this metric.
+    metrics = (
+        *request.chosen_metrics(weighted=weighted),
+        *([METRICS["explained_variance"]] if request.explain else []),
+    )
     baselines = [metric.baseline for metric in metrics if metric.baseline is not None]
     flaws = [flaw for metric in metrics for flaw in metric.flaws]
     flaws += [f"{kind}:{column}" for column in baselines for kind in BASELINE_FLAWS]
     refused = [flaw for metric in metrics if metric.strict for flaw in metric.flaws]
     refused += [f"{MISSING}:{column}" for column in baselines if request.nan_pred == "raise"]
     by_column = any(metric.by_column for metric in metrics) or (bool(kept) and kept[0] != 0)
+    loss = not request.chosen_reduction.keeps_elements or bool(request.worst) or request.explain
     return Rules(
-        needed_terms(
-            metrics, weighted=weighted, loss=not request.chosen_reduction.keeps_elements or bool(request.worst)
-        ),
+        needed_terms(metrics, weighted=weighted, loss=loss),
         largest=tuple(dict.fromkeys(name for metric in metrics for name in metric.largest)),
         columns=prod(item) if by_column else 1,
         nan_target=request.nan_target,

@@ -40,7 +40,7 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(
         ("batch_size", "shuffle", "jobs", "season", "worst", "top", "bootstrap", "seed"), optional(whole_number)
     ),
-    **dict.fromkeys(("row_check", "drop_last", "regularize_intercept", "grad_norm", "reverse"), flag),
+    **dict.fromkeys(("row_check", "drop_last", "regularize_intercept", "grad_norm", "explain", "reverse"), flag),
     **dict.fromkeys(("reduction", "unmatched", "engine", "nan_target", "nan_pred"), text),
     **dict.fromkeys(("ignore_index", "orders"), real_numbers),
     **dict.fromkeys(("l1", "l2"), real_number),
@@ -115,6 +115,8 @@ class Request:
         Find the interval by this many resamples, not by Student's t.
     seed : int, optional
         The seed of the bootstrap; by default 0.
+    explain : bool
+        Tell what the loss is made of: bias and variance, its worst elements, the formulas in use.
     worst : int, optional
         How many of the elements with the largest losses to list.
     sort : str, optional
@@ -171,6 +173,7 @@ class Request:
     cluster: str | None = None
     bootstrap: int | None = None
     seed: int | None = None
+    explain: bool = False
     worst: int | None = None
     sort: str | None = None
     reverse: bool = False

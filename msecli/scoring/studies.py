@@ -84,7 +84,19 @@ def _interval(plan: Plan, studied: Studied | None) -> Study | None:
     return Values.of(method, studied.chunk, studied.losses, studied.groups)
 
 
-STUDIES: dict[str, Callable[[Plan, Studied | None], Study | None]] = {"interval": _interval, "worst": _worst}
+def _explain(plan: Plan, studied: Studied | None) -> Study | None:
+    if not plan.request.explain:
+        return None
+    from msecli.core.concentration import Concentration
+
+    return Concentration() if studied is None else Concentration.of(studied.losses)
+
+
+STUDIES: dict[str, Callable[[Plan, Studied | None], Study | None]] = {
+    "explain": _explain,
+    "interval": _interval,
+    "worst": _worst,
+}
 """From a plan and rows to the state of a study; of no rows without them, None if it is not asked for."""
 
 
