@@ -37,6 +37,7 @@ def score(
     weight: str | None = None,
     weight_file: Data = None,
     by: Names = (),
+    where: str | None = None,
     axis: int | Iterable[int] | None = (),
     batch_size: int | None = None,
     shuffle: int | None = None,
@@ -90,6 +91,10 @@ def score(
         Separate weights: one for each row, or in the shape of the data.
     by : str or several
         Group the rows by the labels in these columns, and score every group.
+    where : str, optional
+        Score only the rows that meet this condition, such as ``h <= 4 and region in ('north', 'south')``: columns of
+        either file compared with numbers, or with texts in quotes; ``is missing``; joined by and, or, not, parentheses.
+        What depends on a missing value is not met. Names with blanks stand in back quotes.
     axis : int or several
         The axes to reduce over, as in NumPy; by default all.
     batch_size : int, optional
@@ -185,6 +190,7 @@ def score(
         weight=weight,
         weight_file=weight_file,
         by=by,
+        where=where,
         axis=axis,
         batch_size=batch_size,
         shuffle=shuffle,
@@ -231,6 +237,7 @@ def linear(
     weight: str | None = None,
     weight_file: Data = None,
     by: Names = (),
+    where: str | None = None,
     axis: int | Iterable[int] | None = (),
     batch_size: int | None = None,
     shuffle: int | None = None,
@@ -285,9 +292,8 @@ def linear(
     keep : str or several
         Values to keep in the result's `arrays`: "grad_params" (as "grad_coef" and "grad_intercept", penalties
         included), "predictions", "grad", "grad_target".
-    on, unmatched, row_check, weight, weight_file, by, axis, batch_size, shuffle, drop_last, reduction, metrics, \
-peak, season, \
-ignore_index, nan_target, nan_pred, params, ci, cluster, bootstrap, seed, \
+    on, unmatched, row_check, weight, weight_file, by, where, axis, batch_size, shuffle, drop_last, reduction, \
+metrics, peak, season, ignore_index, nan_target, nan_pred, params, ci, cluster, bootstrap, seed, \
 explain, worst, sort, reverse, top, reading, engine, jobs
         As for `score`. A missing input makes the prediction missing.
 
@@ -325,6 +331,7 @@ explain, worst, sort, reverse, top, reading, engine, jobs
         weight=weight,
         weight_file=weight_file,
         by=by,
+        where=where,
         axis=axis,
         batch_size=batch_size,
         shuffle=shuffle,

@@ -115,6 +115,13 @@ by = _option(
     brief="also score each group of rows",
     help="Score each group of rows with the same label; repeatable.",
 )
+where = _option(
+    "Columns and rows",
+    "--where",
+    metavar="CONDITION",
+    help="Score only the rows that meet a condition, such as \"h <= 4 and region in ('north', 'south')\": columns "
+    "compared with numbers or with texts in quotes, 'is missing', joined by and, or, not.",
+)
 batch_size = _option(
     "Columns and rows", "--batch-size", metavar="N", type=click.IntRange(min=1), help="Score mini-batches of N rows."
 )
@@ -437,6 +444,7 @@ REQUESTED = (
     "weight",
     "weight_file",
     "by",
+    "where",
     "batch_size",
     "shuffle",
     "drop_last",
@@ -468,7 +476,7 @@ REQUESTED = (
 """The options that set the request parameter of the same name."""
 
 PAIRS = (target, on, unmatched, row_check, weight, weight_file, ignore_index, nan_target, nan_pred)
-ROWS = (*PAIRS[:6], by, batch_size, shuffle, drop_last, *PAIRS[6:])
+ROWS = (*PAIRS[:6], by, where, batch_size, shuffle, drop_last, *PAIRS[6:])
 LOSS = (reduction, axis, metrics, peak, season, size_average, reduce)
 DECISION = (ci, cluster, bootstrap, bootstrap_seed, explain, worst, sort, reverse, top)
 GRADIENT = (grad, grad_target)

@@ -12,7 +12,7 @@ from msecli.errors import Warned
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from msecli.core.exact import FloatArray
+    from msecli.core.exact import FloatArray, IntArray
     from msecli.places.file import InputFile
     from msecli.text.reading import Reading
 
@@ -89,6 +89,15 @@ class Block(NamedTuple):
             {name: values[start:stop] for name, values in self.numbers.items()},
             {name: values.slice(start, stop - start) for name, values in self.labels.items()},
         )
+
+    def take(self, rows: IntArray) -> Self:
+        """Return these rows, without warnings and work."""
+        labels: dict[str, pa.Array] = {}
+        if self.labels:
+            from msecli.arrow.functions import take
+
+            labels = {name: take(values, rows) for name, values in self.labels.items()}
+        return type(self)(len(rows), {name: values[rows] for name, values in self.numbers.items()}, labels)
 
 
 class Part(Protocol):

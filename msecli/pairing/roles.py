@@ -53,6 +53,10 @@ class Roles(NamedTuple):
         The group columns, one in each place.
     cluster : Place, optional
         The column whose labels tell which rows are dependent on each other.
+    beside : tuple of Place
+        Columns of numbers that choose or group rows.
+    labels_beside : tuple of Place
+        Columns of labels that choose rows.
     baselines : tuple of (str, Place)
         The columns of other predictions to compare with, by the names that the user wrote.
     keys : tuple of tuple of str
@@ -71,6 +75,8 @@ class Roles(NamedTuple):
     weight: Place | None = None
     by: tuple[Place, ...] = ()
     cluster: Place | None = None
+    beside: tuple[Place, ...] = ()
+    labels_beside: tuple[Place, ...] = ()
     baselines: tuple[tuple[str, Place], ...] = ()
     keys: tuple[Names, ...] = ()
     checked: tuple[Shared, ...] = ()
@@ -86,9 +92,9 @@ class Roles(NamedTuple):
     def selection(self, file: int) -> Selection:
         """Return what to read from a file."""
         places = [self.prediction, self.target, *([self.weight] if self.weight else [])]
-        places += [place for _, place in self.baselines]
+        places += [*(place for _, place in self.baselines), *self.beside]
         numbers = [name for place in places if place.file == file for name in place.columns]
-        groups = [*self.by, *([self.cluster] if self.cluster else [])]
+        groups = [*self.by, *([self.cluster] if self.cluster else []), *self.labels_beside]
         labels = [name for place in groups if place.file == file for name in place.columns]
         if file in (PREDICTION, self.target.file):
             labels += [*(self.keys[file] if self.keys else ()), *(shared.columns[file] for shared in self.checked)]
@@ -167,12 +173,12 @@ def assign_roles(
         weighting[0] if weighting else None,
         tuple(places[-1] for places in groups),
         clusters[-1] if clusters else None,
-        tuple(compared),
-        keys,
-        tuple(Shared(columns, group) for columns, group in checked.items()),
-        tuple(looked_at),
-        rule,
-        tuple(warnings),
+        baselines=tuple(compared),
+        keys=keys,
+        checked=tuple(Shared(columns, group) for columns, group in checked.items()),
+        looked_at=tuple(looked_at),
+        rule=rule,
+        warnings=tuple(warnings),
     )
 
 

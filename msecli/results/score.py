@@ -21,6 +21,7 @@ LEDGER = (
     ("in the target file", "target", None),
     ("predictions without a target", "unmatched_prediction", None),
     ("targets without a prediction", "unmatched_target", None),
+    ("left out by the condition", "filtered", None),
     ("dropped", "dropped", None),
     ("paired", "matched", "total"),
     ("ignored", None, "ignored"),
@@ -53,7 +54,7 @@ class Rows(NamedTuple):
     """The ledger in rows; a row is used when one of its elements is.
 
     `checked_by` names the columns, as the prediction file has them, that showed that rows paired by position belong
-    together.
+    together. `filtered` counts the paired rows that do not meet the condition; it is None without one.
     """
 
     prediction: int
@@ -64,6 +65,14 @@ class Rows(NamedTuple):
     dropped: int
     used: int
     checked_by: tuple[str, ...] = ()
+    filtered: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the ledger in the shape of the JSON output."""
+        found = self._asdict()
+        if self.filtered is None:
+            del found["filtered"]
+        return found
 
 
 class Elements(NamedTuple):
@@ -120,7 +129,7 @@ class Score(NamedTuple):
             "status": self.status,
             "metrics": dict(self.metrics),
             "denominator": self.denominator,
-            "rows": self.rows._asdict(),
+            "rows": self.rows.to_dict(),
             "elements": self.elements._asdict(),
             **not_finite(self.numbers()),
         }

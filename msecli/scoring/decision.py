@@ -17,12 +17,16 @@ SORTED_BY = ("loss", "used")
 
 
 def check_decision(request: Request) -> None:
-    """Refuse settings that are impossible, or that have nothing to decide on.
+    """Refuse settings that are impossible, or that have nothing to decide on, and conditions that cannot be read.
 
     Raises
     ------
     UsageError
     """
+    if request.where is not None:
+        from msecli.pairing.conditions import condition_of
+
+        condition_of(request.where)
     _check_interval(request)
     for name in ("worst", "top"):
         number = getattr(request, name)

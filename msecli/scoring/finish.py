@@ -22,7 +22,7 @@ from msecli.core.penalty import penalties_of, penalty_gradient
 from msecli.core.reduction import Reduction
 from msecli.core.state import LossState, Summary
 from msecli.core.verdict import Where, check_usable, first_infinite, warnings_of
-from msecli.errors import Warned, visible
+from msecli.errors import DataError, Warned, visible
 from msecli.pairing.labels import shown_keys, sort_key
 from msecli.pairing.lookup import key_name
 from msecli.pairing.roles import PREDICTION, Place
@@ -44,7 +44,7 @@ SIGNATURE_MARKS = '|:,()~="\\'
 Scored = Callable[[Summary, Rows], Score]
 """From the sums and the ledger of some rows to their score."""
 
-GIVEN = ("ci", "cluster", "bootstrap", "seed", "explain", "worst", "sort", "reverse", "top")
+GIVEN = ("where", "ci", "cluster", "bootstrap", "seed", "explain", "worst", "sort", "reverse", "top")
 """The settings that are told only if they are given."""
 
 EMPTY = "empty"
@@ -94,7 +94,7 @@ def finish(plan: Plan, folded: Folded) -> Result:
             columns=_scored_columns(plan),
             by=[name for place in plan.roles.by for name in place.columns],
             pairing=_pairing(plan, _quoted),
-            unmatched=score.rows.unmatched_target * math.prod(plan.item),
+            unscored=(score.rows.unmatched_target + ledger.filtered) * math.prod(plan.item),
         ),
         version=__version__,
         warnings=(*ledger.warnings.all(), *found),
@@ -128,6 +128,8 @@ def checked_summary(plan: Plan, tally: Tally, ledger: Ledger) -> Summary:
     """
     state = tally.pooled.state
     summary = state.summary()
+    if ledger.filtered and not summary.rows:
+        raise DataError(f"nothing left to score: no row meets the condition {_quoted(plan.request.where or '')}")
     check_usable(state, summary, _where(plan, ledger))
     return summary
 
@@ -166,7 +168,8 @@ def _rows(plan: Plan, ledger: Ledger, summary: Summary) -> Rows:
     paired = (prediction, 0, 0)
     if matched is not None:
         paired = (matched.rows, matched.unmatched_prediction, matched.unmatched_target)
-    return Rows(prediction, target, *paired, ledger.dropped, summary.rows_used, ledger.check.names)
+    filtered = None if plan.condition is None else ledger.filtered
+    return Rows(prediction, target, *paired, ledger.dropped, summary.rows_used, ledger.check.names, filtered)
 
 
 def _entry(scored: Scored, kind: str, label: Any, summary: Summary) -> Entry:
@@ -392,17 +395,18 @@ def signature_of(
     columns: str = "none",
     by: Sequence[str] = (),
     pairing: str = "position",
-    unmatched: int = 0,
+    unscored: int = 0,
 ) -> str:
     """Return the signature: one line with everything that makes two losses comparable.
 
-    `by` names the columns of the groups as the file has them; `unmatched` counts the elements of targets without a
-    prediction.
+    `by` names the columns of the groups as the file has them; `unscored` counts the elements of targets without a
+    prediction, and of rows that do not meet the condition.
     """
     skipped = ",unmatched:skip" if request.unmatched == "skip" else ""
     optional = {
         "baseline": ",".join(map(_quoted, request.baselines)),
         "ignore": ",".join(map(repr, request.ignore_index)),
+        "where": "" if request.where is None else _quoted(request.where),
         "by": ",".join(map(_quoted, by)),
         "axis": ",".join(map(str, request.axis)),
         "batch": "" if request.batch_size is None else str(request.batch_size),
@@ -419,7 +423,7 @@ def signature_of(
         "nan_pred": request.nan_pred,
         "pairing": pairing + skipped,
         **{name: text for name, text in optional.items() if text},
-        "used": f"{summary.used}/{summary.counts['total'] + unmatched}",
+        "used": f"{summary.used}/{summary.counts['total'] + unscored}",
         "acc": "exact",
         "msecli": __version__,
     }

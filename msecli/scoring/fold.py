@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
 from typing import NamedTuple, Self
 
 from msecli.core.axes import losses_of_rows
@@ -20,7 +19,7 @@ from msecli.pairing.roles import PREDICTION
 from msecli.pairing.twins import Twin, joined_twins, twins_of
 from msecli.results.values import Keys
 from msecli.scoring.plan import Plan
-from msecli.scoring.rows import Ledger, PairedRows, Progress
+from msecli.scoring.rows import Ledger, PairedRows, Progress, Sift
 from msecli.scoring.studies import Studied, Study, studies_of
 from msecli.scoring.values import Gradient, Sink
 
@@ -33,10 +32,10 @@ class Tally:
         whole: Partition | None = None,
         groups: Partition | None = None,
         batches: Partition | None = None,
-        studies: Mapping[str, Study] = MappingProxyType({}),
+        studies: Mapping[str, Study] | None = None,
     ) -> None:
         self.whole, self.groups, self.batches = whole, groups, batches
-        self.studies = studies
+        self.studies = dict(studies or {})
 
     @property
     def pooled(self) -> Partition:
@@ -94,7 +93,7 @@ def fold(
     ReadWriteError
         If a file cannot be read.
     """
-    paired = PairedRows(plan, engine, progress)
+    paired = PairedRows(plan, engine, progress, _sift(plan))
     batches = _batches(plan, paired)
     tally = empty_tally(plan)
     twins: tuple[Twin, ...] = ()
@@ -107,6 +106,15 @@ def fold(
         if gradient is not None and outcome.gradient is not None:
             gradient.append(outcome.gradient, outcome.keys)
     return Folded(tally, paired.ledger, twins)
+
+
+def _sift(plan: Plan) -> Sift | None:
+    """Return what leaves only the rows that meet the condition, if there is one."""
+    if plan.condition is None:
+        return None
+    from msecli.pairing.conditions import sifted
+
+    return partial(sifted, plan.condition)
 
 
 def score_rows(plan: Plan, batches: Batches | None, rows: Aligned) -> Outcome:
@@ -137,7 +145,7 @@ def tally_of(
     *,
     groups: tuple[IntArray, Sequence[Hashable]] | None = None,
     batches: tuple[IntArray, Sequence[Hashable]] | None = None,
-    studies: Mapping[str, Study] = MappingProxyType({}),
+    studies: Mapping[str, Study] | None = None,
 ) -> Tally:
     """Return the tally of a chunk.
 

@@ -17,6 +17,7 @@ from msecli.core.terms import BASELINE_FLAWS, MISSING
 from msecli.errors import DataError, MsecliError, Warned, many
 from msecli.formats.base import Source
 from msecli.pairing.choice import ALL, SAME, UndecidedError
+from msecli.pairing.conditions import Condition
 from msecli.pairing.position import check_row_counts
 from msecli.pairing.roles import PREDICTION, Roles, assign_roles, check_shapes, item_shape
 from msecli.scoring.model import Parameters, model_of, read_parameters
@@ -43,6 +44,8 @@ class Plan(NamedTuple):
         The model that makes the predictions.
     penalized : tuple of ndarray
         The penalized parameters, beginning with `Request.params`.
+    condition : Condition, optional
+        The condition that rows must meet.
     """
 
     request: Request
@@ -53,6 +56,7 @@ class Plan(NamedTuple):
     kept: tuple[int, ...]
     model: LinearModel | None
     penalized: tuple[FloatArray, ...]
+    condition: Condition | None = None
 
     @property
     def reduction(self) -> Reduction:
@@ -114,7 +118,7 @@ class Plan(NamedTuple):
         It is known if no element can be left out: missing values are then either refused or used.
         """
         request = self.request
-        all_used = not (request.weighted or request.ignore_index or request.drop_last)
+        all_used = not (request.weighted or request.ignore_index or request.drop_last or request.where is not None)
         all_used = all_used and "omit" not in (request.nan_target, request.nan_pred)
         if self.reduction.unit is None:
             return ONE
@@ -159,6 +163,7 @@ def make_plan(request: Request, names: Sequence[str] = ()) -> Plan:
     if roles.rule != SAME:
         for place, named in ((roles.prediction, request.pred), (roles.target, request.target)):
             refuse_rows_as_names(sources[place.file], () if named else place.columns, _word(request, place.file))
+    roles, condition = _condition(request, tables, roles)
     model = _model(request, parameters, sources[PREDICTION], roles, warnings)
     roles = roles._replace(warnings=(*roles.warnings, *warnings))
     item = item_shape(sources[PREDICTION], roles.prediction.columns)
@@ -171,7 +176,7 @@ def make_plan(request: Request, names: Sequence[str] = ()) -> Plan:
     if model is not None and request.regularize_intercept and model.intercept is not None:
         penalized.append(model.intercept)
     rules = rules_of(request, item, kept, weighted=request.weighted)
-    return Plan(request, sources, roles, rules, item, kept, model, tuple(penalized))
+    return Plan(request, sources, roles, rules, item, kept, model, tuple(penalized), condition)
 
 
 @contextmanager
@@ -186,6 +191,15 @@ def _told_why(request: Request, tables: Sequence[Source]) -> Iterator[None]:
         if differ:  # so that no example of columns to score would run
             raise UndecidedError(error.advice, "", f"{error.found}\n{differ}") from error
         raise
+
+
+def _condition(request: Request, tables: Sequence[Source], roles: Roles) -> tuple[Roles, Condition | None]:
+    """Return the roles with the columns that choose rows, and the condition on them, if there is one."""
+    if request.where is None:
+        return roles, None
+    from msecli.pairing.beside import located_condition
+
+    return located_condition(request.where, tables, roles)
 
 
 def _different_counts(tables: Sequence[Source]) -> str:

@@ -44,7 +44,7 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("reduction", "unmatched", "engine", "nan_target", "nan_pred"), text),
     **dict.fromkeys(("ignore_index", "orders"), real_numbers),
     **dict.fromkeys(("l1", "l2"), real_number),
-    **dict.fromkeys(("weight", "sort", "cluster"), optional(text)),
+    **dict.fromkeys(("weight", "sort", "cluster", "where"), optional(text)),
     "ci": optional(real_number),
     "peak": optional(real_number),
     "axis": whole_numbers,
@@ -80,6 +80,8 @@ class Request:
         The weights, one for each row, or in the shape of the data.
     by : tuple of str
         Group the rows by the labels in these columns.
+    where : str, optional
+        Score only the rows that meet this condition, such as ``h <= 4 and region == 'north'``.
     batch_size : int, optional
         The number of rows in a mini-batch; None for no batches.
     shuffle : int, optional
@@ -151,6 +153,7 @@ class Request:
     weight: str | None = None
     weight_file: Any = None
     by: tuple[str, ...] = ()
+    where: str | None = None
     batch_size: int | None = None
     shuffle: int | None = None
     drop_last: bool = False
@@ -314,6 +317,7 @@ def _check_metrics(request: Request) -> None:
         "`nan_pred=omit`": request.nan_pred == "omit",
         "`ignore_index`": bool(request.ignore_index),
         "`shuffle`": request.shuffle is not None,
+        "`where`": request.where is not None,
     }
     for metric in metrics:
         settings = [setting for setting, given in broken.items() if given and metric.season]
