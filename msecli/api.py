@@ -37,6 +37,7 @@ def score(
     weight: str | None = None,
     weight_file: Data = None,
     by: Names = (),
+    by_bins: str | None = None,
     where: str | None = None,
     axis: int | Iterable[int] | None = (),
     batch_size: int | None = None,
@@ -91,6 +92,9 @@ def score(
         Separate weights: one for each row, or in the shape of the data.
     by : str or several
         Group the rows by the labels in these columns, and score every group.
+    by_bins : str, optional
+        Group the rows by quantiles of a column of numbers, as "age:10" for ten groups with as many rows each; the rows
+        are read twice.
     where : str, optional
         Score only the rows that meet this condition, such as ``h <= 4 and region in ('north', 'south')``: columns of
         either file compared with numbers, or with texts in quotes; ``is missing``; joined by and, or, not, parentheses.
@@ -190,6 +194,7 @@ def score(
         weight=weight,
         weight_file=weight_file,
         by=by,
+        by_bins=by_bins,
         where=where,
         axis=axis,
         batch_size=batch_size,
@@ -237,6 +242,7 @@ def linear(
     weight: str | None = None,
     weight_file: Data = None,
     by: Names = (),
+    by_bins: str | None = None,
     where: str | None = None,
     axis: int | Iterable[int] | None = (),
     batch_size: int | None = None,
@@ -292,8 +298,8 @@ def linear(
     keep : str or several
         Values to keep in the result's `arrays`: "grad_params" (as "grad_coef" and "grad_intercept", penalties
         included), "predictions", "grad", "grad_target".
-    on, unmatched, row_check, weight, weight_file, by, where, axis, batch_size, shuffle, drop_last, reduction, \
-metrics, peak, season, ignore_index, nan_target, nan_pred, params, ci, cluster, bootstrap, seed, \
+    on, unmatched, row_check, weight, weight_file, by, by_bins, where, axis, batch_size, shuffle, drop_last, \
+reduction, metrics, peak, season, ignore_index, nan_target, nan_pred, params, ci, cluster, bootstrap, seed, \
 explain, worst, sort, reverse, top, reading, engine, jobs
         As for `score`. A missing input makes the prediction missing.
 
@@ -331,6 +337,7 @@ explain, worst, sort, reverse, top, reading, engine, jobs
         weight=weight,
         weight_file=weight_file,
         by=by,
+        by_bins=by_bins,
         where=where,
         axis=axis,
         batch_size=batch_size,

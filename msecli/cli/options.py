@@ -115,6 +115,12 @@ by = _option(
     brief="also score each group of rows",
     help="Score each group of rows with the same label; repeatable.",
 )
+by_bins = _option(
+    "Columns and rows",
+    "--by-bins",
+    metavar="COLUMN:N",
+    help="Score each of N groups of rows, as many rows in each, by the values of a column; reads the rows twice.",
+)
 where = _option(
     "Columns and rows",
     "--where",
@@ -444,6 +450,7 @@ REQUESTED = (
     "weight",
     "weight_file",
     "by",
+    "by_bins",
     "where",
     "batch_size",
     "shuffle",
@@ -476,7 +483,7 @@ REQUESTED = (
 """The options that set the request parameter of the same name."""
 
 PAIRS = (target, on, unmatched, row_check, weight, weight_file, ignore_index, nan_target, nan_pred)
-ROWS = (*PAIRS[:6], by, where, batch_size, shuffle, drop_last, *PAIRS[6:])
+ROWS = (*PAIRS[:6], by, by_bins, where, batch_size, shuffle, drop_last, *PAIRS[6:])
 LOSS = (reduction, axis, metrics, peak, season, size_average, reduce)
 DECISION = (ci, cluster, bootstrap, bootstrap_seed, explain, worst, sort, reverse, top)
 GRADIENT = (grad, grad_target)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from msecli.errors import DataError, Warned, shown
 from msecli.formats.base import Column as FileColumn
 from msecli.formats.base import Source
+from msecli.pairing.bins import Bins
 from msecli.pairing.conditions import Column, Condition, condition_of, told
 from msecli.pairing.lookup import Lookup, described, meant_column
 from msecli.pairing.roles import PREDICTION, TARGET, Place, Roles, Shared
@@ -28,7 +30,7 @@ def located_condition(text: str, tables: Sequence[Source], roles: Roles) -> tupl
     found: dict[tuple[Column, bool | None], Column] = {}
     shared: list[Shared] = []
     for column, numeric in dict.fromkeys(condition.columns()):
-        places = _places(text, column, tables, roles, warnings)
+        places = _places(column.name, tables, roles, warnings, partial(told, text, column.at))
         file, own = places[-1]
         kind = next(each for each in tables[file].columns or () if each.name == own)
         reads = kind.numeric if numeric is None else numeric
@@ -54,24 +56,45 @@ def _check_kind(text: str, column: Column, kind: FileColumn, *, numeric: bool | 
         raise DataError(told(text, column.at, problem))
 
 
+def located_bins(bins: Bins, tables: Sequence[Source], roles: Roles) -> tuple[Roles, Bins]:
+    """Return the roles with the column of bins, and the bins with it.
+
+    Raises
+    ------
+    DataError
+        If the column does not exist, could be that of either file, or holds no numbers.
+    """
+    warnings: list[Warned] = []
+    file, own = _places(bins.name, tables, roles, warnings, "`by_bins`: {}".format)[-1]
+    kind = next(each for each in tables[file].columns or () if each.name == own)
+    if not kind.numeric:
+        problem = f"column {shown(own)} holds {kind.kind}, no numbers; to group rows by its labels, use `by=COLUMN`"
+        raise DataError(f"`by_bins`: {problem}")
+    place = Place(file, (own,))
+    beside = tuple(dict.fromkeys((*roles.beside, place)))
+    return roles._replace(beside=beside, warnings=(*roles.warnings, *warnings)), bins._replace(place=place)
+
+
 def _places(
-    text: str, column: Column, tables: Sequence[Source], roles: Roles, warnings: list[Warned]
+    asked: str,
+    tables: Sequence[Source],
+    roles: Roles,
+    warnings: list[Warned],
+    tell: Callable[[str], str],
 ) -> list[tuple[int, str]]:
     """Return the files that have a column, each with its name there; one of them, unless they must hold the same."""
-    files = range(len(tables))
-    side, dot, rest = column.name.partition(".")
-    name = column.name
-    if dot and side in SIDES and not any(Lookup(table).holds(name) for table in tables):
-        name, files = rest, range(min(SIDES[side], len(tables) - 1), min(SIDES[side], len(tables) - 1) + 1)
+    name, files = asked, range(len(tables))
+    side, dot, rest = asked.partition(".")
+    if dot and side in SIDES and not any(Lookup(table).holds(asked) for table in tables):
+        file = min(SIDES[side], len(tables) - 1)
+        name, files = rest, range(file, file + 1)
     exact = [file for file in files if any(each.name == name for each in tables[file].columns or ())]
     found = [(file, own) for file in exact or files if (own := Lookup(tables[file]).find(name, warnings)) is not None]
     if not found:
-        problem = f"no file has a column {shown(name)}{meant_column(tables, name)}"
-        raise DataError(told(text, column.at, problem) + described(tables))
+        raise DataError(tell(f"no file has a column {shown(name)}{meant_column(tables, name)}") + described(tables))
     for file, _ in found:
         if not _reads_columns(file, roles):
-            problem = f"{tables[file].path} is scored as a whole array, so that no column of it can be compared"
-            raise DataError(told(text, column.at, problem))
+            raise DataError(tell(f"{tables[file].path} is scored as a whole array, so that its columns have no names"))
     if len(found) == 1:
         return found
     if roles.keys and (found[0][1], found[1][1]) in zip(*roles.keys, strict=True):
@@ -79,8 +102,7 @@ def _places(
     numeric = any(each.numeric for file, own in found for each in tables[file].columns or () if each.name == own)
     scored = any(own in place.columns for place in (roles.prediction, roles.target) for _, own in found)
     if numeric or scored:
-        problem = f"both files have a column {shown(name)}; write pred.{name} or target.{name}"
-        raise DataError(told(text, column.at, problem))
+        raise DataError(tell(f"both files have a column {shown(name)}; write pred.{name} or target.{name}"))
     return found
 
 

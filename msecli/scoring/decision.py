@@ -23,6 +23,10 @@ def check_decision(request: Request) -> None:
     ------
     UsageError
     """
+    if request.by_bins is not None:
+        from msecli.pairing.bins import Bins
+
+        Bins.of(request.by_bins)
     if request.where is not None:
         from msecli.pairing.conditions import condition_of
 

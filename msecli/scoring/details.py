@@ -7,10 +7,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from msecli.core.exact import ratio, units_of
+from msecli.core.partition import Partition
 from msecli.core.state import Summary
 from msecli.core.worst import Worst
 from msecli.errors import Warned
-from msecli.pairing.labels import shown_keys
+from msecli.pairing.labels import shown_keys, sort_key
 from msecli.results.base import MISSING_LABEL, status
 from msecli.results.details import Interval, WorstElement
 from msecli.results.score import Entry
@@ -77,9 +78,21 @@ def group_labels(plan: Plan, tally: Tally) -> Mapping[Hashable, dict[str, Any]]:
     """Return the labels of every group as they are shown, by its key."""
     if tally.groups is None:
         return {}
+    return dict(zip(tally.groups.keys, (labels for _, labels in shown_labels(plan, tally.groups)), strict=True))
+
+
+def shown_labels(plan: Plan, groups: Partition) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Return how every group is sorted, and its labels as they are shown."""
     names = [name for place in plan.roles.by for name in place.columns]
-    keys: list[Any] = list(tally.groups.keys)
-    return {key: dict(zip(names, shown, strict=True)) for key, shown in zip(keys, shown_keys(keys), strict=True)}
+    keys: list[Any] = list(groups.keys)
+    shown = shown_keys(keys)
+    orders = [sort_key(labels) for labels in shown]
+    if plan.bins is not None and plan.bins.place is not None:
+        texts = plan.bins.labels()
+        shown = [(*labels, None if number is None else texts[number]) for *labels, number in shown]
+        (column,) = plan.bins.place.columns
+        names = [*names, f"{column} (bin)" if column in names else column]
+    return [(order, dict(zip(names, labels, strict=True))) for order, labels in zip(orders, shown, strict=True)]
 
 
 def _of_one_kind(keys: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

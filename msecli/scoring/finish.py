@@ -23,13 +23,12 @@ from msecli.core.reduction import Reduction
 from msecli.core.state import LossState, Summary
 from msecli.core.verdict import Where, check_usable, first_infinite, warnings_of
 from msecli.errors import DataError, Warned, visible
-from msecli.pairing.labels import shown_keys, sort_key
 from msecli.pairing.lookup import key_name
 from msecli.pairing.roles import PREDICTION, Place
 from msecli.results.base import MISSING_LABEL, plural, status
 from msecli.results.details import Interval
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
-from msecli.scoring.details import intervals_of, listed_groups, warnings_of_intervals, worst_elements
+from msecli.scoring.details import intervals_of, listed_groups, shown_labels, warnings_of_intervals, worst_elements
 from msecli.scoring.fold import Folded, Tally
 from msecli.scoring.plan import Plan
 from msecli.scoring.request import Request
@@ -44,7 +43,7 @@ SIGNATURE_MARKS = '|:,()~="\\'
 Scored = Callable[[Summary, Rows], Score]
 """From the sums and the ledger of some rows to their score."""
 
-GIVEN = ("where", "ci", "cluster", "bootstrap", "seed", "explain", "worst", "sort", "reverse", "top")
+GIVEN = ("where", "by_bins", "ci", "cluster", "bootstrap", "seed", "explain", "worst", "sort", "reverse", "top")
 """The settings that are told only if they are given."""
 
 EMPTY = "empty"
@@ -64,7 +63,7 @@ def finish(plan: Plan, folded: Folded) -> Result:
     summary = checked_summary(plan, tally, ledger)
     scored: Scored = partial(score_of, plan.reduction, plan.metrics)
     interval, intervals = intervals_of(plan, tally, summary)
-    groups = _groups(plan, scored, tally.groups, intervals) if plan.roles.by and tally.groups else ()
+    groups = _groups(plan, scored, tally.groups, intervals) if tally.groups is not None else ()
     columns = _columns(plan, scored, pooled.state.columns()) if plan.columns_are_named else ()
     batches = _batches(plan, scored, tally.batches) if tally.batches else ()
     entries = groups or columns or batches
@@ -180,13 +179,11 @@ def _entry(scored: Scored, kind: str, label: Any, summary: Summary) -> Entry:
 def _groups(
     plan: Plan, scored: Scored, partition: Partition, intervals: Mapping[Hashable, Interval]
 ) -> tuple[Entry, ...]:
-    names = [name for place in plan.roles.by for name in place.columns]
-    keys: list[Any] = list(partition.keys)
     entries = []
-    for labels, (key, summary) in zip(shown_keys(keys), partition.items(), strict=True):
+    for (order, labels), (key, summary) in zip(shown_labels(plan, partition), partition.items(), strict=True):
         if summary.rows:
-            entry = _entry(scored, "group", dict(zip(names, labels, strict=True)), summary)
-            entries.append((sort_key(labels), entry._replace(interval=intervals.get(key))))
+            entry = _entry(scored, "group", labels, summary)
+            entries.append((order, entry._replace(interval=intervals.get(key))))
     return tuple(entry for _, entry in sorted(entries, key=itemgetter(0)))
 
 
@@ -408,6 +405,7 @@ def signature_of(
         "ignore": ",".join(map(repr, request.ignore_index)),
         "where": "" if request.where is None else _quoted(request.where),
         "by": ",".join(map(_quoted, by)),
+        "by_bins": "" if request.by_bins is None else _quoted(request.by_bins),
         "axis": ",".join(map(str, request.axis)),
         "batch": "" if request.batch_size is None else str(request.batch_size),
         "shuffle": "" if request.shuffle is None else str(request.shuffle),

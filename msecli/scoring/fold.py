@@ -6,6 +6,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, Self
 
+import numpy as np
+
 from msecli.core.axes import losses_of_rows
 from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_gradient, element_losses, gradient_over
@@ -13,6 +15,7 @@ from msecli.core.exact import FloatArray, IntArray
 from msecli.core.partition import Batches, Partition
 from msecli.core.wide import Wide
 from msecli.engines import Engine
+from msecli.errors import Warned
 from msecli.pairing.chunks import chunk_of, groups_of
 from msecli.pairing.position import Aligned
 from msecli.pairing.roles import PREDICTION
@@ -122,7 +125,7 @@ def score_rows(plan: Plan, batches: Batches | None, rows: Aligned) -> Outcome:
     chunk, inputs = chunk_of(rows, plan.roles, plan.model)
     if batches is not None:
         chunk = chunk._replace(dropped=batches.dropped(rows.first_row, rows.rows))
-    groups = groups_of(rows, plan.roles) if plan.roles.by else None
+    groups = _groups(plan, rows)
     tally = tally_of(
         plan,
         chunk,
@@ -136,6 +139,30 @@ def score_rows(plan: Plan, batches: Batches | None, rows: Aligned) -> Outcome:
     labels = rows.blocks[PREDICTION].labels
     twins = () if plan.model is not None else twins_of(chunk.prediction, chunk.target, tables=plan.chosen_in_tables)
     return Outcome(tally, values, gradient, {name: labels[name] for name in plan.roles.on}, twins)
+
+
+def _groups(plan: Plan, rows: Aligned) -> tuple[IntArray, Sequence[Hashable]] | None:
+    """Return every row's group and the groups' keys, if there are groups."""
+    groups = groups_of(rows, plan.roles) if plan.roles.by else None
+    if plan.bins is None:
+        return groups
+    from msecli.pairing.bins import with_bins
+
+    return with_bins(plan.bins, rows, groups)
+
+
+def with_edges(plan: Plan, engine: Engine) -> Plan:
+    """Return a plan that knows where its bins begin, by a first pass over the rows; they hold 8 bytes for each row."""
+    if plan.bins is None:
+        return plan
+    paired = PairedRows(plan, engine, lambda _: None, _sift(plan))
+    found = [values for _, values in paired.each(plan.bins.values, numbered=False)]
+    bins = plan.bins.with_edges(np.concatenate(found) if found else np.empty(0))
+    if bins.found in {0, bins.number}:
+        return plan._replace(bins=bins)
+    meaning = f"equal values leave {bins.found} of {bins.number} bins"
+    warnings = (*plan.roles.warnings, Warned("fewer_bins", f"column {bins.name!r}", meaning))
+    return plan._replace(bins=bins, roles=plan.roles._replace(warnings=warnings))
 
 
 def tally_of(
@@ -195,7 +222,7 @@ def empty_tally(plan: Plan) -> Tally:
         model = plan.model if plan.request.wants_parameter_gradients else None
         return Partition(plan.rules, weighted=plan.request.weighted, model=model)
 
-    by, batched = bool(plan.roles.by), plan.request.batch_size is not None
+    by, batched = plan.request.grouped, plan.request.batch_size is not None
     return Tally(
         whole=partition() if _wants_whole(plan, by, batched) else None,
         groups=partition() if by else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msecli.core.axes import kept_axes
 from msecli.core.exact import ONE, FloatArray
@@ -17,13 +17,16 @@ from msecli.core.terms import BASELINE_FLAWS, MISSING
 from msecli.errors import DataError, MsecliError, Warned, many
 from msecli.formats.base import Source
 from msecli.pairing.choice import ALL, SAME, UndecidedError
-from msecli.pairing.conditions import Condition
 from msecli.pairing.position import check_row_counts
 from msecli.pairing.roles import PREDICTION, Roles, assign_roles, check_shapes, item_shape
 from msecli.scoring.model import Parameters, model_of, read_parameters
 from msecli.scoring.opening import open_all, refuse_rows_as_names
 from msecli.scoring.request import Request
 from msecli.text.reading import word_of
+
+if TYPE_CHECKING:
+    from msecli.pairing.bins import Bins
+    from msecli.pairing.conditions import Condition
 
 
 class Plan(NamedTuple):
@@ -46,6 +49,8 @@ class Plan(NamedTuple):
         The penalized parameters, beginning with `Request.params`.
     condition : Condition, optional
         The condition that rows must meet.
+    bins : Bins, optional
+        The bins that rows are grouped by.
     """
 
     request: Request
@@ -57,6 +62,7 @@ class Plan(NamedTuple):
     model: LinearModel | None
     penalized: tuple[FloatArray, ...]
     condition: Condition | None = None
+    bins: Bins | None = None
 
     @property
     def reduction(self) -> Reduction:
@@ -164,6 +170,7 @@ def make_plan(request: Request, names: Sequence[str] = ()) -> Plan:
         for place, named in ((roles.prediction, request.pred), (roles.target, request.target)):
             refuse_rows_as_names(sources[place.file], () if named else place.columns, _word(request, place.file))
     roles, condition = _condition(request, tables, roles)
+    roles, bins = _bins(request, tables, roles)
     model = _model(request, parameters, sources[PREDICTION], roles, warnings)
     roles = roles._replace(warnings=(*roles.warnings, *warnings))
     item = item_shape(sources[PREDICTION], roles.prediction.columns)
@@ -176,7 +183,7 @@ def make_plan(request: Request, names: Sequence[str] = ()) -> Plan:
     if model is not None and request.regularize_intercept and model.intercept is not None:
         penalized.append(model.intercept)
     rules = rules_of(request, item, kept, weighted=request.weighted)
-    return Plan(request, sources, roles, rules, item, kept, model, tuple(penalized), condition)
+    return Plan(request, sources, roles, rules, item, kept, model, tuple(penalized), condition, bins)
 
 
 @contextmanager
@@ -200,6 +207,16 @@ def _condition(request: Request, tables: Sequence[Source], roles: Roles) -> tupl
     from msecli.pairing.beside import located_condition
 
     return located_condition(request.where, tables, roles)
+
+
+def _bins(request: Request, tables: Sequence[Source], roles: Roles) -> tuple[Roles, Bins | None]:
+    """Return the roles with the column that bins are of, and the bins, if there are any."""
+    if request.by_bins is None:
+        return roles, None
+    from msecli.pairing.beside import located_bins
+    from msecli.pairing.bins import Bins
+
+    return located_bins(Bins.of(request.by_bins), tables, roles)
 
 
 def _different_counts(tables: Sequence[Source]) -> str:

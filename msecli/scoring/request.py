@@ -44,7 +44,7 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("reduction", "unmatched", "engine", "nan_target", "nan_pred"), text),
     **dict.fromkeys(("ignore_index", "orders"), real_numbers),
     **dict.fromkeys(("l1", "l2"), real_number),
-    **dict.fromkeys(("weight", "sort", "cluster", "where"), optional(text)),
+    **dict.fromkeys(("weight", "sort", "cluster", "where", "by_bins"), optional(text)),
     "ci": optional(real_number),
     "peak": optional(real_number),
     "axis": whole_numbers,
@@ -80,6 +80,8 @@ class Request:
         The weights, one for each row, or in the shape of the data.
     by : tuple of str
         Group the rows by the labels in these columns.
+    by_bins : str, optional
+        Group the rows by the quantiles of a column, as "age:10".
     where : str, optional
         Score only the rows that meet this condition, such as ``h <= 4 and region == 'north'``.
     batch_size : int, optional
@@ -153,6 +155,7 @@ class Request:
     weight: str | None = None
     weight_file: Any = None
     by: tuple[str, ...] = ()
+    by_bins: str | None = None
     where: str | None = None
     batch_size: int | None = None
     shuffle: int | None = None
@@ -228,7 +231,7 @@ class Request:
     @property
     def grouped(self) -> bool:
         """Whether groups of rows are scored."""
-        return bool(self.by)
+        return bool(self.by) or self.by_bins is not None
 
     @property
     def baselines(self) -> tuple[str, ...]:
@@ -358,7 +361,7 @@ def _check_rows(request: Request) -> None:
 
 
 def _check_loss(request: Request, reduction: Reduction) -> None:
-    grouped = bool(request.by) or request.batch_size is not None
+    grouped = request.grouped or request.batch_size is not None
     gradients = bool(request.keep & {"grad", "grad_target"}) or request.wants_parameter_gradients
     none = reduction.keeps_elements
     _refuse(
