@@ -470,7 +470,6 @@ REQUESTED = (
     "ci",
     "cluster",
     "bootstrap",
-    "seed",
     "explain",
     "worst",
     "sort",
@@ -511,6 +510,8 @@ def request_from(values: Mapping[str, Any], predictions: str, targets: str | Non
     from msecli.scoring.request import Request
 
     given = {name: values[name] for name in REQUESTED if name in values}
+    if "bootstrap" in values:  # another command has a seed for something else
+        given["seed"] = values["seed"]
     return Request.of(
         predictions=predictions,
         targets=targets,

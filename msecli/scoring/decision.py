@@ -40,7 +40,7 @@ def check_decision(request: Request) -> None:
     if listing and not request.grouped:
         raise UsageError(f"`{listing[0]}` is for groups, but there are none; group the rows with `by=COLUMN`")
     if listing == ["reverse"]:
-        raise UsageError("`reverse` turns the order of `sort=METRIC` around, which is not given")
+        raise UsageError("`reverse` turns the order of the groups around; name one, as with `sort=loss`")
 
 
 FEWEST_RESAMPLES = 100

@@ -87,7 +87,7 @@ def test_people_see_how_many_groups_are_not_listed(run: Run, table: Path) -> Non
     [
         (("--sort", "loss"), "there are none"),
         (("--top", "2"), "there are none"),
-        (("--by", "g", "--reverse"), "--reverse turns the order of --sort METRIC around"),
+        (("--by", "g", "--reverse"), "name one, as with --sort loss"),
         (("--by", "g", "--sort", "rsme"), "did you mean 'rmse'"),
         (("--by", "g", "--top", "0"), "--top"),
     ],
