@@ -253,7 +253,8 @@ worst = _option(
     "--worst",
     metavar="K",
     type=click.IntRange(min=1),
-    help="List the K elements with the largest losses: their rows, keys and groups, values, and shares of the loss.",
+    help="List the K elements with the largest losses: their rows (in the prediction file), keys and groups, values, "
+    "and shares of the loss.",
 )
 sort = _option(
     "Decision",

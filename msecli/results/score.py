@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msecli import kernel
 from msecli.errors import SHOWN, Warned, escaped
 from msecli.results.base import SCHEMA, Line, Number, Report, Row, Section, jsonable, marked, not_finite, plural
-from msecli.results.details import Explanation, Interval, WorstElement, worst_section
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from msecli.results.details import Explanation, Interval, WorstElement
 
 LEDGER = (
     ("in the prediction file", "prediction", None),
@@ -423,9 +424,13 @@ class Result(Report):
 
     def details(self) -> list[Section]:
         """Return what the loss is made of, and the worst elements."""
-        single = any(len(item.columns) == 1 for item in self.inputs if item.role == "target")
-        explained = [] if self.explanation is None else self.explanation.sections()
-        return [*explained, *([worst_section(self.worst, columns=not single)] if self.worst else [])]
+        found = [] if self.explanation is None else self.explanation.sections()
+        if self.worst:
+            from msecli.results.details import worst_section
+
+            single = any(len(item.columns) == 1 for item in self.inputs if item.role == "target")
+            found.append(worst_section(self.worst, columns=not single))
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output; nan and infinities are None."""

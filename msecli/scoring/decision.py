@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msecli.core.metrics import ALL
 from msecli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def check_decision(request: Request) -> None:
     listing = [name for name in ("sort", "reverse", "top") if getattr(request, name) not in (None, False)]
     if listing and not request.grouped:
         raise UsageError(f"`{listing[0]}` is for groups, but there are none; group the rows with `by=COLUMN`")
+    if request.sort is not None and request.sort.lower() == ALL:
+        raise UsageError("`sort`: groups are sorted by one metric; name it")
     if listing == ["reverse"]:
         raise UsageError("`reverse` turns the order of the groups around; name one, as with `sort=loss`")
 

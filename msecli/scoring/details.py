@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msecli.core.exact import ratio, units_of
 from msecli.core.partition import Partition
 from msecli.core.state import Summary
-from msecli.core.worst import Worst
 from msecli.errors import Warned
 from msecli.pairing.labels import shown_keys, sort_key
 from msecli.results.base import MISSING_LABEL, status
-from msecli.results.details import Interval, WorstElement
 from msecli.results.score import Entry
 from msecli.results.values import Layout
 from msecli.scoring.fold import Tally
 from msecli.scoring.plan import Plan
 from msecli.scoring.request import Request
+
+if TYPE_CHECKING:
+    from msecli.results.details import Interval, WorstElement
 
 TOO_FEW = "too_few"
 """The status of an interval of fewer than two elements, or clusters."""
@@ -48,9 +49,13 @@ def listed_groups(request: Request, groups: Sequence[Entry]) -> tuple[Entry, ...
 
 def worst_elements(plan: Plan, tally: Tally, summary: Summary) -> tuple[WorstElement, ...] | None:
     """Return the elements with the largest losses; None if they are not asked for."""
-    worst = tally.studies.get("worst")
-    if not isinstance(worst, Worst):
+    if plan.request.worst is None:
         return None
+    from msecli.core.worst import Worst
+    from msecli.results.details import WorstElement
+
+    worst = tally.studies["worst"]
+    assert isinstance(worst, Worst)  # noqa: S101 - by its name
     names = Layout.of(plan.item, plan.column_names, plan.column_names[0] if plan.column_names else "").names
     total, elements = summary.sums["squared_error"], worst.elements()
     keys = _of_one_kind([element.labels.keys for element in elements])
@@ -110,6 +115,7 @@ def intervals_of(plan: Plan, tally: Tally, summary: Summary) -> tuple[Interval |
     if level is None:
         return None, {}
     from msecli.core.uncertainty import Bounds, Clusters, Values
+    from msecli.results.details import Interval
 
     study = tally.studies["interval"]
     assert isinstance(study, Values | Clusters)  # noqa: S101 - by its name

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from itertools import zip_longest
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msecli._version import __version__
 from msecli.core.axes import losses_of_items
@@ -26,13 +26,15 @@ from msecli.errors import DataError, Warned, visible
 from msecli.pairing.lookup import key_name
 from msecli.pairing.roles import PREDICTION, Place
 from msecli.results.base import MISSING_LABEL, plural, status
-from msecli.results.details import Interval
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
 from msecli.scoring.details import intervals_of, listed_groups, shown_labels, warnings_of_intervals, worst_elements
 from msecli.scoring.fold import Folded, Tally
 from msecli.scoring.plan import Plan
 from msecli.scoring.request import Request
 from msecli.scoring.rows import Ledger
+
+if TYPE_CHECKING:
+    from msecli.results.details import Interval
 
 LARGEST_COUNT = 2**53
 """Every integer up to here is a float64, so integers and floats can share a column."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_losses
 from msecli.core.exact import FloatArray, IntArray
-from msecli.core.worst import Worst
 from msecli.pairing.chunks import clusters_of
 from msecli.pairing.position import Aligned
 from msecli.pairing.roles import PREDICTION
@@ -25,14 +23,13 @@ class Study(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class Studied:
     """Rows to study: as they were paired, as a chunk, and the number of each one's group with the groups' keys."""
 
-    plan: Plan
-    rows: Aligned
-    chunk: Chunk
-    groups: tuple[IntArray, Sequence[Hashable]] | None
+    def __init__(
+        self, plan: Plan, rows: Aligned, chunk: Chunk, groups: tuple[IntArray, Sequence[Hashable]] | None
+    ) -> None:
+        self.plan, self.rows, self.chunk, self.groups = plan, rows, chunk, groups
 
     @cached_property
     def losses(self) -> FloatArray:
@@ -47,10 +44,12 @@ class RowLabels(NamedTuple):
     group: Hashable = None
 
 
-def _worst(plan: Plan, studied: Studied | None) -> Worst | None:
+def _worst(plan: Plan, studied: Studied | None) -> Study | None:
     count = plan.request.worst
     if count is None:
         return None
+    from msecli.core.worst import Worst
+
     if studied is None:
         return Worst(count)
     rows, groups = studied.rows, studied.groups

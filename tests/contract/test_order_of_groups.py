@@ -90,6 +90,7 @@ def test_people_see_how_many_groups_are_not_listed(run: Run, table: Path) -> Non
         (("--by", "g", "--reverse"), "name one, as with --sort loss"),
         (("--by", "g", "--sort", "rsme"), "did you mean 'rmse'"),
         (("--by", "g", "--top", "0"), "--top"),
+        (("--by", "g", "--sort", "all"), "one metric"),
     ],
 )
 def test_what_makes_no_sense_is_refused(run: Run, table: Path, options: tuple[str, ...], message: str) -> None:
