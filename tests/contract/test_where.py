@@ -53,6 +53,7 @@ CONDITIONS: dict[str, Any] = {
     "h <= 4 or region == 'north'": (H <= 4) | (REGION == "north"),
     "not (h <= 4 or region == 'north')": (H > 4) & (REGION != "north") & REGION.notna(),
     "h <= 4 AND NOT region = 'north' OR `step no` > 3": ((H <= 4) & (REGION != "north") & REGION.notna()) | (STEP > 3),
+    "not (h <= 4 and region == 'north')": (H > 4) | ((REGION != "north") & REGION.notna()),
     "h < 2 or h > 5 and `step no` == 1": (H < 2) | ((H > 5) & (STEP == 1)),
     "h >= -1.5e0": H.notna(),
     "code == '007'": FRAME["code"] == "007",
@@ -209,6 +210,16 @@ def test_frames_can_be_filtered() -> None:
     assert msecli.score(FRAME, where="region == 'north'").loss == loss_of(REGION == "north")
     with pytest.raises(DataError, match="whole array"):
         msecli.score(np.ones((3, 2)), np.ones((3, 2)), where="`0` > 1")
+
+
+def test_a_file_of_weights_is_filtered_with_the_rows(run: Run, table: Path, tmp_path: Path) -> None:
+    weights = np.random.default_rng(5).uniform(0.1, 1, ROWS)
+    np.save(tmp_path / "w.npy", weights)
+    FRAME[H <= 4].to_csv(tmp_path / "left.csv", index=False)
+    np.save(tmp_path / "left.npy", weights[H <= 4])
+    ours = report_of(run, table, "--where", "h <= 4", "--weight-file", tmp_path / "w.npy")
+    theirs = report_of(run, tmp_path / "left.csv", "--weight-file", tmp_path / "left.npy")
+    assert ours["loss"] == theirs["loss"]
 
 
 def test_people_see_how_many_rows_were_left_out(run: Run, table: Path) -> None:
