@@ -39,6 +39,8 @@ def score(
     weight: str | None = None,
     weight_file: Data = None,
     by: Names = (),
+    by_bins: str | None = None,
+    where: str | None = None,
     axis: int | Iterable[int] | None = (),
     batch_size: int | None = None,
     shuffle: int | None = None,
@@ -53,6 +55,15 @@ def score(
     l1: float = 0.0,
     l2: float = 0.0,
     params: Iterable[Data] = (),
+    ci: float | None = None,
+    cluster: str | None = None,
+    bootstrap: int | None = None,
+    seed: int | None = None,
+    explain: bool = False,
+    worst: int | None = None,
+    sort: str | None = None,
+    reverse: bool = False,
+    top: int | None = None,
     keep: Names = (),
     size_average: bool | None = None,
     reduce: bool | None = None,
@@ -88,6 +99,13 @@ def score(
         Separate weights: one for each row, or in the shape of the data.
     by : str or several
         Group the rows by the labels in these columns, and score every group.
+    by_bins : str, optional
+        Group the rows by quantiles of a column of numbers, as "age:10" for ten groups with as many rows each; the rows
+        are read twice.
+    where : str, optional
+        Score only the rows that meet this condition, such as ``h <= 4 and region in ('north', 'south')``: columns of
+        either file compared with numbers, or with texts in quotes; ``is missing``; joined by and, or, not, parentheses.
+        What depends on a missing value is not met. Names with blanks stand in back quotes.
     axis : int or several
         The axes to reduce over, as in NumPy; by default all.
     batch_size : int, optional
@@ -112,6 +130,27 @@ def score(
         The factors of the penalties on `params`: of the sum of absolute values, and of the sum of squares.
     params : iterable of paths or data in memory
         Parameters to penalize.
+    ci : float, optional
+        The level of a confidence interval of the mean loss, such as 0.95, which the result and its groups then have
+        as `interval`: by Student's t from exact sums, for elements that are independent of each other.
+    cluster : str, optional
+        The column whose labels tell which rows depend on each other; the interval is then that of independent clusters.
+    bootstrap : int, optional
+        Find the interval by this many Poisson resamples of the rows, or of the clusters.
+    seed : int, optional
+        The seed of the bootstrap; by default 0.
+    explain : bool
+        Tell in the result's `explanation` what the loss is made of: bias and variance of the errors, the shares of the
+        worst elements, the skill against predicting the mean, and the formulas in use.
+    worst : int, optional
+        How many of the elements with the largest losses to list in the result's `worst`.
+    sort : str, optional
+        List the groups by this metric, by "loss", or by "used", the number of used elements: the worst, or the largest,
+        first.
+    reverse : bool
+        List the groups in the opposite order.
+    top : int, optional
+        How many groups to list, by their loss unless `sort` says otherwise; `macro` and the pooled loss are of all.
     keep : str or several
         Values to keep in the result's `arrays`: "grad" and "grad_target", the gradients with respect to prediction and
         target.
@@ -175,6 +214,8 @@ def score(
         weight=weight,
         weight_file=weight_file,
         by=by,
+        by_bins=by_bins,
+        where=where,
         axis=axis,
         batch_size=batch_size,
         shuffle=shuffle,
@@ -189,6 +230,15 @@ def score(
         l1=l1,
         l2=l2,
         params=params,
+        ci=ci,
+        cluster=cluster,
+        bootstrap=bootstrap,
+        seed=seed,
+        explain=explain,
+        worst=worst,
+        sort=sort,
+        reverse=reverse,
+        top=top,
         keep=keep,
         fail_if=fail_if,
         min_coverage=min_coverage,
@@ -217,6 +267,8 @@ def linear(
     weight: str | None = None,
     weight_file: Data = None,
     by: Names = (),
+    by_bins: str | None = None,
+    where: str | None = None,
     axis: int | Iterable[int] | None = (),
     batch_size: int | None = None,
     shuffle: int | None = None,
@@ -233,6 +285,15 @@ def linear(
     params: Iterable[Data] = (),
     regularize_intercept: bool = False,
     grad_norm: bool = False,
+    ci: float | None = None,
+    cluster: str | None = None,
+    bootstrap: int | None = None,
+    seed: int | None = None,
+    explain: bool = False,
+    worst: int | None = None,
+    sort: str | None = None,
+    reverse: bool = False,
+    top: int | None = None,
     keep: Names = ("grad_params",),
     fail_if: str | Iterable[str] = (),
     min_coverage: float | str | None = None,
@@ -267,10 +328,10 @@ def linear(
     keep : str or several
         Values to keep in the result's `arrays`: "grad_params" (as "grad_coef" and "grad_intercept", penalties
         included), "predictions", "grad", "grad_target".
-    on, unmatched, row_check, weight, weight_file, by, axis, batch_size, shuffle, drop_last, reduction, metrics, \
-peak, season, \
-ignore_index, nan_target, nan_pred, params, fail_if, min_coverage, \
-baseline, baseline_metric, max_increase, reading, engine, jobs
+    on, unmatched, row_check, weight, weight_file, by, by_bins, where, axis, batch_size, shuffle, drop_last, \
+reduction, metrics, peak, season, ignore_index, nan_target, nan_pred, params, ci, cluster, bootstrap, seed, \
+explain, worst, sort, reverse, top, fail_if, min_coverage, baseline, baseline_metric, max_increase, reading, \
+engine, jobs
         As for `score`. A missing input makes the prediction missing.
 
     Returns
@@ -307,6 +368,8 @@ baseline, baseline_metric, max_increase, reading, engine, jobs
         weight=weight,
         weight_file=weight_file,
         by=by,
+        by_bins=by_bins,
+        where=where,
         axis=axis,
         batch_size=batch_size,
         shuffle=shuffle,
@@ -323,6 +386,15 @@ baseline, baseline_metric, max_increase, reading, engine, jobs
         params=params,
         regularize_intercept=regularize_intercept,
         grad_norm=grad_norm,
+        ci=ci,
+        cluster=cluster,
+        bootstrap=bootstrap,
+        seed=seed,
+        explain=explain,
+        worst=worst,
+        sort=sort,
+        reverse=reverse,
+        top=top,
         keep=keep,
         fail_if=fail_if,
         min_coverage=min_coverage,

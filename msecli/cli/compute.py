@@ -31,6 +31,7 @@ Examples:
     options.pred,
     *options.ROWS,
     *options.LOSS,
+    *options.DECISION,
     *options.PENALTY,
     *options.GATES,
     *options.GRADIENT,

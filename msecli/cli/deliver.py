@@ -108,6 +108,7 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
 
     check_outputs(outputs, request.files, overwrite=values["overwrite"], appended=appended_from(values))
     _warn_of_precision(destinations)
+    _warn_of_details(destinations)
     with Staging(overwrite=values["overwrite"]) as staging:
         with ExitStack() as stack:
             target = _Target(stack, staging, style_from(values, os.environ), appended_from(values))
@@ -257,6 +258,21 @@ def exit_if_failed(report: Report) -> None:
         if (more := len(failed) - FAILURES_SHOWN) > 0:
             say("gate failed", f"{more:,} more; {SEE_ALL}")
     raise click.exceptions.Exit(EXIT_GATE)
+
+
+DETAILS = ("explain", "worst")
+"""The options whose results only whole formats hold."""
+
+
+def _warn_of_details(destinations: Sequence[tuple[str | None, Renderer]]) -> None:
+    """Warn of typed options whose results no format holds; as those of --precision, they are no errors."""
+    context = click.get_current_context()
+    typed = [name for name in DETAILS if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE]
+    if typed and not any(renderer.whole for _, renderer in destinations):
+        whole = ", ".join(name for name, each in RENDERERS.items() if each.whole)
+        names = " and ".join(dict.fromkeys(renderer.name for _, renderer in destinations))
+        options = " and ".join(f"--{name}" for name in typed)
+        say("Warning", f"{options}: not in {names} output; use --format with one of {whole}")
 
 
 def warn(warnings: Iterable[Warned]) -> None:

@@ -30,6 +30,7 @@ Examples:
     *READING,
     *options.ROWS,
     *options.LOSS,
+    *options.DECISION,
     *options.PENALTY,
     options.regularize_intercept,
     *options.GATES,

@@ -123,6 +123,19 @@ by = _option(
     brief="also score each group of rows",
     help="Score each group of rows with the same label; repeatable.",
 )
+by_bins = _option(
+    "Columns and rows",
+    "--by-bins",
+    metavar="COLUMN:N",
+    help="Score each of N groups of rows, as many rows in each, by the values of a column; reads the rows twice.",
+)
+where = _option(
+    "Columns and rows",
+    "--where",
+    metavar="CONDITION",
+    help="Score only the rows that meet a condition, such as \"h <= 4 and region in ('north', 'south')\": columns "
+    "compared with numbers or with texts in quotes, 'is missing', joined by and, or, not.",
+)
 batch_size = _option(
     "Columns and rows", "--batch-size", metavar="N", type=click.IntRange(min=1), help="Score mini-batches of N rows."
 )
@@ -206,6 +219,65 @@ season = _option(
     metavar="N",
     type=click.IntRange(min=1),
     help="How many rows apart the targets are whose differences scale the metric mase. [default: 1]",
+)
+
+ci = _option(
+    "Decision",
+    "--ci",
+    metavar="LEVEL",
+    type=float,
+    help="Confidence interval of the mean loss, also of groups, at this level, such as 0.95: by Student's t from exact "
+    "sums, for independent elements.",
+)
+cluster = _option(
+    "Decision",
+    "--cluster",
+    metavar="COLUMN",
+    help="For --ci: rows with the same label in this column depend on each other.",
+)
+bootstrap = _option(
+    "Decision",
+    "--bootstrap",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="For --ci: by N resamples of the rows (of the clusters), not by t. The same for any number of threads.",
+)
+bootstrap_seed = _option(
+    "Decision",
+    "--seed",
+    metavar="SEED",
+    type=click.IntRange(min=0),
+    help="Seed of the bootstrap. [default: 0]",
+)
+explain = _option(
+    "Decision",
+    "--explain",
+    is_flag=True,
+    help="Tell what the loss is made of: bias and variance of the errors, the share of the worst elements, the skill "
+    "against predicting the mean, and the formulas in use, with their numbers.",
+)
+worst = _option(
+    "Decision",
+    "--worst",
+    metavar="K",
+    type=click.IntRange(min=1),
+    help="List the K elements with the largest losses: their rows (in the prediction file), keys and groups, values, "
+    "and shares of the loss.",
+)
+sort = _option(
+    "Decision",
+    "--sort",
+    metavar="METRIC",
+    help="List the groups by this metric, the worst first; loss and used, the number of elements, are allowed, too.",
+)
+reverse = _option("Decision", "--reverse", is_flag=True, help="List the groups in the opposite order.")
+top = _option(
+    "Decision",
+    "--top",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="List only the first N groups, by their losses unless --sort names another metric; macro and pooled are "
+    "those of all.",
 )
 
 grad = _option(
@@ -432,6 +504,8 @@ REQUESTED = (
     "weight",
     "weight_file",
     "by",
+    "by_bins",
+    "where",
     "batch_size",
     "shuffle",
     "drop_last",
@@ -447,6 +521,14 @@ REQUESTED = (
     "params",
     "regularize_intercept",
     "grad_norm",
+    "ci",
+    "cluster",
+    "bootstrap",
+    "explain",
+    "worst",
+    "sort",
+    "reverse",
+    "top",
     "coef",
     "intercept",
     "fail_if",
@@ -459,8 +541,9 @@ REQUESTED = (
 """The options that set the request parameter of the same name."""
 
 PAIRS = (target, on, unmatched, row_check, weight, weight_file, ignore_index, nan_target, nan_pred)
-ROWS = (*PAIRS[:6], by, batch_size, shuffle, drop_last, *PAIRS[6:])
+ROWS = (*PAIRS[:6], by, by_bins, where, batch_size, shuffle, drop_last, *PAIRS[6:])
 LOSS = (reduction, axis, metrics, peak, season, size_average, reduce)
+DECISION = (ci, cluster, bootstrap, bootstrap_seed, explain, worst, sort, reverse, top)
 GRADIENT = (grad, grad_target)
 PENALTY = (params, l1, l2)
 GATES = (fail_if, min_coverage, baseline, max_increase, baseline_metric)
@@ -487,6 +570,8 @@ def request_from(values: Mapping[str, Any], predictions: str, targets: str | Non
     from msecli.scoring.request import Request
 
     given = {name: values[name] for name in REQUESTED if name in values}
+    if "bootstrap" in values:  # another command has a seed for something else
+        given["seed"] = values["seed"]
     return Request.of(
         predictions=predictions,
         targets=targets,

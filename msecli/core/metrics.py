@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msecli.errors import UsageError, meant, similar
 
@@ -44,8 +44,10 @@ class Metric(NamedTuple):
         Whether such a value is an error; otherwise the metric is nan, with a warning.
     baseline : str, optional
         The column of the predictions that it compares with.
-    best : {"low", "high", "zero"}
-        Which of its values are the best.
+    best : float
+        Its value for perfect predictions; the nearer, the better.
+    signed : bool
+        Whether its values lie on both sides of the best one.
     """
 
     name: str
@@ -60,7 +62,19 @@ class Metric(NamedTuple):
     flaws: tuple[str, ...] = ()
     strict: bool = False
     baseline: str | None = None
-    best: Literal["low", "high", "zero"] = "low"
+    best: float = 0.0
+    signed: bool = False
+
+
+def badness(value: float, best: float = 0.0) -> float:
+    """Return a number that is the larger the further a value is from the best one, which may be infinite.
+
+    Examples
+    --------
+    >>> badness(-2.0), badness(0.75, 1.0), badness(30.0, math.inf)
+    (2.0, 0.25, -30.0)
+    """
+    return abs(best - value) if math.isfinite(best) else -value
 
 
 class Options(NamedTuple):
@@ -202,7 +216,8 @@ def _squared_mean(s: Summary) -> Fraction | None:
     return None if total.special or not s.divisor else (total.exact() * ONE / s.divisor) ** 2
 
 
-def _variance(s: Summary) -> Fraction | None:
+def target_variance(s: Summary) -> Fraction | None:
+    """Return the variance of the targets (divided by n), pooled over columns; None if it is undefined."""
     from msecli.core.exact import ONE
 
     spread = _about_means(s, "squared_target", "target", "target")
@@ -280,15 +295,15 @@ METRICS: dict[str, Metric] = {
         Metric("mae", "mean absolute error", partial(_mean, "absolute_error"), ("absolute_error",)),
         Metric("medae", "median absolute error, unweighted", _median, holds=True, weightless=True),
         Metric("max_error", "largest absolute error", _largest, largest=("residual",)),
-        Metric("bias", "mean of prediction - target", partial(_mean, "error"), ("error",), best="zero"),
-        Metric("r2", "coefficient of determination, pooled over columns", _r2, R2_TERMS, by_column=True, best="high"),
+        Metric("bias", "mean of prediction - target", partial(_mean, "error"), ("error",), signed=True),
+        Metric("r2", "coefficient of determination, pooled over columns", _r2, R2_TERMS, by_column=True, best=1.0),
         Metric(
             "explained_variance",
             "1 - variance of the errors / variance of the targets, pooled over columns",
             _explained_variance,
             EXPLAINED_TERMS,
             by_column=True,
-            best="high",
+            best=1.0,
         ),
         Metric(
             "skill",
@@ -296,7 +311,7 @@ METRICS: dict[str, Metric] = {
             _r2,
             R2_TERMS,
             by_column=True,
-            best="high",
+            best=1.0,
         ),
         Metric(
             "pearson",
@@ -305,7 +320,7 @@ METRICS: dict[str, Metric] = {
             PEARSON_TERMS,
             by_column=True,
             weightless=True,
-            best="high",
+            best=1.0,
         ),
         Metric(
             "mape",
@@ -358,7 +373,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "nrmse:std",
             "rmse / standard deviation of the targets (divided by n), pooled over columns",
-            partial(_nrmse, _variance),
+            partial(_nrmse, target_variance),
             R2_TERMS,
             by_column=True,
         ),
@@ -405,7 +420,7 @@ def _skill_metric(name: str, parameter: str, options: Options) -> Metric:
         raise UsageError(f"metric {name!r}: name the column to compare with, as in skill:naive")
     terms = (f"beside_baseline:{parameter}", f"baseline:{parameter}")
     meaning = f"1 - MSE / MSE of the column {parameter!r}"
-    return Metric(name, meaning, partial(_skill, parameter), terms, baseline=parameter, best="high")
+    return Metric(name, meaning, partial(_skill, parameter), terms, baseline=parameter, best=1.0)
 
 
 def _psnr_metric(name: str, parameter: str, options: Options) -> Metric:
@@ -414,7 +429,7 @@ def _psnr_metric(name: str, parameter: str, options: Options) -> Metric:
     if not 0 < options.peak < math.inf:
         raise UsageError(f"`peak`: {options.peak!r} is not a number above 0")
     meaning = f"peak signal-to-noise ratio in decibels, peak {options.peak!r}, unweighted"
-    return Metric(name, meaning, partial(_psnr, options.peak), ("squared_error",), weightless=True, best="high")
+    return Metric(name, meaning, partial(_psnr, options.peak), ("squared_error",), weightless=True, best=math.inf)
 
 
 def _mase_metric(name: str, parameter: str, options: Options) -> Metric:

@@ -91,6 +91,15 @@ class Block(NamedTuple):
             {name: values[start:stop] for name, values in self.labels.items()},
         )
 
+    def take(self, rows: IntArray) -> Self:
+        """Return these rows, without warnings and work."""
+        labels: dict[str, pa.Array] = {}
+        if self.labels:
+            from msecli.arrow.functions import take
+
+            labels = {name: take(values, rows) for name, values in self.labels.items()}
+        return type(self)(len(rows), {name: values[rows] for name, values in self.numbers.items()}, labels)
+
 
 class Part(Protocol):
     """A description of some rows of a source; whoever runs it reads them. Picklable."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from msecli.errors import escaped
 from msecli.outputs.base import Style
-from msecli.results.base import MISSING_LABEL, Report, gate_sections, marked, number_text, rounded
+from msecli.results.base import MISSING_LABEL, Report, marked, number_text, rounded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,13 +44,7 @@ def write_result(stream: BinaryIO, report: Report, style: Style) -> None:
         _write_row(stream, _record(record, names, style))
     if more := len(rows) - written:
         stream.write(_left_out(more))
-    for section in gate_sections(report):
-        stream.write(b"\n")
-        _write_header(stream, section.header or (), (True, True, False))
-        for row in section.rows:
-            _write_row(stream, ("" if cell is None else _text(cell, style) for cell in row))
-        if section.note:
-            stream.write(f"\n{''.join(map(str, section.note))}\n".encode())
+    _write_details(stream, report, style)
     footer = report.footer
     if footer and len(footer.encode()) > KEPT_FREE // 2:
         footer = report.short_footer
@@ -101,6 +95,8 @@ class MarkdownWriter:
             _write_header(self._stream, ("metric", "value"), (True, False))
             for name, number in metrics.items():
                 _write_row(self._stream, (name, _text(number, self._style)))
+        if report is not None:
+            _write_details(self._stream, report, self._style)
 
     def _head(self, keys: Keys) -> None:
         """Write the names above the first rows, whose keys tell which columns are texts."""
@@ -108,6 +104,25 @@ class MarkdownWriter:
             texts = [any(isinstance(label, str) for label in column.to_pylist()) for column in keys.values()]
             _write_header(self._stream, self._names, [*texts, *[False] * (len(self._names) - len(texts))])
         self._headed = True
+
+
+def _write_details(stream: BinaryIO, report: Report, style: Style) -> None:
+    """Write the tables that hold what the records do not, with the sentences below them."""
+    for section in report.details():
+        rows = [*section.rows, *section.totals]
+        if rows:
+            stream.write(b"\n")
+            names = section.header or ("",) * len(rows[0])
+            _write_header(
+                stream, names, [all(isinstance(cell, str) for cell in cells) for cells in zip(*rows, strict=True)]
+            )
+        for row in rows:
+            _write_row(
+                stream, (rounded(cell, style.precision) if not isinstance(cell, str) else escaped(cell) for cell in row)
+            )
+        if section.note:
+            sentence = "".join(rounded(piece, style.precision) for piece in section.note)
+            stream.write(f"\n{escaped(sentence)}\n".encode())
 
 
 def _text(value: Any, style: Style) -> str:

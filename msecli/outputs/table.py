@@ -34,7 +34,8 @@ CODES = {"name": "1", "total": "1", "main": "1", "bad": "1;31"}
 
 BAD = frozenset({"nan", "inf", "-inf", "failed"})
 
-ELSEWHERE = "use --format csv or -o FILE"
+ELSEWHERE = {"csv": "use --format csv or -o FILE", "json": "use --format json or -o FILE.json"}
+"""Where all of a table is, by the format that holds it."""
 
 
 class Cell(NamedTuple):
@@ -75,8 +76,7 @@ class TableWriter:
         # Beside the loss of every element, files of values have no place for metrics.
         numbers = {} if report is None else report.numbers()
         metrics = len(numbers) > 1 and numbers["loss"] is None
-        where = "use --format json or -o FILE.json" if metrics else ELSEWHERE
-        table = _section(section, self._style, self._rows, where)
+        table = _section(section._replace(complete="json" if metrics else "csv"), self._style, self._rows)
         above = [] if report is None else [_title(report, self._style)]
         _write(self._stream, self._style, *above, table, *([] if report is None else _result(report, self._style)))
 
@@ -90,7 +90,7 @@ def _title(report: Report, style: Style) -> list[str]:
 
 
 def _result(report: Report, style: Style) -> list[list[str]]:
-    parts = [_section(section, style, len(section.rows), ELSEWHERE) for section in report.sections()]
+    parts = [_section(section, style, len(section.rows)) for section in report.sections()]
     footer = report.short_footer if style.terminal else report.footer
     if footer:
         # Elsewhere on one line, for scripts that look for it.
@@ -98,8 +98,9 @@ def _result(report: Report, style: Style) -> list[list[str]]:
     return parts
 
 
-def _section(section: Section, style: Style, all_rows: int, where: str) -> list[str]:
+def _section(section: Section, style: Style, all_rows: int) -> list[str]:
     """Return the lines of a table, and of what it says below."""
+    where = ELSEWHERE[section.complete]
     room, columns = _columns(style), _columns_of(section, style)
     all_columns = len([*section.rows[:1], *section.totals][0]) if columns else 0
     kept, widths = _fitted(columns, room)

@@ -56,6 +56,11 @@ def groups_of(rows: Aligned, roles: Roles) -> tuple[IntArray, list[GroupKey]]:
     return group_codes([rows.blocks[place.file].labels[name] for place in roles.by for name in place.columns])
 
 
+def clusters_of(rows: Aligned, place: Place) -> tuple[IntArray, list[GroupKey]]:
+    """Return the cluster of every row, and the key of every cluster."""
+    return group_codes([rows.blocks[place.file].labels[name] for name in place.columns])
+
+
 def values_of(blocks: tuple[Block, ...], place: Place) -> FloatArray:
     """Return the columns side by side, shape (rows, columns), or (rows,) for one; or the whole array."""
     names = place.columns or (ARRAY,)

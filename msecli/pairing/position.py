@@ -47,6 +47,13 @@ class Aligned(NamedTuple):
         ours, theirs = (int(numbers[row]) for numbers in self.row_numbers[:2])
         return ours, theirs
 
+    def take(self, rows: IntArray) -> Aligned:
+        """Return these rows, which keep their numbers."""
+        count = len(self.blocks)
+        numbers = self.row_numbers or (self.first_row + np.arange(self.rows),) * count
+        blocks = tuple(block.take(rows) for block in self.blocks)
+        return Aligned(self.first_row, blocks, tuple(each[rows] for each in numbers))
+
 
 class Read(NamedTuple):
     """How much of a source was read, with its warnings, and the byte at which it began, if it is text."""

@@ -51,6 +51,12 @@ class Roles(NamedTuple):
         One column, or as many as are scored.
     by : tuple of Place
         The group columns, one in each place.
+    cluster : Place, optional
+        The column whose labels tell which rows are dependent on each other.
+    beside : tuple of Place
+        Columns of numbers that choose or group rows.
+    labels_beside : tuple of Place
+        Columns of labels that choose rows.
     baselines : tuple of (str, Place)
         The columns of other predictions to compare with, by the names that the user wrote.
     keys : tuple of tuple of str
@@ -68,6 +74,9 @@ class Roles(NamedTuple):
     target: Place
     weight: Place | None = None
     by: tuple[Place, ...] = ()
+    cluster: Place | None = None
+    beside: tuple[Place, ...] = ()
+    labels_beside: tuple[Place, ...] = ()
     baselines: tuple[tuple[str, Place], ...] = ()
     keys: tuple[Names, ...] = ()
     checked: tuple[Shared, ...] = ()
@@ -83,14 +92,15 @@ class Roles(NamedTuple):
     def selection(self, file: int) -> Selection:
         """Return what to read from a file."""
         places = [self.prediction, self.target, *([self.weight] if self.weight else [])]
-        places += [place for _, place in self.baselines]
+        places += [*(place for _, place in self.baselines), *self.beside]
         numbers = [name for place in places if place.file == file for name in place.columns]
         keys = self.keys[file] if self.keys and file in (PREDICTION, self.target.file) else ()
         return Selection(tuple(dict.fromkeys(numbers)), tuple(dict.fromkeys([*keys, *self.labels(file)])))
 
     def labels(self, file: int) -> Names:
         """Return the columns of labels that are needed of a file once its rows are paired."""
-        names = [name for place in self.by if place.file == file for name in place.columns]
+        groups = [*self.by, *([self.cluster] if self.cluster else []), *self.labels_beside]
+        names = [name for place in groups if place.file == file for name in place.columns]
         if file in (PREDICTION, self.target.file):
             names += [shared.columns[file] for shared in self.checked]
         return tuple(names)
@@ -105,6 +115,7 @@ def assign_roles(
     weight: str | None = None,
     on: Names = (),
     by: Names = (),
+    cluster: str | None = None,
     baselines: Names = (),
     model: bool = False,
     row_check: bool = True,
@@ -117,7 +128,7 @@ def assign_roles(
         The prediction file, and the target file if it is another.
     weights : Source, optional
         A file of weights.
-    pred, target, weight, on, by
+    pred, target, weight, on, by, cluster
         The columns that the user named, as in `msecli.score`.
     baselines : tuple of str
         The columns that metrics compare with.
@@ -136,8 +147,9 @@ def assign_roles(
     compared = [(name, _only(tables, name, "metrics", warnings)) for name in baselines]
     keys = _key_columns(tables, on, warnings)
     groups = [_located(tables, name, "by", warnings) for name in split_names(tables, by)]
+    clusters = [] if cluster is None else _located(tables, cluster, "cluster", warnings)
     others = [*weighting, *(place for _, place in compared)]
-    taken = {name for places in (*groups, others) for place in places for name in place.columns}
+    taken = {name for places in (*groups, clusters, others) for place in places for name in place.columns}
     taken |= {name for names in keys for name in names}
     choose = choose_inputs if model else choose_columns
     chosen, rule = choose(tables, pred, target, taken, warnings)
@@ -156,7 +168,8 @@ def assign_roles(
             elif chosen[0] != chosen[1]:
                 looked_at.append(Shared(columns))
     # Group labels that both files have must agree, too.
-    checked |= {(places[0].columns[0], places[1].columns[0]): True for places in groups if len(places) > 1}
+    for places in (*groups, clusters):
+        checked |= {(places[0].columns[0], places[1].columns[0]): True} if len(places) > 1 else {}
     if weights is not None:
         weighting = [Place(len(tables), _weight_columns(weights, chosen, item_shape(tables[-1], chosen[1])))]
     return Roles(
@@ -164,12 +177,13 @@ def assign_roles(
         Place(last, chosen[1]),
         weighting[0] if weighting else None,
         tuple(places[-1] for places in groups),
-        tuple(compared),
-        keys,
-        tuple(Shared(columns, group) for columns, group in checked.items()),
-        tuple(looked_at),
-        rule,
-        tuple(warnings),
+        clusters[-1] if clusters else None,
+        baselines=tuple(compared),
+        keys=keys,
+        checked=tuple(Shared(columns, group) for columns, group in checked.items()),
+        looked_at=tuple(looked_at),
+        rule=rule,
+        warnings=tuple(warnings),
     )
 
 

@@ -57,6 +57,8 @@ class Section(NamedTuple):
         Whether the first number of the rows is the most important one of the result.
     kind : str
         What one of the rows is about.
+    complete : str
+        A format that holds all rows.
     """
 
     header: tuple[str, ...] | None
@@ -65,6 +67,7 @@ class Section(NamedTuple):
     note: Row = ()
     headline: bool = False
     kind: str = "row"
+    complete: str = "csv"
 
 
 class Case(NamedTuple):
@@ -123,6 +126,10 @@ class Report(ABC):
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output; nan and infinities are None."""
+
+    def details(self) -> list[Section]:
+        """Return those of the tables that hold what `records` do not."""
+        return gate_sections(self)
 
     @property
     def gates(self) -> tuple[GateResult, ...]:
@@ -214,6 +221,10 @@ def _escaped_html(text: str) -> str:
     return html.escape(text)
 
 
+SEEN = {"csv": "to_frame()", "json": "to_dict()"}
+"""Where Python callers see all rows of a table, by the format that holds them."""
+
+
 def _html_section(section: Section) -> str:
     def row(cells: Row, head: str, tag: str) -> str:
         first, *others = (_escaped_html(rounded(cell)) for cell in cells)
@@ -225,7 +236,10 @@ def _html_section(section: Section) -> str:
         *(row(cells, "th", "td") for cells in section.totals),
     ]
     more = len(section.rows) - HTML_ROWS
-    notes = [_sentence(section.note), f"{more:,} more {plural(section.kind, more)}; see to_frame()" if more > 0 else ""]
+    notes = [
+        _sentence(section.note),
+        f"{more:,} more {plural(section.kind, more)}; see {SEEN[section.complete]}" if more > 0 else "",
+    ]
     return (f"<table>{''.join(rows)}</table>" if rows else "") + "".join(
         f"<p>{_escaped_html(note)}</p>" for note in notes if note
     )

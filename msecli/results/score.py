@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from msecli.results.details import Explanation, Interval, WorstElement
     from msecli.results.gates import GateResult
 
 LEDGER = (
@@ -35,6 +36,7 @@ LEDGER = (
     ("in the target file", "target", None),
     ("predictions without a target", "unmatched_prediction", None),
     ("targets without a prediction", "unmatched_target", None),
+    ("left out by the condition", "filtered", None),
     ("dropped", "dropped", None),
     ("paired", "matched", "total"),
     ("ignored", None, "ignored"),
@@ -67,7 +69,7 @@ class Rows(NamedTuple):
     """The ledger in rows; a row is used when one of its elements is.
 
     `checked_by` names the columns, as the prediction file has them, that showed that rows paired by position belong
-    together.
+    together. `filtered` counts the paired rows that do not meet the condition; it is None without one.
     """
 
     prediction: int
@@ -78,6 +80,14 @@ class Rows(NamedTuple):
     dropped: int
     used: int
     checked_by: tuple[str, ...] = ()
+    filtered: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the ledger in the shape of the JSON output."""
+        found = self._asdict()
+        if self.filtered is None:
+            del found["filtered"]
+        return found
 
 
 class Elements(NamedTuple):
@@ -134,7 +144,7 @@ class Score(NamedTuple):
             "status": self.status,
             "metrics": dict(self.metrics),
             "denominator": self.denominator,
-            "rows": self.rows._asdict(),
+            "rows": self.rows.to_dict(),
             "elements": self.elements._asdict(),
             **not_finite(self.numbers()),
         }
@@ -154,6 +164,8 @@ class Entry(NamedTuple):
         For batches: the loss over all rows up to and including this batch.
     gradient_norm : float or None
         The Euclidean norm of the gradient with respect to a model's parameters, if requested.
+    interval : Interval or None
+        The confidence interval of the loss, if requested.
     """
 
     kind: str
@@ -161,6 +173,7 @@ class Entry(NamedTuple):
     score: Score
     running_mean: float | None = None
     gradient_norm: float | None = None
+    interval: Interval | None = None
 
     @property
     def labels(self) -> dict[str, Any]:
@@ -172,7 +185,7 @@ class Entry(NamedTuple):
         more: dict[str, Number] = {"running_mean": self.running_mean} if self.kind == "batch" else {}
         if self.gradient_norm is not None:
             more["gradient_norm"] = self.gradient_norm
-        return {**self.score.numbers(), **more}
+        return {**_with_interval(self.score, self.interval), **more}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry in the shape of the JSON output."""
@@ -180,7 +193,14 @@ class Entry(NamedTuple):
         more: dict[str, Any] = {name: numbers[name] for name in ("running_mean", "gradient_norm") if name in numbers}
         score = self.score.to_dict()
         del score["rows"]["checked_by"]  # said once, for all rows
-        return {self.kind: self.label, **score, **more, **not_finite(numbers)}
+        interval = {} if self.interval is None else {"interval": self.interval._asdict()}
+        return {self.kind: self.label, **score, **more, **interval, **not_finite(numbers)}
+
+
+def _with_interval(score: Score, interval: Interval | None) -> dict[str, Number]:
+    """Return the loss, its interval if there is one, and the metrics."""
+    loss, bounds = {"loss": score.loss}, {} if interval is None else interval.numbers()
+    return {**loss, **bounds, **score.metrics}
 
 
 class Macro(NamedTuple):
@@ -246,6 +266,14 @@ class Result(Report):
     values : ndarray or None
         For reduction "none" the loss of every element, in the shape of the predictions; with `axis` the losses on the
         remaining axes.
+    interval : Interval, optional
+        The confidence interval of the loss, if requested.
+    explanation : Explanation, optional
+        What the loss is made of, if requested.
+    worst : tuple of WorstElement, optional
+        The elements with the largest losses, if they were requested.
+    not_listed : int
+        How many groups are left out of `groups`, because only the first ones were requested.
     arrays : mapping of str to ndarray
         The other requested values: "grad", "grad_target" and "predictions" in the shape of the predictions;
         "grad_coef" and "grad_intercept" in the shapes of the model's parameters; "grad_params 0", … in the shapes of
@@ -267,6 +295,10 @@ class Result(Report):
     penalties: Mapping[str, float] = field(default_factory=dict)
     objective: float | None = None
     gradient_norm: float | None = None
+    interval: Interval | None = None
+    explanation: Explanation | None = None
+    worst: tuple[WorstElement, ...] | None = None
+    not_listed: int = 0
     gates: tuple[GateResult, ...] = ()
     values: NDArray[np.float64] | None = field(default=None, compare=False)
     arrays: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, compare=False)
@@ -317,7 +349,8 @@ class Result(Report):
         """The reduction, and what it divides by."""
         if self.loss is None and self.status == "ok":
             return ("mse of every element",)
-        return ("mse, ", *self._divided())
+        interval = self.interval and (f", {100 * self.interval.level:g} % interval by {self.interval.method}",)
+        return ("mse, ", *self._divided(), *(interval or ()))
 
     def _divided(self) -> Row:
         """Return the reduction, and what it divides by."""
@@ -350,7 +383,7 @@ class Result(Report):
             more["objective"] = self.objective
         if self.gradient_norm is not None:
             more["gradient_norm"] = self.gradient_norm
-        return {**self.score.numbers(), **more}
+        return {**_with_interval(self.score, self.interval), **more}
 
     def cases(self) -> list[Case]:
         """Return the score as a case, with its groups, columns or batches."""
@@ -410,7 +443,17 @@ class Result(Report):
             if name not in shown and not (value is None and self.status == "ok")
         ]
         numbers = [Section(None, others, headline=not entries)] if others else []
-        return [*entries, *numbers, *gate_sections(self), self._ledger_section()]
+        return [*entries, *numbers, *self.details(), self._ledger_section()]
+
+    def details(self) -> list[Section]:
+        """Return what the loss is made of, the worst elements, and the gates."""
+        found = [] if self.explanation is None else self.explanation.sections()
+        if self.worst:
+            from msecli.results.details import worst_section
+
+            single = any(len(item.columns) == 1 for item in self.inputs if item.role == "target")
+            found.append(worst_section(self.worst, columns=not single))
+        return [*found, *gate_sections(self)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output; nan and infinities are None."""
@@ -429,8 +472,16 @@ class Result(Report):
         }
         lists = (("groups", self.groups), ("columns", self.columns), ("batches", self.batches))
         document |= {name: [entry.to_dict() for entry in entries] for name, entries in lists if entries}
+        if self.not_listed:
+            document["groups_not_listed"] = self.not_listed
         if self.macro:
             document["macro"] = self.macro.to_dict()
+        if self.interval is not None:
+            document["interval"] = self.interval._asdict()
+        if self.explanation is not None:
+            document["explain"] = self.explanation.to_dict()
+        if self.worst is not None:
+            document["worst"] = [element.to_dict() for element in self.worst]
         if self.penalties:
             document |= {"penalties": dict(self.penalties), "objective": self.objective}
         if self.gradient_norm is not None:
@@ -494,7 +545,8 @@ class Result(Report):
             return ()
         kind, averaged, all_entries = self.entries[0].kind, self.macro.entries, self.macro.entries + self.macro.left_out
         some = (averaged, " of ") if self.macro.left_out else ()
-        return ("macro: plain mean of ", *some, all_entries, f" {plural(kind, all_entries)}")
+        others = (", ", self.not_listed, " of them not listed") if self.not_listed else ()
+        return ("macro: plain mean of ", *some, all_entries, f" {plural(kind, all_entries)}", *others)
 
     @property
     def _checked(self) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import zip_longest
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msecli._version import __version__
 from msecli.core.axes import losses_of_items
@@ -20,16 +20,19 @@ from msecli.core.partition import Partition
 from msecli.core.reduction import Reduction
 from msecli.core.state import LossState, Summary
 from msecli.core.verdict import Where, check_usable, first_infinite, warnings_of
-from msecli.errors import Warned, visible
-from msecli.pairing.labels import shown_keys, sort_key
+from msecli.errors import DataError, Warned, visible
 from msecli.pairing.lookup import key_name
 from msecli.pairing.roles import PREDICTION, Place
 from msecli.results.base import MISSING_LABEL, plural, status
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
+from msecli.scoring.details import intervals_of, listed_groups, shown_labels, warnings_of_intervals, worst_elements
 from msecli.scoring.fold import Folded, Tally
 from msecli.scoring.plan import Plan
 from msecli.scoring.request import Request
 from msecli.scoring.rows import Ledger
+
+if TYPE_CHECKING:
+    from msecli.results.details import Interval
 
 LARGEST_COUNT = 2**53
 """Every integer up to here is a float64, so integers and floats can share a column."""
@@ -39,6 +42,9 @@ SIGNATURE_MARKS = '|:,()~="\\'
 
 Scored = Callable[[Summary, Rows], Score]
 """From the sums and the ledger of some rows to their score."""
+
+GIVEN = ("where", "by_bins", "ci", "cluster", "bootstrap", "seed", "explain", "worst", "sort", "reverse", "top")
+"""The settings that are told only if they are given."""
 
 EMPTY = "empty"
 """The status of an entry without used elements."""
@@ -56,16 +62,19 @@ def finish(plan: Plan, folded: Folded) -> Result:
     pooled = tally.pooled
     summary = checked_summary(plan, tally, ledger)
     scored: Scored = partial(score_of, plan.reduction, plan.metrics)
-    groups = _groups(plan, scored, tally.groups) if plan.roles.by and tally.groups else ()
+    interval, intervals = intervals_of(plan, tally, summary)
+    groups = _groups(plan, scored, tally.groups, intervals) if tally.groups is not None else ()
     columns = _columns(plan, scored, pooled.state.columns()) if plan.columns_are_named else ()
     batches = _batches(plan, scored, tally.batches) if tally.batches else ()
     entries = groups or columns or batches
+    listed = listed_groups(plan.request, groups)
     where = _where(plan, ledger)
     found = (
         *infinite_values(pooled.state, summary, where),
         *warnings_of(pooled.state, where),
         *_without_errors(plan, summary, where),
         *_without_loss(entries),
+        *warnings_of_intervals(plan, interval, groups),
     )
     score = scored(summary, _rows(plan, ledger, summary))
     parameters = pooled.parameters
@@ -75,7 +84,7 @@ def finish(plan: Plan, folded: Folded) -> Result:
         from msecli.core.penalty import penalties_of
 
         penalties = penalties_of(plan.penalized, plan.request.l1, plan.request.l2)
-    return Result(
+    result = Result(
         score=score,
         reduction=plan.reduction.name,
         denominator_name=denominator_name(plan.reduction, weighted=plan.request.weighted),
@@ -88,20 +97,28 @@ def finish(plan: Plan, folded: Folded) -> Result:
             columns=_scored_columns(plan),
             by=[name for place in plan.roles.by for name in place.columns],
             pairing=_pairing(plan, _quoted),
-            unmatched=score.rows.unmatched_target * math.prod(plan.item),
+            unscored=(score.rows.unmatched_target + ledger.filtered) * math.prod(plan.item),
         ),
         version=__version__,
         warnings=(*ledger.warnings.all(), *found),
-        groups=groups,
+        groups=listed,
         columns=columns,
         batches=batches,
         macro=_macro(entries),
         penalties={} if penalties is None else asdict(penalties),
         objective=None if penalties is None or score.loss is None else penalties.added_to(score.loss),
         gradient_norm=_gradient_norm(plan, gradients),
+        interval=interval,
+        worst=worst_elements(plan, tally, summary),
+        not_listed=len(groups) - len(listed),
         values=_losses_of_items(plan, pooled),
         arrays=_arrays(plan, gradients),
     )
+    if not plan.request.explain:
+        return result
+    from msecli.scoring.explain import explanation_of
+
+    return replace(result, explanation=explanation_of(plan, tally, summary, result))
 
 
 def checked_summary(plan: Plan, tally: Tally, ledger: Ledger) -> Summary:
@@ -114,6 +131,8 @@ def checked_summary(plan: Plan, tally: Tally, ledger: Ledger) -> Summary:
     """
     state = tally.pooled.state
     summary = state.summary()
+    if ledger.filtered and not summary.rows:
+        raise DataError(f"nothing left to score: no row meets the condition {_quoted(plan.request.where or '')}")
     check_usable(state, summary, _where(plan, ledger))
     return summary
 
@@ -152,7 +171,8 @@ def _rows(plan: Plan, ledger: Ledger, summary: Summary) -> Rows:
     paired = (prediction, 0, 0)
     if matched is not None:
         paired = (matched.rows, matched.unmatched_prediction, matched.unmatched_target)
-    return Rows(prediction, target, *paired, ledger.dropped, summary.rows_used, ledger.check.names)
+    filtered = None if plan.condition is None else ledger.filtered
+    return Rows(prediction, target, *paired, ledger.dropped, summary.rows_used, ledger.check.names, filtered)
 
 
 def _entry(scored: Scored, kind: str, label: Any, summary: Summary) -> Entry:
@@ -160,14 +180,14 @@ def _entry(scored: Scored, kind: str, label: Any, summary: Summary) -> Entry:
     return Entry(kind, label, scored(summary, rows))
 
 
-def _groups(plan: Plan, scored: Scored, partition: Partition) -> tuple[Entry, ...]:
-    names = [name for place in plan.roles.by for name in place.columns]
-    keys: list[Any] = list(partition.keys)
-    entries = [
-        (sort_key(labels), _entry(scored, "group", dict(zip(names, labels, strict=True)), summary))
-        for labels, (_, summary) in zip(shown_keys(keys), partition.items(), strict=True)
-        if summary.rows
-    ]
+def _groups(
+    plan: Plan, scored: Scored, partition: Partition, intervals: Mapping[Hashable, Interval]
+) -> tuple[Entry, ...]:
+    entries = []
+    for (order, labels), (key, summary) in zip(shown_labels(plan, partition), partition.items(), strict=True):
+        if summary.rows:
+            entry = _entry(scored, "group", labels, summary)
+            entries.append((order, entry._replace(interval=intervals.get(key))))
     return tuple(entry for _, entry in sorted(entries, key=itemgetter(0)))
 
 
@@ -361,6 +381,7 @@ def settings_of(request: Request, pairing: str = "position", *, weighted: bool) 
         "drop_last": request.drop_last,
     }
     settings |= {name: value for name in ("peak", "season") if (value := getattr(request, name)) is not None}
+    settings |= {name: value for name in GIVEN if (value := getattr(request, name)) not in (None, False)}
     if request.linear:
         settings |= {"coef": _named(request.coef), "intercept": _named(request.intercept)}
     if request.penalized:
@@ -381,18 +402,20 @@ def signature_of(
     columns: str = "none",
     by: Sequence[str] = (),
     pairing: str = "position",
-    unmatched: int = 0,
+    unscored: int = 0,
 ) -> str:
     """Return the signature: one line with everything that makes two losses comparable.
 
-    `by` names the columns of the groups as the file has them; `unmatched` counts the elements of targets without a
-    prediction.
+    `by` names the columns of the groups as the file has them; `unscored` counts the elements of targets without a
+    prediction, and of rows that do not meet the condition.
     """
     skipped = ",unmatched:skip" if request.unmatched == "skip" else ""
     optional = {
         "baseline": ",".join(map(_quoted, request.baselines)),
         "ignore": ",".join(map(repr, request.ignore_index)),
+        "where": "" if request.where is None else _quoted(request.where),
         "by": ",".join(map(_quoted, by)),
+        "by_bins": "" if request.by_bins is None else _quoted(request.by_bins),
         "axis": ",".join(map(str, request.axis)),
         "batch": "" if request.batch_size is None else str(request.batch_size),
         "shuffle": "" if request.shuffle is None else str(request.shuffle),
@@ -408,7 +431,7 @@ def signature_of(
         "nan_pred": request.nan_pred,
         "pairing": pairing + skipped,
         **{name: text for name, text in optional.items() if text},
-        "used": f"{summary.used}/{summary.counts['total'] + unmatched}",
+        "used": f"{summary.used}/{summary.counts['total'] + unscored}",
         "acc": "exact",
         "msecli": __version__,
     }

@@ -6,6 +6,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, Self
 
+import numpy as np
+
 from msecli.core.axes import losses_of_rows
 from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_gradient, element_losses, gradient_over
@@ -13,23 +15,30 @@ from msecli.core.exact import FloatArray, IntArray
 from msecli.core.partition import Batches, Partition
 from msecli.core.wide import Wide
 from msecli.engines import Engine
+from msecli.errors import Warned
 from msecli.pairing.chunks import chunk_of, groups_of
 from msecli.pairing.position import Aligned
 from msecli.pairing.roles import PREDICTION
 from msecli.pairing.twins import Twin, joined_twins, twins_of
 from msecli.results.values import Keys
 from msecli.scoring.plan import Plan
-from msecli.scoring.rows import Ledger, PairedRows, Progress
+from msecli.scoring.rows import Ledger, PairedRows, Progress, Sift
+from msecli.scoring.studies import Studied, Study, studies_of
 from msecli.scoring.values import Gradient, Sink
 
 
 class Tally:
-    """The states of some rows, as a whole, by group, or by batch; they merge exactly."""
+    """The states of some rows: as a whole, by group, or by batch, and of their studies; they merge exactly."""
 
     def __init__(
-        self, whole: Partition | None = None, groups: Partition | None = None, batches: Partition | None = None
+        self,
+        whole: Partition | None = None,
+        groups: Partition | None = None,
+        batches: Partition | None = None,
+        studies: Mapping[str, Study] | None = None,
     ) -> None:
         self.whole, self.groups, self.batches = whole, groups, batches
+        self.studies = dict(studies or {})
 
     @property
     def pooled(self) -> Partition:
@@ -43,6 +52,8 @@ class Tally:
         for mine, theirs in ((self.whole, other.whole), (self.groups, other.groups), (self.batches, other.batches)):
             if mine is not None and theirs is not None:
                 mine.merge(theirs, first_row)
+        for name, study in other.studies.items():
+            self.studies[name].merge(study, first_row)
 
 
 class Folded(NamedTuple):
@@ -90,13 +101,14 @@ def fold(
     ReadWriteError
         If a file cannot be read.
     """
-    paired = PairedRows(plan, engine, progress)
+    paired = PairedRows(plan, engine, progress, _sift(plan))
     batches = _batches(plan, paired)
     tally = empty_tally(plan)
     twins: tuple[Twin, ...] = ()
     work = partial(score_rows, plan, batches)
     join = None if sinks or gradient is not None else Outcome.joined
-    for first_row, outcome in paired.each(work, numbered=batches is not None, join=join):
+    numbered = batches is not None or plan.request.bootstrap is not None
+    for first_row, outcome in paired.each(work, numbered=numbered, join=join):
         tally.merge(outcome.tally, first_row)
         twins = joined_twins(twins, outcome.twins)
         for name, block in outcome.values.items():
@@ -106,17 +118,28 @@ def fold(
     return Folded(tally, paired.ledger, twins)
 
 
+def _sift(plan: Plan) -> Sift | None:
+    """Return what leaves only the rows that meet the condition, if there is one."""
+    if plan.condition is None:
+        return None
+    from msecli.pairing.conditions import sifted
+
+    return partial(sifted, plan.condition)
+
+
 def score_rows(plan: Plan, batches: Batches | None, rows: Aligned) -> Outcome:
     """Score aligned rows, in whichever thread or process."""
     chunk, inputs = chunk_of(rows, plan.roles, plan.model)
     if batches is not None:
         chunk = chunk._replace(dropped=batches.dropped(rows.first_row, rows.rows))
+    groups = _groups(plan, rows)
     tally = tally_of(
         plan,
         chunk,
         inputs,
-        groups=groups_of(rows, plan.roles) if plan.roles.by else None,
+        groups=groups,
         batches=None if batches is None else batches.of(rows.first_row, rows.rows),
+        studies=studies_of(plan, Studied(plan, rows, chunk, groups)),
     )
     values = {name: _values(plan, chunk, name) for name in plan.kept_values if name in {"losses", "predictions"}}
     gradient = _gradient(plan, chunk) if plan.keeps_gradient else None
@@ -135,6 +158,30 @@ def _keys(rows: Aligned, on: Sequence[str]) -> Keys:
     return {name: arrow_labels(labels[name]) for name in on}
 
 
+def _groups(plan: Plan, rows: Aligned) -> tuple[IntArray, Sequence[Hashable]] | None:
+    """Return every row's group and the groups' keys, if there are groups."""
+    groups = groups_of(rows, plan.roles) if plan.roles.by else None
+    if plan.bins is None:
+        return groups
+    from msecli.pairing.bins import with_bins
+
+    return with_bins(plan.bins, rows, groups)
+
+
+def with_edges(plan: Plan, engine: Engine) -> Plan:
+    """Return a plan that knows where its bins begin, by a first pass over the rows; they hold 8 bytes for each row."""
+    if plan.bins is None:
+        return plan
+    paired = PairedRows(plan, engine, lambda _: None, _sift(plan))
+    found = [values for _, values in paired.each(plan.bins.values, numbered=False)]
+    bins = plan.bins.with_edges(np.concatenate(found) if found else np.empty(0))
+    if bins.found in {0, bins.number}:
+        return plan._replace(bins=bins)
+    meaning = f"equal values leave {bins.found} of {bins.number} bins"
+    warnings = (*plan.roles.warnings, Warned("fewer_bins", f"column {bins.name!r}", meaning))
+    return plan._replace(bins=bins, roles=plan.roles._replace(warnings=warnings))
+
+
 def tally_of(
     plan: Plan,
     chunk: Chunk,
@@ -142,6 +189,7 @@ def tally_of(
     *,
     groups: tuple[IntArray, Sequence[Hashable]] | None = None,
     batches: tuple[IntArray, Sequence[Hashable]] | None = None,
+    studies: Mapping[str, Study] | None = None,
 ) -> Tally:
     """Return the tally of a chunk.
 
@@ -153,6 +201,7 @@ def tally_of(
         The inputs of the model's predictions.
     groups, batches : (ndarray of int64, shape (rows,), sequence of hashable), optional
         The number of each row's group and the keys of the groups; likewise for batches.
+    studies : mapping of str to Study
     """
     model = plan.model if plan.request.wants_parameter_gradients else None
     part = partial(Partition.of, rules=plan.rules, model=model, inputs=inputs)
@@ -160,6 +209,7 @@ def tally_of(
         whole=part(chunk) if _wants_whole(plan, groups is not None, batches is not None) else None,
         groups=None if groups is None else part(chunk, *groups),
         batches=None if batches is None else part(chunk, *batches),
+        studies=studies,
     )
 
 
@@ -189,11 +239,12 @@ def empty_tally(plan: Plan) -> Tally:
         model = plan.model if plan.request.wants_parameter_gradients else None
         return Partition(plan.rules, weighted=plan.request.weighted, model=model)
 
-    by, batched = bool(plan.roles.by), plan.request.batch_size is not None
+    by, batched = plan.request.grouped, plan.request.batch_size is not None
     return Tally(
         whole=partition() if _wants_whole(plan, by, batched) else None,
         groups=partition() if by else None,
         batches=partition() if batched else None,
+        studies=studies_of(plan),
     )
 
 

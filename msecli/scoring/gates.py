@@ -131,12 +131,12 @@ def check_gates(request: Request) -> None:
     where = named("baseline_metric", request.baseline_metric)
     _check_number(request, request.baseline_metric, where)
     metric = _metric(request, request.baseline_metric)
-    if request.baseline_metric.casefold() == COVERAGE or (metric is not None and metric.best == "high"):
+    if request.baseline_metric.casefold() == COVERAGE or (metric is not None and metric.best > 0):
         raise UsageError(
             f"{where}: higher is better, so an increase is no loss; give a limit instead: "
             f"{setting('fail_if', f'{request.baseline_metric} < 0.9')}"
         )
-    if metric is not None and metric.best == "zero":
+    if metric is not None and metric.signed:
         raise UsageError(f"{where}: it is best at 0, so an increase may be good or bad; compare mae or rmse instead")
 
 

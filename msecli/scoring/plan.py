@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msecli.core.axes import kept_axes
 from msecli.core.exact import ONE, FloatArray
-from msecli.core.metrics import Metric, needed_terms
+from msecli.core.metrics import METRICS, Metric, needed_terms
 from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
 from msecli.core.terms import BASELINE_FLAWS, MISSING
@@ -25,6 +25,8 @@ from msecli.text.reading import word_of
 
 if TYPE_CHECKING:
     from msecli.core.linear import LinearModel
+    from msecli.pairing.bins import Bins
+    from msecli.pairing.conditions import Condition
 
 
 class Plan(NamedTuple):
@@ -45,6 +47,10 @@ class Plan(NamedTuple):
         The model that makes the predictions.
     penalized : tuple of ndarray
         The penalized parameters, beginning with `Request.params`.
+    condition : Condition, optional
+        The condition that rows must meet.
+    bins : Bins, optional
+        The bins that rows are grouped by.
     """
 
     request: Request
@@ -55,6 +61,8 @@ class Plan(NamedTuple):
     kept: tuple[int, ...]
     model: LinearModel | None
     penalized: tuple[FloatArray, ...]
+    condition: Condition | None = None
+    bins: Bins | None = None
 
     @property
     def reduction(self) -> Reduction:
@@ -116,7 +124,7 @@ class Plan(NamedTuple):
         It is known if no element can be left out: missing values are then either refused or used.
         """
         request = self.request
-        all_used = not (request.weighted or request.ignore_index or request.drop_last)
+        all_used = not (request.weighted or request.ignore_index or request.drop_last or request.where is not None)
         all_used = all_used and "omit" not in (request.nan_target, request.nan_pred)
         if self.reduction.unit is None:
             return ONE
@@ -153,6 +161,7 @@ def make_plan(request: Request, names: Sequence[str] = ()) -> Plan:
             weight=request.weight,
             on=request.on,
             by=request.by,
+            cluster=request.cluster,
             baselines=request.baselines,
             model=request.linear,
             row_check=request.row_check,
@@ -160,6 +169,8 @@ def make_plan(request: Request, names: Sequence[str] = ()) -> Plan:
     if roles.rule != SAME:
         for place, named in ((roles.prediction, request.pred), (roles.target, request.target)):
             refuse_rows_as_names(sources[place.file], () if named else place.columns, _word(request, place.file))
+    roles, condition = _condition(request, tables, roles)
+    roles, bins = _bins(request, tables, roles)
     model = _model(request, parameters, sources[PREDICTION], roles, warnings)
     roles = roles._replace(warnings=(*roles.warnings, *warnings))
     item = item_shape(sources[PREDICTION], roles.prediction.columns)
@@ -172,7 +183,7 @@ def make_plan(request: Request, names: Sequence[str] = ()) -> Plan:
     if model is not None and request.regularize_intercept and model.intercept is not None:
         penalized.append(model.intercept)
     rules = rules_of(request, item, kept, weighted=request.weighted)
-    return Plan(request, sources, roles, rules, item, kept, model, tuple(penalized))
+    return Plan(request, sources, roles, rules, item, kept, model, tuple(penalized), condition, bins)
 
 
 @contextmanager
@@ -187,6 +198,25 @@ def _told_why(request: Request, tables: Sequence[Source]) -> Iterator[None]:
         if differ:  # so that no example of columns to score would run
             raise UndecidedError(error.advice, "", f"{error.found}\n{differ}") from error
         raise
+
+
+def _condition(request: Request, tables: Sequence[Source], roles: Roles) -> tuple[Roles, Condition | None]:
+    """Return the roles with the columns that choose rows, and the condition on them, if there is one."""
+    if request.where is None:
+        return roles, None
+    from msecli.pairing.beside import located_condition
+
+    return located_condition(request.where, tables, roles)
+
+
+def _bins(request: Request, tables: Sequence[Source], roles: Roles) -> tuple[Roles, Bins | None]:
+    """Return the roles with the column that bins are of, and the bins, if there are any."""
+    if request.by_bins is None:
+        return roles, None
+    from msecli.pairing.beside import located_bins
+    from msecli.pairing.bins import Bins
+
+    return located_bins(Bins.of(request.by_bins), tables, roles)
 
 
 def _different_counts(tables: Sequence[Source]) -> str:
@@ -226,15 +256,20 @@ def _check_inputs(path: str, item: tuple[int, ...], model: LinearModel) -> None:
 
 def rules_of(request: Request, item: tuple[int, ...], kept: tuple[int, ...], *, weighted: bool) -> Rules:
     """Return the rules for rows of this shape."""
-    metrics = request.chosen_metrics(weighted=weighted)
+    # What is told of a loss needs the sums of this metric.
+    metrics = (
+        *request.chosen_metrics(weighted=weighted),
+        *([METRICS["explained_variance"]] if request.explain else []),
+    )
     baselines = [metric.baseline for metric in metrics if metric.baseline is not None]
     flaws = [flaw for metric in metrics for flaw in metric.flaws]
     flaws += [f"{kind}:{column}" for column in baselines for kind in BASELINE_FLAWS]
     refused = [flaw for metric in metrics if metric.strict for flaw in metric.flaws]
     refused += [f"{MISSING}:{column}" for column in baselines if request.nan_pred == "raise"]
     by_column = any(metric.by_column for metric in metrics) or (bool(kept) and kept[0] != 0)
+    loss = not request.chosen_reduction.keeps_elements or bool(request.worst) or request.explain
     return Rules(
-        needed_terms(metrics, weighted=weighted, loss=not request.chosen_reduction.keeps_elements),
+        needed_terms(metrics, weighted=weighted, loss=loss),
         largest=tuple(dict.fromkeys(name for metric in metrics for name in metric.largest)),
         columns=prod(item) if by_column else 1,
         nan_target=request.nan_target,

@@ -26,6 +26,7 @@ from msecli.core.state import Policy, check_policies
 from msecli.engines import engine_named
 from msecli.errors import UsageError, many, not_one_of, setting
 from msecli.results.gates import Gate
+from msecli.scoring.decision import SORTED_BY, check_decision
 from msecli.scoring.gates import Increase, check_gates, gated_names, taken_gate, taken_increase, taken_share
 from msecli.text.reading import ALL_AS_FILES_SAY, Readings
 
@@ -37,12 +38,15 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("predictions", "targets", "weight_file"), rows),
     **dict.fromkeys(("coef", "intercept", "vector", "subtracted"), data),
     **dict.fromkeys(("pred", "target", "on", "by", "columns"), names),
-    **dict.fromkeys(("batch_size", "shuffle", "jobs", "season"), optional(whole_number)),
-    **dict.fromkeys(("row_check", "drop_last", "regularize_intercept", "grad_norm"), flag),
+    **dict.fromkeys(
+        ("batch_size", "shuffle", "jobs", "season", "worst", "top", "bootstrap", "seed"), optional(whole_number)
+    ),
+    **dict.fromkeys(("row_check", "drop_last", "regularize_intercept", "grad_norm", "explain", "reverse"), flag),
     **dict.fromkeys(("reduction", "unmatched", "engine", "nan_target", "nan_pred"), text),
     **dict.fromkeys(("ignore_index", "orders"), real_numbers),
     **dict.fromkeys(("l1", "l2"), real_number),
-    "weight": optional(text),
+    **dict.fromkeys(("weight", "sort", "cluster", "where", "by_bins"), optional(text)),
+    "ci": optional(real_number),
     "peak": optional(real_number),
     "axis": whole_numbers,
     "metrics": words,
@@ -82,6 +86,10 @@ class Request:
         The weights, one for each row, or in the shape of the data.
     by : tuple of str
         Group the rows by the labels in these columns.
+    by_bins : str, optional
+        Group the rows by the quantiles of a column, as "age:10".
+    where : str, optional
+        Score only the rows that meet this condition, such as ``h <= 4 and region == 'north'``.
     batch_size : int, optional
         The number of rows in a mini-batch; None for no batches.
     shuffle : int, optional
@@ -109,6 +117,25 @@ class Request:
         Also penalize the intercept.
     grad_norm : bool
         Compute the norm of the gradient of the model's parameters, also for each batch.
+    ci : float, optional
+        The level of a confidence interval of the mean loss, such as 0.95.
+    cluster : str, optional
+        The column whose labels tell which rows are dependent on each other.
+    bootstrap : int, optional
+        Find the interval by this many resamples, not by Student's t.
+    seed : int, optional
+        The seed of the bootstrap; by default 0.
+    explain : bool
+        Tell what the loss is made of: bias and variance, its worst elements, the formulas in use.
+    worst : int, optional
+        How many of the elements with the largest losses to list.
+    sort : str, optional
+        List the groups by this metric, by "loss", or by "used", the number of used elements: the worst, or the largest,
+        first.
+    reverse : bool
+        List the groups in the opposite order.
+    top : int, optional
+        How many groups to list, by their loss unless `sort` says otherwise.
     keep : frozenset of str
         The values to keep besides the losses: "grad" and "grad_target", the gradients with respect to prediction and
         target; "grad_params", the gradient with respect to the model's parameters; "predictions".
@@ -140,6 +167,8 @@ class Request:
     weight: str | None = None
     weight_file: Any = None
     by: tuple[str, ...] = ()
+    by_bins: str | None = None
+    where: str | None = None
     batch_size: int | None = None
     shuffle: int | None = None
     drop_last: bool = False
@@ -158,6 +187,15 @@ class Request:
     params: tuple[Any, ...] = ()
     regularize_intercept: bool = False
     grad_norm: bool = False
+    ci: float | None = None
+    cluster: str | None = None
+    bootstrap: int | None = None
+    seed: int | None = None
+    explain: bool = False
+    worst: int | None = None
+    sort: str | None = None
+    reverse: bool = False
+    top: int | None = None
     keep: frozenset[str] = frozenset()
     fail_if: tuple[Gate, ...] = ()
     min_coverage: Gate | None = None
@@ -193,6 +231,7 @@ class Request:
         _check_files(self)
         _check_rows(self)
         _check_loss(self, self.chosen_reduction)
+        check_decision(self)
 
     @property
     def chosen_reduction(self) -> Reduction:
@@ -207,12 +246,22 @@ class Request:
         UsageError
             If one has no meaning with weights, and there are weights.
         """
-        names = (*self.metrics, *gated_names(self))
+        names = (*self.metrics, *self._sorted_by(), *gated_names(self))
         return metrics_named(names, Options(self.peak, self.season), weighted=weighted)
 
     def asked_metrics(self, *, weighted: bool) -> tuple[Metric, ...]:
         """Return the metrics that the result shows."""
-        return metrics_named(self.metrics, Options(self.peak, self.season), weighted=weighted)
+        names = (*self.metrics, *self._sorted_by())
+        return metrics_named(names, Options(self.peak, self.season), weighted=weighted)
+
+    def _sorted_by(self) -> tuple[str, ...]:
+        """Return the metric that groups are listed by, if it is one."""
+        return () if self.sort is None or self.sort.lower() in SORTED_BY else (self.sort,)
+
+    @property
+    def grouped(self) -> bool:
+        """Whether groups of rows are scored."""
+        return bool(self.by) or self.by_bins is not None
 
     @property
     def baselines(self) -> tuple[str, ...]:
@@ -301,6 +350,7 @@ def _check_metrics(request: Request) -> None:
         "`nan_pred=omit`": request.nan_pred == "omit",
         "`ignore_index`": bool(request.ignore_index),
         "`shuffle`": request.shuffle is not None,
+        "`where`": request.where is not None,
     }
     for metric in metrics:
         settings = [setting for setting, given in broken.items() if given and metric.season]
@@ -341,7 +391,7 @@ def _check_rows(request: Request) -> None:
 
 
 def _check_loss(request: Request, reduction: Reduction) -> None:
-    grouped = bool(request.by) or request.batch_size is not None
+    grouped = request.grouped or request.batch_size is not None
     gradients = bool(request.keep & {"grad", "grad_target"}) or request.wants_parameter_gradients
     none = reduction.keeps_elements
     _refuse(

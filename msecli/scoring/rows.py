@@ -13,6 +13,8 @@ from itertools import chain, pairwise
 from operator import itemgetter, methodcaller
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+import numpy as np
+
 from msecli.engines import Engine
 from msecli.errors import DataError, MsecliError, Warned, Warnings, numbered
 from msecli.formats.base import Block, Part, Selection, Source
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+Sift = Callable[[Aligned], tuple[Aligned, int, int]]
+"""From aligned rows to some of them, the number of the others, and of those of which it is not known."""
+
 Progress = Callable[[float], None]
 """Called with the share of the work done, from 0 to 1."""
 
@@ -62,6 +67,7 @@ class Ledger:
     def __init__(self, sources: Sequence[Source], warnings: Iterable[Warned], progress: Progress) -> None:
         self.rows = [0] * len(sources)
         self.dropped = 0
+        self.filtered = 0
         self.matched: Matched | None = None
         self.check = RowCheck()
         self.warnings = Warnings(chain(warnings, *(source.warnings for source in sources)))
@@ -85,8 +91,8 @@ class Ledger:
 
     @property
     def paired(self) -> int:
-        """The number of paired rows."""
-        return self.rows[0] if self.matched is None else self.matched.rows
+        """The number of paired rows, without those that do not meet the condition."""
+        return (self.rows[0] if self.matched is None else self.matched.rows) - self.filtered
 
     @property
     def _share(self) -> float:
@@ -140,6 +146,8 @@ class PairedRows:
     plan : Plan
     engine : Engine
     progress : callable
+    sift : callable, optional
+        From aligned rows to those of them to work on.
 
     Raises
     ------
@@ -147,8 +155,8 @@ class PairedRows:
         If rows paired by key cannot be read or do not match; for rows paired by position `each` raises instead.
     """
 
-    def __init__(self, plan: Plan, engine: Engine, progress: Progress) -> None:
-        self._plan, self._engine = plan, engine
+    def __init__(self, plan: Plan, engine: Engine, progress: Progress, sift: Sift | None = None) -> None:
+        self._plan, self._engine, self._sift = plan, engine, sift
         self.ledger = Ledger(plan.sources, plan.roles.warnings, progress)
         self._joined = _joined(plan, engine, self.ledger) if plan.request.on else None
         if self._joined is None and len(plan.sources) > 1:
@@ -160,6 +168,10 @@ class PairedRows:
     def count(self) -> int:
         """Count the paired rows before the work begins."""
         plan = self._plan
+        if self._sift is not None:
+            # These rows are only counted: another pass reads them to work on.
+            every = PairedRows(plan, self._engine, lambda _: None, self._sift)
+            return sum(rows for _, rows in every.each(_rows_of, numbered=False))
         if self.ledger.matched is not None:
             return self.ledger.matched.rows
         if plan.rows is not None:
@@ -181,14 +193,51 @@ class PairedRows:
         join : callable, optional
             From the results of some rows and of the next ones to one of all of them. By default none are joined.
         """
+        if self._sift is None:
+            yield from self._each(work, numbered=numbered, join=join)
+        elif numbered:
+            yield from self._each(work, numbered=True, sifted=self._sifted)
+        else:
+            for offset, (found, left_out, unknown) in self._each(partial(_of_sifted, self._sift, work), numbered=False):
+                self._leave_out(left_out, unknown)
+                if found is not None:
+                    yield offset, found
+
+    def _sifted(self, paired: Iterator[Aligned]) -> Iterator[Aligned]:
+        """Yield the rows to work on, numbered among themselves."""
+        first_row = 0
+        for rows in paired:
+            assert self._sift is not None  # noqa: S101 - the caller has looked
+            kept, left_out, unknown = self._sift(rows)
+            self._leave_out(left_out, unknown)
+            if kept.rows:
+                numbers = kept.row_numbers or (kept.first_row + np.arange(kept.rows),) * len(kept.blocks)
+                yield kept._replace(first_row=first_row, row_numbers=numbers)
+            first_row += kept.rows
+
+    def _leave_out(self, rows: int, unknown: int) -> None:
+        self.ledger.filtered += rows
+        if unknown:
+            meaning = "rows are left out because a value that the condition needs is missing"
+            self.ledger.warnings.add([Warned("condition_unknown", "where", meaning, unknown)])
+
+    def _each(
+        self,
+        work: Callable[[Aligned], T],
+        *,
+        numbered: bool,
+        join: Callable[[T, T], T] | None = None,
+        sifted: Callable[[Iterator[Aligned]], Iterator[Aligned]] = iter,
+    ) -> Iterator[tuple[int, T]]:
         spans = _spans(self._plan) if self._joined is None else None
         if spans is not None and len(self._plan.sources) > 1 and len(spans) < self._engine.jobs:
             spans = None  # too few to keep all jobs busy; the files are read side by side instead
-        if spans is not None and not (numbered and any(span.first_row is None for span in spans)):
+        in_spans = not numbered or (self._sift is None and all(span.first_row is not None for span in spans or ()))
+        if spans is not None and in_spans:
             found = _by_span(self._plan, self._engine, work, self.ledger, spans, join=join)
         else:
             paired = self._joined or _paired(self._plan, self._engine, self.ledger)
-            found = ((0, each) for each in self._engine.run(partial(_one_result, work), paired))
+            found = ((0, each) for each in self._engine.run(partial(_one_result, work), sifted(paired)))
         yield from found
         for source in self._plan.sources:
             source.verify()
@@ -234,6 +283,16 @@ def _advice_on_counts(plan: Plan) -> str:
     if any(len(source.columns or ()) < 2 for source in plan.sources):
         return by_position
     return key_advice(plan, *_possible_keys(plan), skips=(True,)) or f"{by_position}, or by a key: `on=COLUMN`"
+
+
+def _of_sifted(sift: Sift, work: Callable[[Aligned], T], rows: Aligned) -> tuple[T | None, int, int]:
+    """Work on those of the rows that are to be worked on; return also how many are not, and how many are unknown."""
+    kept, left_out, unknown = sift(rows)
+    return work(kept) if kept.rows else None, left_out, unknown
+
+
+def _rows_of(rows: Aligned) -> int:
+    return rows.rows
 
 
 def _one_result(work: Callable[[Aligned], T], rows: Aligned) -> Iterator[T]:

@@ -11,7 +11,7 @@ from msecli.results.score import Result
 from msecli.results.values import Layout
 from msecli.scoring.advice import check_choice, warn_of_equality
 from msecli.scoring.finish import divisor_of, finish
-from msecli.scoring.fold import fold
+from msecli.scoring.fold import fold, with_edges
 from msecli.scoring.gates import check_scopes, judged, read_baseline
 from msecli.scoring.plan import Plan, make_plan
 from msecli.scoring.request import Request
@@ -49,6 +49,7 @@ def run(request: Request, sinks: Mapping[str, Sink] | None = None, progress: Pro
             given[name].begin(layout(plan, name))
         gradient = Gradient(given) if plan.keeps_gradient else None
         with engine_named(request.engine).start(request.jobs) as engine:
+            plan = with_edges(plan, engine)
             folded = fold(plan, engine, given, gradient, progress)
         folded.ledger.warnings.add(found)
         warn_of_equality(plan, folded.twins, folded.ledger.paired, folded.ledger.warnings)

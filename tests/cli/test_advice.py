@@ -34,6 +34,7 @@ BASELINE = (
 )
 """The result of TWO, (1 + 4) / 2."""
 
+LABELLED = "yhat,y,g\n1,2,a\n3,4,b\n5,7,b\n"
 ROWS = 12
 """More than the rows below which equal columns are only warned of."""
 
@@ -372,6 +373,17 @@ CASES = (
         "a word that may be one for missing",
         {"x.csv": "yhat,y\n1,2\n3,4\noops,3\n"},
         "compute x.csv --nan-pred omit",
+    ),
+    Case("an order without groups", {"x.csv": LABELLED}, "compute x.csv --sort loss", fill={"by": "g"}),
+    Case("an order of nothing", {"x.csv": LABELLED}, "compute x.csv --by g --reverse"),
+    Case("clusters without a level", {"x.csv": LABELLED}, "compute x.csv --cluster g"),
+    Case("a seed without a bootstrap", {"x.csv": LABELLED}, "compute x.csv --ci 0.9 --seed 1"),
+    Case(
+        "bins of labels",
+        {"x.csv": LABELLED},
+        "compute x.csv --by-bins g:2",
+        fill={"by": "g"},
+        without="--by-bins g:2",
     ),
     Case("blanks for missing", {"x.csv": "yhat,y\n1,2\n3,4\n   ,3\n"}, "compute x.csv --nan-pred omit"),
 )

@@ -131,6 +131,10 @@ COMPUTE: dict[str, dict[str, Any]] = {
     "none by key": {"reduction": "none", "on": "id"},
     "gradient": KEPT,
     "gradient of a sum by key": {"on": "id", "reduction": "sum", **KEPT},
+    "intervals by the bootstrap": {"ci": 0.9, "bootstrap": 100, "by": "g"},
+    "intervals of clusters": {"ci": 0.9, "cluster": "g"},
+    "what else can be asked": {"explain": True, "worst": 7, "by": "g", "sort": "mae", "top": 2},
+    "bins of chosen rows": {"where": "b", "worst": 3},
     "axis 0": {"axis": 0},
     "axis 1": {"axis": 1},
 }
@@ -142,8 +146,10 @@ def runs(pair: Pair) -> Iterator[tuple[str, Any]]:
     both = [pair.names["pred"], pair.names["b"]]
     for case, settings in COMPUTE.items():
         options: dict[str, Any] = {
-            name: pair.names[value] if name in {"on", "by"} else value for name, value in settings.items()
+            name: pair.names[value] if name in {"on", "by", "cluster"} else value for name, value in settings.items()
         }
+        if "where" in options:
+            options |= {"where": f"`pred.{pair.names['b']}` > 0", "by_bins": f"pred.{pair.names['b']}:5"}
         data = keyed if "on" in options else sides
         yield case, partial(msecli.score, *data, pred=both, target=both, **OMIT, **options)
     weights = np.random.default_rng(3).random(ROWS)
