@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from msecli.arrow.functions import cast, integers, take
+from msecli.arrow.functions import integers, take
 from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError, Problems, Warned, many
 from msecli.formats.base import ROWS_PER_BLOCK, Block
-from msecli.pairing.labels import codes_of, common_codes, decimal, instant, missing
+from msecli.pairing.labels import codes_of, common_codes, decimal, instant, joined_labels, missing
 from msecli.pairing.position import Aligned, Side, Stream, check_labels
 from msecli.pairing.roles import Shared
 
@@ -60,7 +60,7 @@ class Held:
         self.numbers: dict[str | None, FloatArray] = {}
         for name in blocks[0].numbers:
             self.numbers[name] = np.concatenate([block.numbers[name] for block in blocks])
-        self.labels = {name: _joined([block.labels[name] for block in blocks]) for name in blocks[0].labels}
+        self.labels = {name: joined_labels([block.labels[name] for block in blocks]) for name in blocks[0].labels}
         self.labels |= {name: self.labels[column] for name, column in (names or {}).items()}
 
     def take(self, rows: IntArray) -> Block:
@@ -70,14 +70,6 @@ class Held:
             {name: values[rows] for name, values in self.numbers.items()},
             {name: take(values, rows) for name, values in self.labels.items()},
         )
-
-
-def _joined(arrays: list[pa.Array]) -> pa.Array:
-    if len({array.type for array in arrays}) > 1:
-        arrays = [cast(array, pa.string()) for array in arrays]
-    if len(arrays) == 1:
-        return arrays[0]
-    return pa.concat_arrays(arrays)
 
 
 SKIP = "; to leave them out, use `unmatched=skip`"

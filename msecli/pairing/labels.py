@@ -104,6 +104,17 @@ def instant(text: str) -> str | None:
     return f"{spelled}.{rest}{'Z' if offset else ''}"
 
 
+def joined_labels(columns: Sequence[pa.Array]) -> pa.Array:
+    """Return the labels of several blocks one after another, as text if some are text."""
+    import pyarrow as pa
+
+    if len({column.type for column in columns}) > 1:
+        from msecli.arrow.functions import cast
+
+        columns = [cast(column, pa.string()) for column in columns]
+    return columns[0] if len(columns) == 1 else pa.concat_arrays(list(columns))
+
+
 def codes_of(column: pa.Array) -> tuple[IntArray, pa.Array]:
     """Return a code for every label, and the label of every code; a missing label has a code, too."""
     import pyarrow as pa

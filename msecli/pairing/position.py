@@ -11,7 +11,7 @@ import numpy as np
 from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError, Warned, numbered
 from msecli.formats.base import Block
-from msecli.pairing.labels import codes_of, first_difference
+from msecli.pairing.labels import codes_of, first_difference, joined_labels
 from msecli.pairing.roles import PREDICTION, Shared
 
 if TYPE_CHECKING:
@@ -102,6 +102,29 @@ class Stream:
         rows, work, warnings, begins = zip(*self._since, strict=True) if self._since else ((), (), (), (None,))
         self._since.clear()
         return Read(sum(rows), sum(work), tuple(chain.from_iterable(warnings)), begins[0])
+
+
+def in_windows(stream: Stream, rows: int) -> Iterator[Block]:
+    """Yield the same rows in blocks of this many, so that pieces of many files go together."""
+    held: list[Block] = []
+    while (block := stream.next()) is not None:
+        start, missing = 0, rows - sum(each.rows for each in held)
+        while block.rows - start >= missing:
+            yield _joined([*held, block.slice(start, start + missing)])
+            held, start, missing = [], start + missing, rows
+        if start < block.rows:
+            held.append(block.slice(start, block.rows))
+    if held:
+        yield _joined(held)
+
+
+def _joined(blocks: Sequence[Block]) -> Block:
+    if len(blocks) == 1:
+        return blocks[0]
+    first = blocks[0]
+    numbers = {name: np.concatenate([block.numbers[name] for block in blocks]) for name in first.numbers}
+    labels = {name: joined_labels([block.labels[name] for block in blocks]) for name in first.labels}
+    return Block(sum(block.rows for block in blocks), numbers, labels)
 
 
 def align(streams: Sequence[Stream], first_row: int = 0, advice: Callable[[], str] = str) -> Iterator[Aligned]:

@@ -27,6 +27,7 @@ from msecli.pairing.position import (
     check_row_counts,
     compared,
     compared_numbers,
+    in_windows,
 )
 from msecli.pairing.roles import Shared
 from msecli.scoring.plan import Plan
@@ -110,6 +111,42 @@ class Ledger:
         return [Side(source.path, partial(self.place, number)) for number, source in enumerate(self._sources)]
 
 
+class SideBySide(NamedTuple):
+    """Sources whose rows are at the same positions.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    selections : sequence of Selection
+        What is read from each.
+    checked : sequence of Shared
+        Columns whose labels are compared between the first two.
+    advice : callable
+        Returns what to do about different numbers of rows, for an error.
+    window : int
+        The rows in a piece if the files' own pieces begin at different rows; 0 for as many as go together.
+    """
+
+    sources: Sequence[Source]
+    selections: Sequence[Selection]
+    checked: Sequence[Shared] = ()
+    advice: Callable[[], str] = str
+    window: int = 0
+
+    def each(
+        self, work: Callable[[Aligned], T], engine: Engine, ledger: Ledger, *, numbered: bool
+    ) -> Iterator[tuple[int, T]]:
+        """Read the rows, and yield results as `PairedRows.each` does."""
+        spans = _spans(self)
+        if spans is not None and len(self.sources) > 1 and len(spans) < engine.jobs:
+            spans = None  # too few to keep all jobs busy; the files are read side by side instead
+        if spans is not None and not (numbered and any(span.first_row is None for span in spans)):
+            yield from _by_span(self, engine, work, ledger, spans)
+        else:
+            paired = _paired(self, engine, ledger)
+            yield from ((0, each) for each in engine.run(partial(_one_result, work), paired))
+
+
 class Span(NamedTuple):
     """The parts of every source that hold the same rows; `first_row` is None if unknown."""
 
@@ -153,9 +190,8 @@ class PairedRows:
         self._joined = _joined(plan, engine, self.ledger) if plan.request.on else None
         if self._joined is None and len(plan.sources) > 1:
             known = [(source.path, source.rows) for source in plan.sources if source.rows is not None]
-            check_row_counts(known, partial(_advice_on_counts, plan))
-            self.ledger.check = RowCheck(self.ledger.sides(), partial(_advice, plan))
-            _check_first_rows(plan, self.ledger.check)
+            check_row_counts(known, partial(advice_on_counts, plan))
+            self.ledger.check = first_rows_checked(plan, self.ledger)
 
     def count(self) -> int:
         """Count the paired rows before the work begins."""
@@ -177,18 +213,15 @@ class PairedRows:
             Whether `work` needs the rows' numbers in the whole input; the offset is then 0. Otherwise it may see rows
             numbered from 0, and the offset is what to add to their numbers.
         """
-        spans = _spans(self._plan) if self._joined is None else None
-        if spans is not None and len(self._plan.sources) > 1 and len(spans) < self._engine.jobs:
-            spans = None  # too few to keep all jobs busy; the files are read side by side instead
-        if spans is not None and not (numbered and any(span.first_row is None for span in spans)):
-            found = _by_span(self._plan, self._engine, work, self.ledger, spans)
+        plan = self._plan
+        if self._joined is None:
+            found = by_position(plan).each(work, self._engine, self.ledger, numbered=numbered)
         else:
-            paired = self._joined or _paired(self._plan, self._engine, self.ledger)
-            found = ((0, each) for each in self._engine.run(partial(_one_result, work), paired))
+            found = ((0, each) for each in self._engine.run(partial(_one_result, work), self._joined))
         for each in found:
             self._progress(self.ledger.share)
             yield each
-        for source in self._plan.sources:
+        for source in plan.sources:
             source.verify()
 
 
@@ -196,6 +229,30 @@ def blocks_of(source: Source, selection: Selection, engine: Engine) -> Iterator[
     """Yield the blocks of a source; the engine reads them."""
     read, parts = methodcaller("read"), source.parts(selection)
     return _settled(engine, read, parts) if source.chained else engine.run(read, parts)
+
+
+def by_position(plan: Plan) -> SideBySide:
+    """Return the sources of a plan, paired by position."""
+    checked = plan.roles.checked if len(plan.sources) > 1 else ()
+    return SideBySide(plan.sources, selections_of(plan), checked, partial(advice_on_counts, plan))
+
+
+def selections_of(plan: Plan) -> list[Selection]:
+    """Return what to read from each source."""
+    return [plan.roles.selection(number) for number in range(len(plan.sources))]
+
+
+def first_rows_checked(plan: Plan, ledger: Ledger) -> RowCheck:
+    """Return a check of the rows; it has compared the columns of numbers that both files have in the first rows.
+
+    Raises
+    ------
+    DataError
+        If one differs.
+    """
+    check = RowCheck(ledger.sides(), partial(_advice, plan))
+    _check_first_rows(plan, check)
+    return check
 
 
 def _check_first_rows(plan: Plan, check: RowCheck) -> None:
@@ -225,7 +282,7 @@ def _possible_keys(plan: Plan) -> list[Sequence[Shared]]:
     return list(dict.fromkeys([(*checked, *looked_at), checked, *((shared,) for shared in checked[:LONE_KEYS])]))
 
 
-def _advice_on_counts(plan: Plan) -> str:
+def advice_on_counts(plan: Plan) -> str:
     """Return how rows of files with different numbers of rows can be paired: some have no match, whatever the key."""
     from msecli.scoring.advice import key_advice
 
@@ -240,10 +297,9 @@ def _one_result(work: Callable[[Aligned], T], rows: Aligned) -> Iterator[T]:
     yield work(rows)
 
 
-def _spans(plan: Plan) -> list[Span] | None:
+def _spans(sought: SideBySide) -> list[Span] | None:
     """Return spans that tasks can both read and work on, or None if rows must be paired first."""
-    sources = plan.sources
-    selections = [plan.roles.selection(number) for number in range(len(sources))]
+    sources, selections = sought.sources, sought.selections
     if sources[0].chained:
         return [Span(((part,),), None) for part in sources[0].parts(selections[0])] if len(sources) == 1 else None
     cuts = [source.cuts() for source in sources]
@@ -274,17 +330,15 @@ def _divided(
 
 
 def _by_span(
-    plan: Plan, engine: Engine, work: Callable[[Aligned], T], ledger: Ledger, spans: list[Span]
+    sought: SideBySide, engine: Engine, work: Callable[[Aligned], T], ledger: Ledger, spans: list[Span]
 ) -> Iterator[tuple[int, T]]:
-    paths = [source.path for source in plan.sources]
-    checked = plan.roles.checked
-    task = partial(_in_span, work, paths, checked if len(paths) > 1 else ())
-    chained = plan.sources[0].chained
+    task = partial(_in_span, work, [source.path for source in sought.sources], sought.checked)
+    chained = sought.sources[0].chained
     for passed in _settled(engine, task, spans) if chained else engine.run(task, spans):
         offset = ledger.rows[0] if chained else 0
         for number, read in enumerate(passed.reads):
             ledger.count(number, read)
-        ledger.check.add(checked, passed.compared)
+        ledger.check.add(sought.checked, passed.compared)
         if passed.found is not None:
             yield offset, passed.found
 
@@ -294,8 +348,8 @@ def _in_span(
 ) -> Iterator[Passed[T | None]]:
     """Read the rows of a span, pair them, and work on them."""
     streams = [
-        Stream(path, chain.from_iterable(part.read() for part in parts))
-        for path, parts in zip(paths, span.parts, strict=True)
+        Stream(path, _of_source(number, chain.from_iterable(part.read() for part in parts)))
+        for number, (path, parts) in enumerate(zip(paths, span.parts, strict=True))
     ]
     for rows in align(streams, span.first_row or 0):
         block = rows.blocks[0]
@@ -327,24 +381,36 @@ def _tried(work: Callable[[Any], Iterator[C]], item: Any) -> Iterator[C | Msecli
         yield error
 
 
-def _streams(plan: Plan, engine: Engine, ledger: Ledger) -> list[Stream]:
-    def counted(number: int, source: Source) -> Iterator[Block]:
-        for block in blocks_of(source, plan.roles.selection(number), engine):
+def _of_source(number: int, blocks: Iterable[Block]) -> Iterator[Block]:
+    """Yield blocks; an error says which source they are from."""
+    try:
+        yield from blocks
+    except MsecliError as error:
+        error.source = number
+        raise
+
+
+def streams(sources: Sequence[Source], selections: Sequence[Selection], engine: Engine, ledger: Ledger) -> list[Stream]:
+    """Return the blocks of every source, read by the engine and counted in the ledger."""
+
+    def counted(number: int) -> Iterator[Block]:
+        for block in blocks_of(sources[number], selections[number], engine):
             ledger.count(number, Read(block.rows, block.work, block.warnings, block.begin))
             yield block
 
     return [
-        Stream(source.path, counted(number, source), side.place)
-        for number, (source, side) in enumerate(zip(plan.sources, ledger.sides(), strict=True))
+        Stream(side.path, _of_source(number, counted(number)), side.place) for number, side in enumerate(ledger.sides())
     ]
 
 
-def _paired(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
+def _paired(sought: SideBySide, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
     """Yield aligned rows as their blocks arrive."""
-    checked = plan.roles.checked
-    for rows in align(_streams(plan, engine, ledger), advice=partial(_advice_on_counts, plan)):
+    read = streams(sought.sources, sought.selections, engine, ledger)
+    if sought.window:
+        read = [Stream(each.path, in_windows(each, sought.window), each.place) for each in read]
+    for rows in align(read, advice=sought.advice):
         if rows.rows:
-            ledger.check.add(checked, compared(rows, checked))
+            ledger.check.add(sought.checked, compared(rows, sought.checked))
             yield rows
 
 
@@ -355,7 +421,9 @@ def _joined(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
     on = plan.roles.on
     prediction, target = (
         Held(stream, dict(zip(on, names, strict=True)))
-        for stream, names in zip(_streams(plan, engine, ledger), plan.roles.keys, strict=True)
+        for stream, names in zip(
+            streams(plan.sources, selections_of(plan), engine, ledger), plan.roles.keys, strict=True
+        )
     )
     advice = "" if plan.rules.season else SKIP  # metrics of a series need every row
     ledger.matched = match(prediction, target, on, skip_unmatched=plan.request.unmatched == "skip", advice=advice)
