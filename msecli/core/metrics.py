@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from msecli.errors import UsageError, meant
+from msecli.errors import UsageError, meant, similar
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -459,7 +459,11 @@ def metric_named(name: str, options: Options = Options()) -> Metric:  # noqa: B0
     family = FAMILIES.get(head.lower())
     if family is None or bool(colon) != (":" in family.form):
         known = [*metric_names(), ALL]
-        raise UsageError(f"unknown metric {name!r}; choose from {', '.join(known)}{meant(name, known)}")
+        # Of a name with a parameter only what stands before it can be mistaken.
+        parametric = [each for each, line in FAMILIES.items() if ":" in line.form]
+        near = similar(head.lower(), parametric) if colon and family is None else None
+        hint = f"; did you mean {f'{near}:{parameter}'!r}?" if near else meant(name, known)
+        raise UsageError(f"unknown metric {name!r}; choose from {', '.join(known)}{hint}")
     return family.make(f"{head.lower()}{colon}{parameter}", parameter, options)
 
 

@@ -340,7 +340,7 @@ def settings_of(request: Request, pairing: str = "position", *, weighted: bool) 
         "reduction": request.reduction,
         "metrics": [metric.name for metric in request.chosen_metrics(weighted=weighted)],
         "weights": "file" if request.weight_file is not None else "none" if request.weight is None else request.weight,
-        "nan_policy": request.nan_target,
+        "nan_target": request.nan_target,
         "nan_pred": request.nan_pred,
         "ignore_index": [value if math.isfinite(value) else repr(value) for value in request.ignore_index],
         "pairing": pairing,

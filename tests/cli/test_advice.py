@@ -498,6 +498,8 @@ def test_every_suggestion_in_the_sources_is_met(
         ("compute x.cvs", 0),
         ("compute x.csv --encoding utf-88", 0),
         ("norm x.csv -c yhatt", 0),
+        ("compute x.csv -m skil:weight", 0),
+        ("compute x.csv -m nrmse:rang", 0),
     ],
 )
 def test_the_name_that_was_meant_works(

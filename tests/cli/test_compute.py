@@ -258,7 +258,7 @@ def test_the_json_document_has_the_promised_shape(run: Run, sample_data: Path) -
             {"role": "target", "path": files[1], "format": "csv", "columns": ["progression"]},
         ],
         "settings": {
-            "reduction": "mean", "metrics": ["rmse"], "nan_policy": "raise", "nan_pred": "raise",
+            "reduction": "mean", "metrics": ["rmse"], "nan_target": "raise", "nan_pred": "raise",
             "ignore_index": [], "weights": "none", "pairing": "position", "unmatched": "error", "row_check": True,
             "by": [], "axis": [], "batch_size": None, "shuffle": None, "drop_last": False,
         },

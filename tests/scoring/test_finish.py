@@ -295,7 +295,7 @@ def test_the_settings_say_how_the_loss_came_about(run: Run, path: Path) -> None:
     options = ("-w", "w", "--by", "g", "--batch-size", "2", "--shuffle", "4", "--drop-last", "--ignore-index", "nan")
     settings = document_of(run, path, *options, *OMIT, "-r", "sum", "-m", "mae")["settings"]
     expected = {
-        "reduction": "sum", "metrics": ["mae"], "weights": "w", "nan_policy": "omit", "nan_pred": "omit",
+        "reduction": "sum", "metrics": ["mae"], "weights": "w", "nan_target": "omit", "nan_pred": "omit",
         "ignore_index": ["nan"], "pairing": "position", "unmatched": "error", "by": ["g"], "axis": [],
         "batch_size": 2, "shuffle": 4, "drop_last": True,
     }  # fmt: skip
