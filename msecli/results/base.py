@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import pandas as pd
 
+    from msecli.results.gates import GateResult
+
 SCHEMA = "msecli/1"
 
 Number = float | int | None
@@ -66,6 +68,36 @@ class Section(NamedTuple):
     kind: str = "row"
 
 
+class Case(NamedTuple):
+    """One score of a result, for formats that list what was scored and whether it passed.
+
+    Attributes
+    ----------
+    name : str
+        The name of the system or the run; for a single score, what it is of.
+    numbers : mapping of str to float
+    status : str
+        "ok", "nan", "inf", "empty", or "error" if it could not be scored.
+    error : str or None
+        Why it could not be scored.
+    gates : tuple of GateResult
+    entries : tuple of (labels, numbers)
+        Its groups, columns or batches.
+    """
+
+    name: str
+    numbers: Mapping[str, Number]
+    status: str = "ok"
+    error: str | None = None
+    gates: tuple[GateResult, ...] = ()
+    entries: tuple[tuple[Mapping[str, Any], Mapping[str, Number]], ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was scored, and no gate failed."""
+        return self.error is None and all(gate.passed for gate in self.gates)
+
+
 class Report(ABC):
     """A result."""
 
@@ -92,6 +124,22 @@ class Report(ABC):
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the shape of the JSON output; nan and infinities are None."""
+
+    @property
+    def gates(self) -> tuple[GateResult, ...]:
+        """The gates that were asked for, passed or failed."""
+        return ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether no gate failed."""
+        return all(gate.passed for gate in self.gates)
+
+    def cases(self) -> list[Case]:
+        """Return what was scored: one case, or one for each system or run."""
+        numbers = self.numbers()
+        name = " ".join(word for group in self.title[-1:] for word in group)
+        return [Case(name or type(self).__name__, numbers, status(next(iter(numbers.values()))), gates=self.gates)]
 
     @property
     def title(self) -> tuple[tuple[str, ...], ...]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msecli import kernel
 from msecli.errors import SHOWN, Warned, escaped
-from msecli.results.base import SCHEMA, Line, Number, Report, Row, Section, jsonable, marked, not_finite, plural
+from msecli.results.base import SCHEMA, Case, Line, Number, Report, Row, Section, jsonable, marked, not_finite, plural
+from msecli.results.gates import GateResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -226,6 +227,8 @@ class Result(Report):
         The loss plus the penalties.
     gradient_norm : float or None
         The Euclidean norm of the gradient with respect to a model's parameters, if requested.
+    gates : tuple of GateResult
+        The gates that were asked for, passed or failed.
     values : ndarray or None
         For reduction "none" the loss of every element, in the shape of the predictions; with `axis` the losses on the
         remaining axes.
@@ -250,6 +253,7 @@ class Result(Report):
     penalties: Mapping[str, float] = field(default_factory=dict)
     objective: float | None = None
     gradient_norm: float | None = None
+    gates: tuple[GateResult, ...] = ()
     values: NDArray[np.float64] | None = field(default=None, compare=False)
     arrays: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, compare=False)
 
@@ -334,6 +338,12 @@ class Result(Report):
             more["gradient_norm"] = self.gradient_norm
         return {**self.score.numbers(), **more}
 
+    def cases(self) -> list[Case]:
+        """Return the score as a case, with its groups, columns or batches."""
+        (case,) = Report.cases(self)
+        entries = tuple((entry.labels, entry.numbers()) for entry in self.entries)
+        return [case._replace(status=self.status, entries=entries)]
+
     def main_numbers(self) -> list[Number]:
         """Return the loss alone."""
         return [self.loss]
@@ -410,6 +420,8 @@ class Result(Report):
             document |= {"penalties": dict(self.penalties), "objective": self.objective}
         if self.gradient_norm is not None:
             document["gradient_norm"] = self.gradient_norm
+        if self.gates:
+            document["gates"] = [gate.to_dict() for gate in self.gates]
         document |= {
             "inputs": [item._asdict() for item in self.inputs],
             "settings": dict(self.settings),
