@@ -13,9 +13,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from msecli.api import gradcheck, linear, norm, score
+    from msecli.api import compare, gradcheck, linear, norm, score
     from msecli.errors import DataError, GateError, MsecliError, ReadWriteError, UsageError
     from msecli.functional import LinearResult, linear_loss, mse_loss, mse_loss_grad, penalty, vector_norm
+    from msecli.results.compare import Comparison
     from msecli.results.gradcheck import GradCheck
     from msecli.results.norm import NormResult
     from msecli.results.score import Result
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Accumulator": "msecli.training",
+    "Comparison": "msecli.results.compare",
     "DataError": "msecli.errors",
     "GateError": "msecli.errors",
     "GradCheck": "msecli.results.gradcheck",
@@ -35,6 +37,7 @@ _HOMES = {
     "Reading": "msecli.text.reading",
     "Result": "msecli.results.score",
     "UsageError": "msecli.errors",
+    "compare": "msecli.api",
     "gradcheck": "msecli.api",
     "iter_batches": "msecli.training",
     "linear": "msecli.api",
@@ -49,6 +52,7 @@ _HOMES = {
 
 __all__ = [
     "Accumulator",
+    "Comparison",
     "DataError",
     "GateError",
     "GradCheck",
@@ -61,6 +65,7 @@ __all__ = [
     "Result",
     "UsageError",
     "__version__",
+    "compare",
     "gradcheck",
     "iter_batches",
     "linear",

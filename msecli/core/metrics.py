@@ -44,6 +44,8 @@ class Metric(NamedTuple):
         Whether such a value is an error; otherwise the metric is nan, with a warning.
     baseline : str, optional
         The column of the predictions that it compares with.
+    best : float
+        Its value for perfect predictions; the nearer, the better.
     """
 
     name: str
@@ -58,6 +60,18 @@ class Metric(NamedTuple):
     flaws: tuple[str, ...] = ()
     strict: bool = False
     baseline: str | None = None
+    best: float = 0.0
+
+
+def badness(value: float, best: float = 0.0) -> float:
+    """Return a number that is the larger the further a value is from the best one, which may be infinite.
+
+    Examples
+    --------
+    >>> badness(-2.0), badness(0.75, 1.0), badness(30.0, math.inf)
+    (2.0, 0.25, -30.0)
+    """
+    return abs(best - value) if math.isfinite(best) else -value
 
 
 class Options(NamedTuple):
@@ -278,15 +292,23 @@ METRICS: dict[str, Metric] = {
         Metric("medae", "median absolute error, unweighted", _median, holds=True, weightless=True),
         Metric("max_error", "largest absolute error", _largest, largest=("residual",)),
         Metric("bias", "mean of prediction - target", partial(_mean, "error"), ("error",)),
-        Metric("r2", "coefficient of determination, pooled over columns", _r2, R2_TERMS, by_column=True),
+        Metric("r2", "coefficient of determination, pooled over columns", _r2, R2_TERMS, by_column=True, best=1.0),
         Metric(
             "explained_variance",
             "1 - variance of the errors / variance of the targets, pooled over columns",
             _explained_variance,
             EXPLAINED_TERMS,
             by_column=True,
+            best=1.0,
         ),
-        Metric("skill", "1 - MSE / MSE of predicting the target's mean: the same as r2", _r2, R2_TERMS, by_column=True),
+        Metric(
+            "skill",
+            "1 - MSE / MSE of predicting the target's mean: the same as r2",
+            _r2,
+            R2_TERMS,
+            by_column=True,
+            best=1.0,
+        ),
         Metric(
             "pearson",
             "correlation of predictions and targets, pooled over columns, unweighted",
@@ -294,6 +316,7 @@ METRICS: dict[str, Metric] = {
             PEARSON_TERMS,
             by_column=True,
             weightless=True,
+            best=1.0,
         ),
         Metric(
             "mape",
@@ -393,7 +416,7 @@ def _skill_metric(name: str, parameter: str, options: Options) -> Metric:
         raise UsageError(f"metric {name!r}: name the column to compare with, as in skill:naive")
     terms = (f"beside_baseline:{parameter}", f"baseline:{parameter}")
     meaning = f"1 - MSE / MSE of the column {parameter!r}"
-    return Metric(name, meaning, partial(_skill, parameter), terms, baseline=parameter)
+    return Metric(name, meaning, partial(_skill, parameter), terms, baseline=parameter, best=1.0)
 
 
 def _psnr_metric(name: str, parameter: str, options: Options) -> Metric:
@@ -402,7 +425,7 @@ def _psnr_metric(name: str, parameter: str, options: Options) -> Metric:
     if not 0 < options.peak < math.inf:
         raise UsageError(f"`peak`: {options.peak!r} is not a number above 0")
     meaning = f"peak signal-to-noise ratio in decibels, peak {options.peak!r}, unweighted"
-    return Metric(name, meaning, partial(_psnr, options.peak), ("squared_error",), weightless=True)
+    return Metric(name, meaning, partial(_psnr, options.peak), ("squared_error",), weightless=True, best=math.inf)
 
 
 def _mase_metric(name: str, parameter: str, options: Options) -> Metric:

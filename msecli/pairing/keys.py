@@ -7,7 +7,8 @@ file: one look-up per row, whatever the keys are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from copy import copy
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -28,17 +29,13 @@ DENSE = 4
 
 
 class Matched(NamedTuple):
-    """How rows were matched: for every prediction row its target row, or -1."""
+    """How rows were matched: for every prediction row its target row, or -1, and how many rows are matched or not."""
 
     position: IntArray
+    rows: int
     unmatched_prediction: int
     unmatched_target: int
     warnings: tuple[Warned, ...]
-
-    @property
-    def rows(self) -> int:
-        """The number of matched rows."""
-        return len(self.position) - self.unmatched_prediction
 
 
 class Held:
@@ -62,6 +59,12 @@ class Held:
             self.numbers[name] = np.concatenate([block.numbers[name] for block in blocks])
         self.labels = {name: joined_labels([block.labels[name] for block in blocks]) for name in blocks[0].labels}
         self.labels |= {name: self.labels[column] for name, column in (names or {}).items()}
+
+    def naming(self, names: Mapping[str, str]) -> Self:
+        """Return the same rows with further names for label columns: from the new name to the column's own."""
+        named = copy(self)
+        named.labels = self.labels | {name: self.labels[column] for name, column in names.items()}
+        return named
 
     def take(self, rows: IntArray) -> Block:
         """Return these rows as a block."""
@@ -102,7 +105,7 @@ def match(prediction: Held, target: Held, on: Sequence[str], *, skip_unmatched: 
     del last_rows, codes  # each holds a number for every row
     unmatched = position < 0
     matched = len(position) - int(np.count_nonzero(unmatched))
-    result = Matched(position, int(np.count_nonzero(unmatched)), target.rows - matched, tuple(warnings))
+    result = Matched(position, matched, int(np.count_nonzero(unmatched)), target.rows - matched, tuple(warnings))
     if not skip_unmatched and (result.unmatched_prediction or result.unmatched_target):
         raise _unmatched(prediction, target, on, result, advice)
     return result

@@ -159,11 +159,15 @@ def align(streams: Sequence[Stream], first_row: int = 0, advice: Callable[[], st
     check_row_counts([(stream.path, stream.rows) for stream in streams], advice)
 
 
+class CountsError(DataError):
+    """The files have different numbers of rows."""
+
+
 def check_row_counts(counts: Sequence[tuple[str, int]], advice: Callable[[], str] = str) -> None:
     """Refuse files, given as (path, rows), with different numbers of rows."""
     if len({rows for _, rows in counts}) > 1:
         listed = ", ".join(f"{path} has {rows}" for path, rows in counts)
-        raise DataError(f"the files have different numbers of rows: {listed}{advice()}")
+        raise CountsError(f"the files have different numbers of rows: {listed}{advice()}")
 
 
 class Labels(NamedTuple):

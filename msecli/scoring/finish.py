@@ -83,9 +83,9 @@ def finish(plan: Plan, folded: Folded) -> Result:
             plan.request,
             _weights(plan),
             summary,
-            columns=_scored_columns(plan),
+            columns=scored_columns(plan),
             by=[name for place in plan.roles.by for name in place.columns],
-            pairing=_pairing(plan, _quoted),
+            pairing=_pairing(plan, quoted),
             unmatched=score.rows.unmatched_target * math.prod(plan.item),
         ),
         version=__version__,
@@ -308,9 +308,9 @@ def _pairing(plan: Plan, spelled: Callable[[str], str] = str) -> str:
     return f"on({','.join(keys)})" if keys else "position"
 
 
-def _scored_columns(plan: Plan) -> str:
+def scored_columns(plan: Plan) -> str:
     """Return the scored columns for the signature; a side without names is empty."""
-    sides = [tuple(map(_quoted, place.columns)) for place in (plan.roles.prediction, plan.roles.target)]
+    sides = [tuple(map(quoted, place.columns)) for place in (plan.roles.prediction, plan.roles.target)]
     if not any(sides):
         return "none"
     if plan.request.linear:
@@ -321,11 +321,11 @@ def _scored_columns(plan: Plan) -> str:
 def _weights(plan: Plan) -> str:
     file, weight = plan.request.weight_file, plan.roles.weight
     if file is not None:
-        return f"file({_quoted(os.path.basename(_named(file) or ''))})"
-    return "none" if weight is None else f"column({','.join(map(_quoted, weight.columns))})"
+        return f"file({quoted(os.path.basename(_named(file) or ''))})"
+    return "none" if weight is None else f"column({','.join(map(quoted, weight.columns))})"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     """Return a name for the signature, quoted as in JSON if it holds characters with a meaning there."""
     if name and visible(name) == name and not any(mark in name for mark in SIGNATURE_MARKS):
         return name
@@ -382,9 +382,9 @@ def signature_of(
     """
     skipped = ",unmatched:skip" if request.unmatched == "skip" else ""
     optional = {
-        "baseline": ",".join(map(_quoted, request.baselines)),
+        "baseline": ",".join(map(quoted, request.baselines)),
         "ignore": ",".join(map(repr, request.ignore_index)),
-        "by": ",".join(map(_quoted, by)),
+        "by": ",".join(map(quoted, by)),
         "axis": ",".join(map(str, request.axis)),
         "batch": "" if request.batch_size is None else str(request.batch_size),
         "shuffle": "" if request.shuffle is None else str(request.shuffle),

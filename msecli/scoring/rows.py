@@ -144,7 +144,7 @@ class SideBySide(NamedTuple):
             yield from _by_span(self, engine, work, ledger, spans)
         else:
             paired = _paired(self, engine, ledger)
-            yield from ((0, each) for each in engine.run(partial(_one_result, work), paired))
+            yield from ((0, each) for each in engine.run(partial(one_result, work), paired))
 
 
 class Span(NamedTuple):
@@ -217,7 +217,7 @@ class PairedRows:
         if self._joined is None:
             found = by_position(plan).each(work, self._engine, self.ledger, numbered=numbered)
         else:
-            found = ((0, each) for each in self._engine.run(partial(_one_result, work), self._joined))
+            found = ((0, each) for each in self._engine.run(partial(one_result, work), self._joined))
         for each in found:
             self._progress(self.ledger.share)
             yield each
@@ -292,8 +292,8 @@ def advice_on_counts(plan: Plan) -> str:
     return key_advice(plan, *_possible_keys(plan), skips=(True,)) or f"{by_position}, or by a key: `on=COLUMN`"
 
 
-def _one_result(work: Callable[[Aligned], T], rows: Aligned) -> Iterator[T]:
-    # Engines run generators; a named function, unlike a lambda, can be pickled.
+def one_result(work: Callable[[Aligned], T], rows: Aligned) -> Iterator[T]:
+    """Yield the result of work: engines run generators, and a named function, unlike a lambda, can be pickled."""
     yield work(rows)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import msecli
-from msecli.cli.main import option
+from msecli.cli.wording import option
 from msecli.errors import PLACEHOLDERS, SETTING, MsecliError, Setting, visible
 from tests.conftest import Ran
 from tests.files import write
