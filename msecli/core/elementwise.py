@@ -24,14 +24,14 @@ def element_losses(chunk: Chunk, rules: Rules) -> FloatArray:
     return values
 
 
-def losses_and_used(chunk: Chunk, rules: Rules) -> tuple[FloatArray, BoolArray | None]:
+def losses_and_used(chunk: Chunk, rules: Rules, out: FloatArray | None = None) -> tuple[FloatArray, BoolArray | None]:
     """Return w * (p - t)**2 in the shape of the prediction, and which elements are used; None if all are."""
-    values, used = np.empty(chunk.prediction.shape), None
+    values, used = np.empty(chunk.prediction.shape) if out is None else out, None
     for view in chunk.slices():
         residual, judgement = judge(view, rules)
         rows = slice(view.first_row - chunk.first_row, view.first_row - chunk.first_row + view.rows)
         with np.errstate(all="ignore"):
-            values[rows] = squared_error(residual, view.element_weight(), out=residual)
+            squared_error(residual, view.element_weight(), out=values[rows])
         if judgement.used is not None:
             used = np.ones(values.shape, dtype=bool) if used is None else used
             used[rows] = judgement.used

@@ -15,23 +15,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from msecli import kernel
 from msecli.core.exact import ONE, ExactSum, FloatArray, IntArray, Total, root
 from msecli.core.paired import Settings, Test
 from msecli.core.resample import ResampledMeans, bootstrap_p_value, percentile_interval, permutation_p_value
-from msecli.core.spread import Estimate, Spread, clustered
+from msecli.core.spread import Estimate, Moments, Spread, clustered
 
 
-class Sample(NamedTuple):
-    """The differences of some elements.
+class Sample:
+    """The losses of some elements by a system and by the reference.
 
     Parameters
     ----------
-    values : ndarray of float64, shape (n,)
+    losses, reference : ndarray of float64, shape (n,)
         Each with its weight as a factor.
     weight : ndarray of float64, shape (n,), optional
     first_row : int
@@ -42,11 +43,23 @@ class Sample(NamedTuple):
         The number of each element's cluster, and the keys of the clusters.
     """
 
-    values: FloatArray
-    weight: FloatArray | None = None
-    first_row: int = 0
-    rows: IntArray | None = None
-    clusters: tuple[IntArray, Sequence[Hashable]] | None = None
+    def __init__(
+        self,
+        losses: FloatArray,
+        reference: FloatArray,
+        weight: FloatArray | None = None,
+        *,
+        first_row: int = 0,
+        rows: IntArray | None = None,
+        clusters: tuple[IntArray, Sequence[Hashable]] | None = None,
+    ) -> None:
+        self.losses, self.reference, self.weight = losses, reference, weight
+        self.first_row, self.rows, self.clusters = first_row, rows, clusters
+
+    @cached_property
+    def differences(self) -> FloatArray:
+        """The differences."""
+        return self.losses - self.reference
 
 
 class Verdict(NamedTuple):
@@ -103,23 +116,39 @@ class NoEvidence:
 
 
 class TEvidence:
-    """The sums of squares behind Student's paired t-test."""
+    """The sum of squares behind Student's paired t-test; with weights also what their spread needs."""
 
     def __init__(self, settings: Settings, *, weighted: bool) -> None:
         self._confidence = settings.confidence
-        self._spread = Spread(weighted=weighted)
+        self._squares = ExactSum()
+        self._spread = Spread(weighted=True) if weighted else None
 
     def add(self, sample: Sample) -> None:
         """Take in differences."""
-        self._spread.add(sample.values, sample.weight)
+        if self._spread is not None:
+            self._spread.add(sample.differences, sample.weight)
+            return
+        # The square of a difference is as well that of an error: one pass of the kernel, if all are finite.
+        found = kernel.chosen().squared_error(sample.losses, sample.reference)
+        if found is None:
+            self._squares.add(sample.differences * sample.differences)
+        else:
+            self._squares.add_total(found[0])
 
     def merge(self, other: Self) -> None:
         """Take in the sums of other rows."""
-        self._spread.merge(other._spread)
+        self._squares.merge(other._squares)
+        if self._spread is not None and other._spread is not None:
+            self._spread.merge(other._spread)
 
     def verdict(self, sums: Sums) -> Verdict:
         """Return the verdict of the t-test."""
-        (estimate,) = self._spread.estimates([sums.values], [sums.weights], [sums.number])
+        if self._spread is not None:
+            (estimate,) = self._spread.estimates([sums.values], [sums.weights], [sums.number])
+        else:
+            number = Total(sums.number * ONE)
+            squares = self._squares.total()
+            estimate = Moments(sums.number, sums.values, number, squares, sums.values, number).estimate()
         return _by_student(estimate, self._confidence)
 
 
@@ -135,7 +164,7 @@ class ResampledEvidence:
 
     def add(self, sample: Sample) -> None:
         """Take in differences."""
-        self._means.add(sample.values, sample.weight, first_row=sample.first_row, rows=sample.rows)
+        self._means.add(sample.differences, sample.weight, first_row=sample.first_row, rows=sample.rows)
 
     def merge(self, other: Self) -> None:
         """Take in the sums of other rows."""
@@ -165,9 +194,10 @@ class SeriesEvidence:
 
     def add(self, sample: Sample) -> None:
         """Take in the next differences."""
-        self._follow(sample.values, sample.values)
+        values = sample.differences
+        self._follow(values, values)
         for lag, products in enumerate(self._products):
-            products.add(sample.values[lag:] * sample.values[: sample.values.size - lag])
+            products.add(values[lag:] * values[: values.size - lag])
 
     def merge(self, other: Self) -> None:
         """Take in the sums of rows that follow."""
@@ -232,8 +262,8 @@ class ClusterEvidence:
         assert sample.clusters is not None  # noqa: S101 - whoever asks for clusters gives them
         codes, keys = sample.clusters
         numbers = np.array([self._keys.setdefault(key, len(self._keys)) for key in keys], dtype=np.int64)
-        weight = np.ones_like(sample.values) if sample.weight is None else sample.weight
-        for sums, values in ((self._values, sample.values), (self._weights, weight)):
+        weight = np.ones_like(sample.losses) if sample.weight is None else sample.weight
+        for sums, values in ((self._values, sample.differences), (self._weights, weight)):
             sums.grow(len(self._keys))
             sums.add(values, numbers[codes])
 
@@ -251,9 +281,8 @@ class ClusterEvidence:
             estimate = clustered((total, weight.units) for total, weight in zip(values, weights, strict=True))
             return _by_student(estimate, self._settings.confidence)
         evidence = EVIDENCE[self._test.name](self._settings, weighted=True)
-        evidence.add(
-            Sample(np.array([total.value() for total in values]), np.array([total.value() for total in weights]))
-        )
+        found, divisors = (np.array([total.value() for total in totals]) for totals in (values, weights))
+        evidence.add(Sample(found, np.zeros_like(found), divisors))
         return evidence.verdict(sums)
 
 
@@ -282,38 +311,38 @@ class Differences:
     --------
     >>> from msecli.core.paired import TESTS
     >>> differences = Differences(TESTS["t"], Settings(), weighted=False)
-    >>> differences.add(Sample(np.array([-1.0, -2.0, 0.0])))
-    >>> round(differences.verdict().p, 6), differences.won, differences.tied
+    >>> differences.add(Sample(np.array([1.0, 2.0, 5.0]), np.array([2.0, 4.0, 5.0])))
+    >>> round(differences.verdict(Total(-3 * ONE), 3 * ONE).p, 6), differences.won, differences.tied
     (0.225403, 2, 1)
     """
 
     def __init__(self, test: Test, settings: Settings, *, weighted: bool, clusters: bool = False) -> None:
-        self.count = self.won = self.tied = 0
-        self._values = ExactSum()
-        self._weights = ExactSum() if weighted else None
+        self.number = self.won = self.tied = 0
         self._evidence: Evidence = (
             ClusterEvidence(test, settings) if clusters else EVIDENCE[test.name](settings, weighted=weighted)
         )
 
     def add(self, sample: Sample) -> None:
         """Take in differences, in the order of their rows."""
-        self.count += sample.values.size
-        self.won += int(np.count_nonzero(sample.values < 0))
-        self.tied += int(np.count_nonzero(sample.values == 0))
-        self._values.add(sample.values)
-        if self._weights is not None and sample.weight is not None:
-            self._weights.add(np.ascontiguousarray(sample.weight))
-        self._evidence.add(sample)
+        self.number += sample.losses.size
+        self.won += int(np.count_nonzero(sample.losses < sample.reference))
+        self.tied += int(np.count_nonzero(sample.losses == sample.reference))
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._evidence.add(sample)
 
     def merge(self, other: Self) -> None:
         """Take in the differences of rows that follow."""
-        self.count, self.won, self.tied = self.count + other.count, self.won + other.won, self.tied + other.tied
-        self._values.merge(other._values)
-        if self._weights is not None and other._weights is not None:
-            self._weights.merge(other._weights)
+        self.number, self.won, self.tied = self.number + other.number, self.won + other.won, self.tied + other.tied
         self._evidence.merge(other._evidence)
 
-    def verdict(self) -> Verdict:
-        """Return the verdict of the test."""
-        weights = self.count * ONE if self._weights is None else self._weights.total().units
-        return self._evidence.verdict(Sums(self._values.total(), weights, self.count))
+    def verdict(self, values: Total, weights: int) -> Verdict:
+        """Return the verdict of the test.
+
+        Parameters
+        ----------
+        values : Total
+            The exact sum of the differences: that of the losses of the system minus that of the reference.
+        weights : int
+            The sum of the weights, or the number of elements, in units of 2**-1074.
+        """
+        return self._evidence.verdict(Sums(values, weights, self.number))

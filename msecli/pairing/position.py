@@ -104,18 +104,15 @@ class Stream:
         return Read(sum(rows), sum(work), tuple(chain.from_iterable(warnings)), begins[0])
 
 
-def in_windows(stream: Stream, rows: int) -> Iterator[Block]:
-    """Yield the same rows in blocks of this many, so that pieces of many files go together."""
-    held: list[Block] = []
-    while (block := stream.next()) is not None:
-        start, missing = 0, rows - sum(each.rows for each in held)
-        while block.rows - start >= missing:
-            yield _joined([*held, block.slice(start, start + missing)])
-            held, start, missing = [], start + missing, rows
-        if start < block.rows:
-            held.append(block.slice(start, block.rows))
-    if held:
-        yield _joined(held)
+class Window(NamedTuple):
+    """The same rows of every file, in pieces that are yet to be joined."""
+
+    first_row: int
+    pieces: tuple[Sequence[Block], ...]
+
+    def joined(self) -> Aligned:
+        """Return the rows with one block for each file."""
+        return Aligned(self.first_row, tuple(map(_joined, self.pieces)))
 
 
 def _joined(blocks: Sequence[Block]) -> Block:
@@ -125,6 +122,39 @@ def _joined(blocks: Sequence[Block]) -> Block:
     numbers = {name: np.concatenate([block.numbers[name] for block in blocks]) for name in first.numbers}
     labels = {name: joined_labels([block.labels[name] for block in blocks]) for name in first.labels}
     return Block(sum(block.rows for block in blocks), numbers, labels)
+
+
+def windows(streams: Sequence[Stream], rows: int, advice: Callable[[], str] = str) -> Iterator[Window]:
+    """Yield this many rows of all streams at a time, as `align` does wherever their blocks begin.
+
+    The blocks of forty files begin at so many different rows that little would be left between two of them.
+    """
+    first_row = 0
+    cut = [_cut(stream, rows) for stream in streams]
+    while True:
+        pieces = tuple(next(each, []) for each in cut)
+        counts = {sum(block.rows for block in each) for each in pieces}
+        if len(counts) > 1 or counts == {0}:
+            break
+        yield Window(first_row, pieces)
+        first_row += rows
+    for stream in streams:
+        stream.exhaust()
+    check_row_counts([(stream.path, stream.rows) for stream in streams], advice)
+
+
+def _cut(stream: Stream, rows: int) -> Iterator[list[Block]]:
+    """Yield the blocks of a stream, cut so that each time there are this many rows."""
+    held: list[Block] = []
+    while (block := stream.next()) is not None:
+        start, missing = 0, rows - sum(each.rows for each in held)
+        while block.rows - start >= missing:
+            yield [*held, block.slice(start, start + missing)]
+            held, start, missing = [], start + missing, rows
+        if start < block.rows:
+            held.append(block.slice(start, block.rows))
+    if held:
+        yield held
 
 
 def align(streams: Sequence[Stream], first_row: int = 0, advice: Callable[[], str] = str) -> Iterator[Aligned]:

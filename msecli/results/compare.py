@@ -253,7 +253,7 @@ class Comparison(Report):
             )  # fmt: skip
             for entry in system.groups:
                 own = {_label(name): marked(label, missing_label) for name, label in entry.labels.items()}
-                more = {USED: entry.score.elements.used, "denominator": entry.score.denominator}
+                more: dict[str, Any] = {USED: entry.score.elements.used, "denominator": entry.score.denominator}
                 more |= {"status": entry.score.status, "rows_used": entry.score.rows.used}
                 found.append(dict.fromkeys(found[0]) | head | own | entry.numbers() | more | tail)
         return found

@@ -120,11 +120,10 @@ def _differences(
     for system, fold, summary in zip(plan.systems, folds, summaries, strict=True):
         if fold.differences is None:
             continue
-        verdict = fold.differences.verdict()
-        divisor = system.plan.reduction.divisor(summary)
+        total, divisor = _minus(summary, base), system.plan.reduction.divisor(summary)
+        verdict, value = fold.differences.verdict(total, summary.divisor), total.over(divisor)
         # The test is of the mean; a sum is so many times as much, and so are its bounds.
         times = ratio(summary.divisor, divisor)
-        value = _minus(summary, base).over(divisor)
         low, high = (verdict.low * times, verdict.high * times) if test.interval else (None, None)
         p = verdict.p if test.p_value else None
         found[system.name] = Difference(value, low, high, p), fold.differences
@@ -164,7 +163,7 @@ def _system(
     if name not in differences:
         return System(name, results[name])
     difference, kept = differences[name]
-    return System(name, results[name], difference, kept.won / kept.count, kept.tied / kept.count)
+    return System(name, results[name], difference, kept.won / kept.number, kept.tied / kept.number)
 
 
 def _sorted(request: CompareRequest, systems: Sequence[System]) -> list[System]:

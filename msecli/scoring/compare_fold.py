@@ -12,6 +12,7 @@ from msecli.core.chunk import Chunk
 from msecli.core.elementwise import losses_and_used
 from msecli.core.evidence import Differences, Sample
 from msecli.core.exact import BoolArray, FloatArray, IntArray
+from msecli.core.workspace import scratch
 from msecli.engines import Engine
 from msecli.errors import DataError, MsecliError
 from msecli.formats.base import Source
@@ -183,12 +184,20 @@ def score_systems(plan: ComparePlan, rows: Aligned) -> list[Scored]:
     clusters = None
     if plan.cluster is not None:
         clusters = group_codes([rows.blocks[plan.target_file].labels[plan.cluster]])
-    reference = _losses(plan, chunks[plan.reference], plan.reference)
+    base = chunks[plan.reference]
+    reference = _losses(plan, base, plan.reference, np.empty(base.prediction.shape))
     found = []
     for number, (system, view, chunk) in enumerate(zip(plan.systems, views, chunks, strict=True)):
         differences = _no_differences(plan, number)
         if differences is not None:
-            differences.add(_sample(chunk, _losses(plan, chunk, number), reference, clusters))
+            differences.add(
+                _sample(
+                    chunk,
+                    _losses(plan, chunk, number, scratch("losses", chunk.prediction.shape, np.float64)),
+                    reference,
+                    clusters,
+                )
+            )
         keyed = rows.row_numbers is not None
         found.append(
             Scored(
@@ -227,26 +236,25 @@ Losses = tuple[FloatArray, BoolArray | None]
 """The losses of elements, and which of them are used; None if all are."""
 
 
-def _losses(plan: ComparePlan, chunk: Chunk, number: int) -> Losses:
-    values, used = losses_and_used(chunk, plan.systems[number].plan.rules)
+def _losses(plan: ComparePlan, chunk: Chunk, number: int, out: FloatArray) -> Losses:
+    values, used = losses_and_used(chunk, plan.systems[number].plan.rules, out)
     return values.reshape(-1), None if used is None else used.reshape(-1)
 
 
 def _sample(
     chunk: Chunk, losses: Losses, reference: Losses, clusters: tuple[IntArray, list[GroupKey]] | None
 ) -> Sample:
-    """Return the differences of the elements that both systems use."""
-    values = np.subtract(losses[0], reference[0], out=losses[0])
-    width = values.size // chunk.rows
+    """Return the losses of the elements that both systems use."""
+    ours, theirs = losses[0], reference[0]
+    width = ours.size // chunk.rows
     weight = chunk.element_weight()
-    if weight is not None:
-        weight = weight.reshape(-1)
+    weight = None if weight is None else weight.reshape(-1)
     rows = None if width == 1 else np.repeat(np.arange(chunk.rows), width)
     found = None if clusters is None else (np.repeat(clusters[0], width), clusters[1])
     masks = [used for used in (losses[1], reference[1]) if used is not None]
     if masks:
         used = np.logical_and.reduce(masks)
         rows = np.flatnonzero(used) if rows is None else rows[used]
-        values, weight = values[used], None if weight is None else weight[used]
+        ours, theirs, weight = ours[used], theirs[used], None if weight is None else weight[used]
         found = None if found is None else (found[0][used], found[1])
-    return Sample(values, weight, chunk.first_row, rows, found)
+    return Sample(ours, theirs, weight, first_row=chunk.first_row, rows=rows, clusters=found)

@@ -23,11 +23,12 @@ from msecli.pairing.position import (
     RowCheck,
     Side,
     Stream,
+    Window,
     align,
     check_row_counts,
     compared,
     compared_numbers,
-    in_windows,
+    windows,
 )
 from msecli.pairing.roles import Shared
 from msecli.scoring.plan import Plan
@@ -124,7 +125,8 @@ class SideBySide(NamedTuple):
     advice : callable
         Returns what to do about different numbers of rows, for an error.
     window : int
-        The rows in a piece if the files' own pieces begin at different rows; 0 for as many as go together.
+        How many rows are worked on at once where blocks of the files begin at different rows; then none are compared.
+        0 for as many as go together.
     """
 
     sources: Sequence[Source]
@@ -143,8 +145,12 @@ class SideBySide(NamedTuple):
         if spans is not None and not (numbered and any(span.first_row is None for span in spans)):
             yield from _by_span(self, engine, work, ledger, spans)
         else:
-            paired = _paired(self, engine, ledger)
-            yield from ((0, each) for each in engine.run(partial(one_result, work), paired))
+            read = streams(self.sources, self.selections, engine, ledger)
+            if self.window:
+                found = engine.run(partial(_joined_result, work), windows(read, self.window, self.advice))
+            else:
+                found = engine.run(partial(one_result, work), _paired(self, read, ledger))
+            yield from ((0, each) for each in found)
 
 
 class Span(NamedTuple):
@@ -297,6 +303,10 @@ def one_result(work: Callable[[Aligned], T], rows: Aligned) -> Iterator[T]:
     yield work(rows)
 
 
+def _joined_result(work: Callable[[Aligned], T], window: Window) -> Iterator[T]:
+    yield work(window.joined())
+
+
 def _spans(sought: SideBySide) -> list[Span] | None:
     """Return spans that tasks can both read and work on, or None if rows must be paired first."""
     sources, selections = sought.sources, sought.selections
@@ -403,11 +413,8 @@ def streams(sources: Sequence[Source], selections: Sequence[Selection], engine: 
     ]
 
 
-def _paired(sought: SideBySide, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
+def _paired(sought: SideBySide, read: Sequence[Stream], ledger: Ledger) -> Iterator[Aligned]:
     """Yield aligned rows as their blocks arrive."""
-    read = streams(sought.sources, sought.selections, engine, ledger)
-    if sought.window:
-        read = [Stream(each.path, in_windows(each, sought.window), each.place) for each in read]
     for rows in align(read, advice=sought.advice):
         if rows.rows:
             ledger.check.add(sought.checked, compared(rows, sought.checked))
