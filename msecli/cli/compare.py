@@ -69,7 +69,7 @@ def compare(files: tuple[str, ...], **values: Any) -> None:
             say("Error", visible(f"{system.name}: {system.error}", kept="\n"))
     failed = [gate for gate in result.gates if not gate.passed]
     for gate in failed:
-        say("Error", gate.message)
+        say("gate failed", gate.finding)
     click.get_current_context().exit(result.exit_code or (EXIT_GATE if failed else 0))
 
 

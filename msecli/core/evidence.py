@@ -173,7 +173,7 @@ class ResampledEvidence:
     def verdict(self, sums: Sums) -> Verdict:
         """Return the percentile interval and the p-value of a bootstrap, or the p-value of random signs."""
         means = self._means.means()[:, 0]
-        if math.isnan(sums.mean):
+        if not math.isfinite(sums.mean):
             return Verdict()
         if self._kind == "permutation":
             return Verdict(p=permutation_p_value(sums.mean, means))

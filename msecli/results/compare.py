@@ -267,12 +267,24 @@ class Comparison(Report):
             cells: list[str | Number] = [numbers.get(name, "") for name in names]
             rows.append((system.name, *([FAILED, *cells[1:]] if system.result is None else cells)))
         header = ("system", *(SHOWN.get(name, name.replace("_", " ")) for name in names))
+        for name, counts in self._lacking().items():
+            header = (*header, name)
+            rows = [(*row, count) for row, count in zip(rows, counts, strict=True)]
         sections = [Section(header, rows, note=(self.method,) if self.method else (), kind="system")]
         if any(system.groups for system in self.systems):
             sections.append(self._group_section())
         base = self._base
         used = Section(None, note=(base.rows.used, " of ", base.rows.target, " rows used, the same for all systems"))
         return [*sections, used]
+
+    def _lacking(self) -> dict[str, list[int | str]]:
+        """Return how many elements and keys every system lacks, where some do."""
+        found: dict[str, list[int | str]] = {"missing": [], "unmatched": []}
+        for system in self.systems:
+            score = None if system.result is None else system.result.score
+            found["missing"].append("" if score is None else score.elements.nan_prediction)
+            found["unmatched"].append("" if score is None else score.rows.unmatched_target)
+        return {name: counts for name, counts in found.items() if any(counts)}
 
     def _group_section(self) -> Section:
         """Return the losses of every system by group."""

@@ -120,7 +120,8 @@ class CompareRequest:
     @property
     def by_column(self) -> bool:
         """Whether every system is a column of the one file of predictions."""
-        return len(self.systems) == 1 and bool(self.pred)
+        several = len(self.pred) > 1 or any("," in name for name in self.pred)
+        return len(self.systems) == 1 and bool(self.pred) and (several or self.base.targets is None)
 
     @property
     def chosen_test(self) -> Test:
