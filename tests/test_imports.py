@@ -93,6 +93,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_the_public_names_are_these() -> None:
     assert sorted(msecli.__all__) == [
         "Accumulator",
+        "Comparison",
         "DataError",
         "GateError",
         "GradCheck",
@@ -105,6 +106,7 @@ def test_the_public_names_are_these() -> None:
         "Result",
         "UsageError",
         "__version__",
+        "compare",
         "gradcheck",
         "iter_batches",
         "linear",

@@ -373,7 +373,6 @@ reference = _option(
     "Decision",
     "--reference",
     metavar="NAME",
-    brief="the system to compare with",
     help="Compare with this system. [default: the first]",
 )
 test = _option(
@@ -431,7 +430,6 @@ sort_systems = _option(
     "Decision",
     "--sort",
     metavar="METRIC",
-    brief="list the best first: loss, rmse, …",
     help="List the systems by the loss or by one of the metrics, the best first. [default: in the order given]",
 )
 reverse_systems = _option("Decision", "--reverse", is_flag=True, help="List the systems in the opposite order.")
