@@ -27,7 +27,7 @@ Examples:
 
 
 @click.command(cls=GroupedCommand, epilog=EXAMPLES, short_help="Compare systems on the same targets.")
-@click.argument("files", nargs=-1, required=True, type=options.FileName(), metavar="[NAME=]PREDICTIONS... TARGETS")
+@click.argument("files", nargs=-1, required=True, type=options.FileName(), metavar="[NAME=]PREDICTIONS… TARGETS")
 @options.all_of(
     *READING,
     options.pred,

@@ -175,13 +175,14 @@ def _check_systems(request: CompareRequest) -> None:
     if request.files.count(STDIN) > 1:
         raise UsageError("standard input can be given only once; write the others to files")
     if request.by_column and len(request.base.target) > 1:
-        raise UsageError("systems in the columns of one file have one target column; `target=COLUMN` names it")
+        named = ", ".join(map(repr, request.base.target))
+        raise UsageError(f"systems in the columns of one file share one target column, not {named}")
     if not request.by_column:
         request.of_system(request.systems[0].data, request.pred)  # checks the columns
     unused = {
         "`axis`": bool(request.base.axis),
         "`batch_size`": request.base.batch_size is not None,
-        "`reduction=none`": request.base.chosen_reduction.keeps_elements,
+        "the reduction none": request.base.chosen_reduction.keeps_elements,
         "penalties": request.base.penalized,
     }
     for name, given in unused.items():

@@ -67,6 +67,12 @@ class Case:
 
 
 CASES = (
+    Case(
+        "a reference that cannot be scored",
+        {"a.csv": "name\nx\ny\n", "b.csv": "yhat\n1\n2\n", "t.csv": "y\n1\n3\n"},
+        "compare a.csv b.csv t.csv",
+        code=3,
+    ),
     # Missing values
     Case("a missing prediction", {"x.csv": "yhat,y\n1,2\n,5\n"}, "compute x.csv"),
     Case("a missing target", {"x.csv": "yhat,y\n1,2\n3,\n"}, "compute x.csv"),
