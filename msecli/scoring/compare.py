@@ -92,7 +92,8 @@ def _scored(
     """
     if failures and request.fail_fast:
         name = next(name for name in opened.names if name in failures)
-        raise type(failures[name])(f"{name}: {failures[name].args[0]}")
+        failures[name].args = (f"{name}: {failures[name].args[0]}",)
+        raise failures[name]
     plan = plan_comparison(request, opened, failures)
     folds = fold_systems(plan, engine, progress)
     results: dict[str, Result] = {}

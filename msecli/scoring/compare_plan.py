@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
-from msecli.errors import DataError, MsecliError, UsageError, Warned, meant
+from msecli.errors import DataError, MsecliError, UsageError, Warned, meant, setting
 from msecli.formats.base import Selection, Source
 from msecli.pairing.lookup import find_all, split_names
 from msecli.pairing.position import check_row_counts
@@ -169,10 +169,10 @@ def _plan(request: CompareRequest, source: Source, pred: tuple[str, ...], shared
     plan = plan_of(request.of_system(data, pred), (source, *shared), Parameters((), None, None))
     target = plan.roles.target.file
     places = [("weight", plan.roles.weight), *(("by", place) for place in plan.roles.by)]
-    for setting, place in places:
+    for name, place in places:
         if place is not None and place.file < target:
             raise DataError(
-                f"`{setting}`: the column {place.columns[0]!r} is in {source.path} and not in the file of the targets, "
+                f"`{name}`: the column {place.columns[0]!r} is in {source.path} and not in the file of the targets, "
                 "but is for all systems"
             )
     known = [(each.path, each.rows) for each in plan.sources if each.rows is not None]
@@ -232,5 +232,7 @@ def _without_reference(reference: str, failures: Failures, names: Sequence[str])
     """Return the error of the reference, with another reference that can be chosen."""
     error = failures[reference]
     left = [name for name in names if name not in failures]
-    advice = f"; this is the reference; to compare with another, `+reference={left[0]}`" if left else ""
-    return type(error)(f"{error.args[0]}{advice}")
+    if left:
+        other = setting("reference", left[0], added=True)
+        error.args = (f"{error.args[0]}\n{reference!r} is the reference; to compare with another, {other}",)
+    return error

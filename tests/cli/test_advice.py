@@ -70,7 +70,7 @@ CASES = (
     Case(
         "a reference that cannot be scored",
         {"a.csv": "name\nx\ny\n", "b.csv": "yhat\n1\n2\n", "t.csv": "y\n1\n3\n"},
-        "compare a.csv b.csv t.csv",
+        "compare a.csv b.csv t.csv -p yhat -t y",
         code=3,
     ),
     # Missing values

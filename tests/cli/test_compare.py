@@ -169,6 +169,13 @@ def test_a_failed_reference_names_another(run: Run, files: Path) -> None:
     assert ran.err.rstrip().endswith("-p yhat -t y --reference a")
 
 
+@pytest.mark.parametrize("options", [[], ["--fail-fast"]])
+def test_a_system_without_columns_to_score_is_told_so(run: Run, files: Path, options: list[str]) -> None:
+    ran = run("compare", *paths(files, "words", "a"), "-t", "y", *options)
+    assert (ran.code, ran.out) == (3, "")
+    assert "cannot tell which columns to score" in ran.err
+
+
 def test_rows_that_do_not_belong_together_fail_their_system_alone(run: Run, files: Path) -> None:
     (files / "moved.csv").write_text("id,yhat\n2,2\n1,1\n3,3\n4,5\n")
     ran = run("compare", *paths(files, "a", "moved", "b"), *COLUMNS, "--format", "json")
