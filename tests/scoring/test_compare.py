@@ -204,3 +204,25 @@ def test_a_changed_row_of_one_system_changes_nothing_else(tmp_path: Path) -> Non
     after = msecli.compare(chosen, target, **options)
     assert (after["s2"].difference or ())[:4] == (before["s2"].difference or ())[:4] != ()
     assert "different numbers of rows" in (after["s1"].error or "")
+
+
+@JOBS
+def test_a_fault_in_the_middle_of_a_file_fails_its_system_alone(tmp_path: Path, jobs: int) -> None:
+    systems, target = written(tmp_path, table(), "csv")
+    chosen = {name: systems[name] for name in ("s0", "s1", "s2")}
+    lines = Path(systems["s1"]).read_text().splitlines()
+    lines[300] = "299,oops"
+    Path(systems["s1"]).write_text("\n".join(lines) + "\n")
+    found = msecli.compare(chosen, target, pred="yhat", target="y", jobs=jobs)
+    assert [system.status for system in found.systems] == ["ok", "error", "ok"]
+    assert "line 301" in (found["s1"].error or "")
+    assert digits(found["s2"].result) == digits(msecli.score(systems["s2"], target, pred="yhat", target="y"))
+
+
+def test_a_fault_in_the_targets_is_the_error_of_all(tmp_path: Path) -> None:
+    systems, target = written(tmp_path, table(), "csv")
+    lines = Path(target).read_text().splitlines()
+    lines[300] = lines[300].replace(",", ",oops", 1)
+    Path(target).write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match="line 301"):
+        msecli.compare({"a": systems["s0"], "b": systems["s1"]}, target, pred="yhat", target="y")
