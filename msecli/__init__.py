@@ -13,9 +13,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from msecli.api import diff, gradcheck, linear, norm, score
+    from msecli.api import compare, diff, gradcheck, linear, norm, score
     from msecli.errors import DataError, GateError, MsecliError, ReadWriteError, UsageError
     from msecli.functional import LinearResult, linear_loss, mse_loss, mse_loss_grad, penalty, vector_norm
+    from msecli.results.compare import Comparison
     from msecli.results.difference import Difference
     from msecli.results.gradcheck import GradCheck
     from msecli.results.norm import NormResult
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Accumulator": "msecli.training",
+    "Comparison": "msecli.results.compare",
     "DataError": "msecli.errors",
     "Difference": "msecli.results.difference",
     "GateError": "msecli.errors",
@@ -37,6 +39,7 @@ _HOMES = {
     "Reading": "msecli.text.reading",
     "Result": "msecli.results.score",
     "UsageError": "msecli.errors",
+    "compare": "msecli.api",
     "diff": "msecli.api",
     "gradcheck": "msecli.api",
     "iter_batches": "msecli.training",
@@ -52,6 +55,7 @@ _HOMES = {
 
 __all__ = [
     "Accumulator",
+    "Comparison",
     "DataError",
     "Difference",
     "GateError",
@@ -65,6 +69,7 @@ __all__ = [
     "Result",
     "UsageError",
     "__version__",
+    "compare",
     "diff",
     "gradcheck",
     "iter_batches",

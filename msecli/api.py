@@ -9,10 +9,13 @@ from msecli.core.parameters import names, real_numbers
 from msecli.core.reduction import legacy_reduction
 from msecli.core.state import Policy
 from msecli.errors import UsageError
+from msecli.results.compare import Comparison
 from msecli.results.difference import Difference
 from msecli.results.gradcheck import GradCheck
 from msecli.results.norm import NormResult
 from msecli.results.score import Result
+from msecli.scoring.compare import compare_systems
+from msecli.scoring.compare_request import CompareRequest, systems_of
 from msecli.scoring.difference import compare_saved
 from msecli.scoring.gradcheck import check_gradient, named_columns
 from msecli.scoring.norms import NormRequest, norms
@@ -250,6 +253,150 @@ def score(
         jobs=jobs,
     )
     return run(request)
+
+
+def compare(
+    predictions: Data,
+    targets: Data = None,
+    /,
+    *,
+    pred: Names = (),
+    target: Names = (),
+    reference: str | None = None,
+    test: str = "t",
+    resamples: int | None = None,
+    seed: int | None = None,
+    horizon: int | None = None,
+    cluster: str | None = None,
+    confidence: float = 0.95,
+    adjust: str = "holm",
+    sort: str | None = None,
+    reverse: bool = False,
+    fail_fast: bool = False,
+    fail_if_worse: bool = False,
+    alpha: float | None = None,
+    on: Names = (),
+    unmatched: str = "error",
+    row_check: bool = True,
+    weight: str | None = None,
+    weight_file: Data = None,
+    by: Names = (),
+    reduction: str = "mean",
+    metrics: Names = (),
+    peak: float | None = None,
+    season: int | None = None,
+    ignore_index: float | Iterable[float] | None = (),
+    nan_target: Policy = "raise",
+    nan_pred: Policy = "raise",
+    reading: Readable = None,
+    engine: str = "local",
+    jobs: int | None = None,
+) -> Comparison:
+    """Compare the losses of several systems on the same targets, in one pass over them.
+
+    Every system is scored on the elements that all systems and the targets have.
+
+    Parameters
+    ----------
+    predictions : mapping of str to data, several paths, or one path or table
+        The predictions of every system, by its name; paths alone are named after their stems. In a single file or table
+        each of the columns `pred` is a system.
+    targets : path, pandas.DataFrame, pyarrow.Table or array_like, optional
+        Without it, the single file or table of the predictions holds the targets, too.
+    pred, target : str or several
+        The columns to score, as for `score`; of a single file one for each system.
+    reference : str, optional
+        The system that the others are compared with; by default the first.
+    test : {"t", "bootstrap", "permutation", "dm", "none"}
+        How the difference between the losses of a system and of the reference is tested, paired by row: Student's t,
+        rows drawn with replacement, random signs, or for forecasts Diebold and Mariano's test with the correction of
+        Harvey, Leybourne and Newbold.
+    resamples, seed : int, optional
+        The number of resamples, by default 1000, and their seed, by default 0. The result has the same bits for any
+        number of jobs.
+    horizon : int, optional
+        How many steps ahead the forecasts were made that "dm" compares; by default 1.
+    cluster : str, optional
+        A column of the targets; rows with the same label in it depend on each other.
+    confidence : float
+        That of the intervals.
+    adjust : {"holm", "none"}
+        Whether the p-values are adjusted for the number of systems.
+    sort : str, optional
+        List the systems by the "loss" or by one of the metrics, the best first; by default in the order given.
+    reverse : bool
+        List them in the opposite order.
+    fail_fast : bool
+        Raise the error of the first system that cannot be scored; by default it is part of the result.
+    fail_if_worse : bool
+        Add a gate for every system: that it is not significantly worse than the reference.
+    alpha : float, optional
+        The p-value below which a difference is significant; by default 0.05.
+    on, unmatched, row_check, weight, weight_file, by, reduction, metrics, peak, season, ignore_index, nan_target, \
+nan_pred, reading, engine, jobs
+        As for `score`. Weights and groups are those of the targets. With ``unmatched="skip"`` the rows that all systems
+        have are compared, with ``nan_pred="omit"`` the elements.
+
+    Returns
+    -------
+    Comparison
+        ``comparison["ridge"]`` is the system of that name: its `result`, as of `score`, and its `difference`.
+
+    Raises
+    ------
+    UsageError
+        For unknown names, and for parameters that contradict each other.
+    DataError, ReadWriteError
+        If the targets, the weights or the reference cannot be read or scored.
+
+    References
+    ----------
+    The t-test agrees with ``scipy.stats.ttest_rel`` on the losses of the elements.
+
+    Examples
+    --------
+    >>> found = compare("sample_data/diabetes_scores.parquet", pred=["ridge", "forest"], target="target")
+    >>> found.numbers()
+    {'ridge': 3006.503469511205, 'forest': 3321.2736155103066}
+    >>> round(found["forest"].difference.p, 6), found["forest"].won
+    (0.012484, 0.4638009049773756)
+    """
+    request = CompareRequest.of(
+        systems_of(predictions),
+        names("pred", pred),
+        targets=targets,
+        target=target,
+        reference=reference,
+        test=test,
+        resamples=resamples,
+        seed=seed,
+        horizon=horizon,
+        cluster=cluster,
+        confidence=confidence,
+        adjust=adjust,
+        sort=sort,
+        reverse=reverse,
+        fail_fast=fail_fast,
+        fail_if_worse=fail_if_worse,
+        alpha=alpha,
+        on=on,
+        unmatched=unmatched,
+        row_check=row_check,
+        weight=weight,
+        weight_file=weight_file,
+        by=by,
+        reduction=reduction,
+        metrics=metrics,
+        peak=peak,
+        season=season,
+        ignore_index=ignore_index,
+        nan_target=nan_target,
+        nan_pred=nan_pred,
+        reading=reading,
+        engine=engine,
+        jobs=jobs,
+    )
+    return compare_systems(request)
 
 
 def linear(

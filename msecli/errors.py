@@ -55,6 +55,8 @@ class MsecliError(Exception):
     """Base of every error that msecli raises on purpose."""
 
     exit_code = EXIT_BUG
+    source: int | None = None
+    """The number of the source whose rows could not be read, where several are read side by side."""
 
     def __str__(self) -> str:
         return self.worded(parameters)

@@ -16,7 +16,7 @@ from msecli.engines import engine_named
 from msecli.errors import Warned
 from msecli.formats import FORMATS, open_source
 from msecli.formats.base import ARRAY, Block, Selection, Source
-from msecli.scoring.rows import blocks_of
+from msecli.scoring.side_by_side import blocks_of
 from msecli.text.reading import AS_FILES_SAY, Reading
 
 Columns = Mapping[str, Any]

@@ -115,6 +115,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_the_public_names_are_these() -> None:
     assert sorted(msecli.__all__) == [
         "Accumulator",
+        "Comparison",
         "DataError",
         "Difference",
         "GateError",
@@ -128,6 +129,7 @@ def test_the_public_names_are_these() -> None:
         "Result",
         "UsageError",
         "__version__",
+        "compare",
         "diff",
         "gradcheck",
         "iter_batches",

@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
         "_version",
         "api",
         "core.metrics",
+        "core.paired",
         "core.reduction",
         "errors",
         "formats",

@@ -23,7 +23,7 @@ import pytest
 
 import msecli
 from msecli import DataError, MsecliError, UsageError
-from msecli.cli.main import as_options
+from msecli.cli.wording import as_options
 from tests.files import write
 
 Run = Callable[..., Any]

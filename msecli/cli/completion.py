@@ -196,7 +196,9 @@ def _columns(option: click.Option, context: click.Context) -> Iterator[str]:
     given = [context.params.get(name) or () for name in arguments]
     paths = [path for value in given for path in ((value,) if isinstance(value, str) else value)]
     readings = readings_from(context.params)
-    for name, path in [*zip(NAMES, paths, strict=False)][FILES.get(option.name or "", slice(None))]:
+    # The targets are last, behind any number of predictions.
+    names = [*[NAMES[0]] * max(1, len(paths) - 1), NAMES[1]]
+    for name, path in [*zip(names, paths, strict=False)][FILES.get(option.name or "", slice(None))]:
         # A pipe could be read only once.
         if os.path.isfile(path):
             try:

@@ -18,24 +18,19 @@ from msecli._version import __version__
 from msecli.cli import process
 from msecli.cli.colors import say
 from msecli.cli.grouped import CommandGroup, Commands
+from msecli.cli.wording import as_options, typed
 from msecli.errors import (
     EXIT_BUG,
     EXIT_CLOSED_PIPE,
     EXIT_INTERRUPTED,
     EXIT_READ_WRITE,
-    PLACEHOLDERS,
     MsecliError,
     Pipe,
-    Setting,
     visible,
 )
 from msecli.places.file import STDIN
 
 LINE_END = "\n"
-
-SHORT_OPTIONS = {"pred": "-p", "target": "-t", "inputs": "-x", "weight": "-w", "columns": "-c", "ord": "--ord"}
-"""The parameters whose options have better-known names, and these names."""
-
 
 EXAMPLES = """\b
 Example:
@@ -58,7 +53,7 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
 
 @click.group(
     cls=CommandGroup,
-    commands=Commands("compute", "linear", "norm", "gradcheck", "diff", "selftest", "completion"),
+    commands=Commands("compute", "compare", "linear", "norm", "gradcheck", "diff", "selftest", "completion"),
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MSECLI", "max_content_width": 100},
     epilog=EXAMPLES,
 )
@@ -141,36 +136,12 @@ def guarded(run: Callable[[], int], arguments: Sequence[str] = (), program: str 
         return _tell("this is a bug in msecli; please report it with the lines above", EXIT_BUG)
 
 
-def option(setting: Setting) -> str:
-    """Spell a setting as a command-line option; a placeholder stays as it is.
-
-    Examples
-    --------
-    >>> [option(Setting(*each)) for each in (("nan_pred", "omit"), ("on", "COLUMN"), ("comment", "#"))]
-    ['--nan-pred omit', '--on COLUMN', "--comment '#'"]
-    >>> option(Setting("header", "False", "pred")), option(Setting("decimal", ",", "both"))
-    ('--no-header pred', '--decimal both=,')
-    """
-    name, value, file = setting
-    if value in {"True", "False"}:
-        return f"--{'' if value == 'True' else 'no-'}{name.replace('_', '-')}{file and f' {file}'}"
-    typed = SHORT_OPTIONS.get(name, f"--{name.replace('_', '-')}")
-    if value is None:
-        return typed
-    return f"{typed} {value if value in PLACEHOLDERS else _typed([f'{file}={value}' if file else value])}"
-
-
-def as_options(settings: Sequence[Setting]) -> str:
-    """Spell settings as command-line options."""
-    return " ".join(map(option, settings))
-
-
 def _piped(program: str, arguments: Sequence[str], pipes: Sequence[Pipe]) -> str:
     """Return the whole command, with files that other programs read first.
 
     For one file the program stands before the command; for several each takes the place of its file.
     """
-    commands = {pipe.file: f"{pipe.program} {_typed([pipe.file])}" for pipe in pipes}
+    commands = {pipe.file: f"{pipe.program} {typed([pipe.file])}" for pipe in pipes}
     more = [as_options(pipe.settings) for pipe in pipes if pipe.settings]
     if STDIN in commands:
         return f"run: … | {pipes[0].program} | {program} {_line(arguments, more, {})}"
@@ -183,9 +154,9 @@ def _piped(program: str, arguments: Sequence[str], pipes: Sequence[Pipe]) -> str
 
 def _line(arguments: Sequence[str], added: Sequence[str], replacements: Mapping[str, str]) -> str:
     """Return arguments as they are typed, with options added ahead of a "--", which ends the options."""
-    typed = [_in_place(word, replacements) for word in arguments]
+    words = [_in_place(word, replacements) for word in arguments]
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    return " ".join([*typed[:end], *added, *typed[end:]])
+    return " ".join([*words[:end], *added, *words[end:]])
 
 
 def _in_place(word: str, replacements: Mapping[str, str]) -> str:
@@ -194,15 +165,8 @@ def _in_place(word: str, replacements: Mapping[str, str]) -> str:
         if word == path:
             return replacement
         if word.endswith(f"={path}"):
-            return _typed([word.removesuffix(path)]) + replacement
-    return _typed([word])
-
-
-def _typed(words: Sequence[str]) -> str:
-    """Return words as they are typed in a shell."""
-    import shlex
-
-    return shlex.join(words)
+            return typed([word.removesuffix(path)]) + replacement
+    return typed([word])
 
 
 def _notes(error: Exception) -> Sequence[str]:

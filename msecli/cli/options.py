@@ -15,6 +15,7 @@ from msecli.cli.colors import colored, is_terminal, say
 from msecli.cli.grouped import GroupedOption, one_of
 from msecli.cli.reading import readings_from
 from msecli.core.metrics import ALL, metric_names
+from msecli.core.paired import TESTS
 from msecli.core.reduction import REDUCTIONS, legacy_reduction
 from msecli.outputs import RENDERERS, TEXT_FORMATS, Style
 
@@ -493,6 +494,86 @@ grad_norm = _option(
     "Gradient", "--grad-norm", is_flag=True, help="Compute the norm of the parameters' gradient, also for each batch."
 )
 
+reference = _option(
+    "Decision",
+    "--reference",
+    metavar="NAME",
+    help="Compare with this system. [default: the first]",
+)
+test = _option(
+    "Decision",
+    "--test",
+    type=one_of(TESTS),
+    default="t",
+    show_default=True,
+    brief=", ".join(TESTS),
+    help="How the difference of two losses is tested, paired by row: "
+    + "; ".join(f"{each.name}: {each.meaning}" for each in TESTS.values())
+    + ".",
+)
+resamples = _option(
+    "Decision",
+    "--resamples",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Number of resamples of a bootstrap or permutation test. [default: 1000]",
+)
+resampling_seed = _option(
+    "Decision", "--seed", metavar="SEED", type=click.IntRange(min=0), help="Seed of the resamples. [default: 0]"
+)
+horizon = _option(
+    "Decision",
+    "--horizon",
+    metavar="H",
+    type=click.IntRange(min=1),
+    help="How many steps ahead the forecasts were made that the test dm compares. [default: 1]",
+)
+cluster = _option(
+    "Decision",
+    "--cluster",
+    metavar="COLUMN",
+    help="Rows with the same label in this column of the targets depend on each other.",
+)
+confidence = _option(
+    "Decision",
+    "--confidence",
+    metavar="SHARE",
+    type=float,
+    default=0.95,
+    show_default=True,
+    help="Confidence of the intervals.",
+)
+adjust = _option(
+    "Decision",
+    "--adjust",
+    type=one_of(("holm", "none")),
+    default="holm",
+    show_default=True,
+    help="Adjust the p-values for the number of systems, by Holm's method.",
+)
+sort_systems = _option(
+    "Decision",
+    "--sort",
+    metavar="METRIC",
+    help="List the systems by the loss or by one of the metrics, the best first. [default: in the order given]",
+)
+reverse_systems = _option("Decision", "--reverse", is_flag=True, help="List the systems in the opposite order.")
+fail_fast = _option("Decision", "--fail-fast", is_flag=True, help="Stop at the first system that cannot be scored.")
+fail_if_worse = _option(
+    "Decision",
+    "--fail-if-worse",
+    is_flag=True,
+    brief="exit code 5 if one is significantly worse",
+    help="Exit with code 5 if a system is significantly worse than the reference.",
+)
+alpha = _option(
+    "Decision",
+    "--alpha",
+    metavar="P",
+    type=float,
+    help="The p-value below which a difference is significant. [default: 0.05]",
+)
+
 size_average = _option("Loss", "--size-average/--no-size-average", default=None, hidden=True)
 reduce = _option("Loss", "--reduce/--no-reduce", default=None, hidden=True)
 
@@ -549,6 +630,37 @@ PENALTY = (params, l1, l2)
 GATES = (fail_if, min_coverage, baseline, max_increase, baseline_metric)
 OUTPUT = (output, format, precision, overwrite, append)
 RUNNING = (jobs, progress)
+COMPARISON = (
+    reference,
+    test,
+    resamples,
+    resampling_seed,
+    horizon,
+    cluster,
+    confidence,
+    adjust,
+    sort_systems,
+    reverse_systems,
+    fail_fast,
+    fail_if_worse,
+    alpha,
+)
+COMPARED = (
+    "reference",
+    "test",
+    "resamples",
+    "seed",
+    "horizon",
+    "cluster",
+    "confidence",
+    "adjust",
+    "sort",
+    "reverse",
+    "fail_fast",
+    "fail_if_worse",
+    "alpha",
+)
+"""The options that set the parameter of a comparison of the same name."""
 
 
 def all_of(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:

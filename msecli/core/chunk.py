@@ -34,6 +34,8 @@ class Chunk(NamedTuple):
         Row numbers in the original files, by kind of problem. By default rows count on from `first_row`.
     baselines : mapping of str to ndarray of float64, in the shape of the prediction, optional
         Other predictions to compare with, by the name of their column.
+    excluded : ndarray of bool, in the shape of the prediction, optional
+        Elements that are not used, whatever they hold, because other predictions lack them.
     """
 
     prediction: FloatArray
@@ -45,6 +47,7 @@ class Chunk(NamedTuple):
     dropped: BoolArray | None = None
     numbers: Mapping[str, IntArray] | None = None
     baselines: Mapping[str, FloatArray] | None = None
+    excluded: BoolArray | None = None
 
     @property
     def rows(self) -> int:
@@ -53,8 +56,8 @@ class Chunk(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether all rows count, in one group."""
-        return self.dropped is None and (self.group is None or self.groups == 1)
+        """Whether all elements count, in one group."""
+        return self.dropped is None and self.excluded is None and (self.group is None or self.groups == 1)
 
     def slice(self, start: int, stop: int) -> Self:
         """Return views of the rows from `start` up to, not including, `stop`."""
@@ -69,6 +72,7 @@ class Chunk(NamedTuple):
             None if self.dropped is None else self.dropped[rows],
             None if self.numbers is None else {kind: numbers[rows] for kind, numbers in self.numbers.items()},
             None if self.baselines is None else {name: values[rows] for name, values in self.baselines.items()},
+            None if self.excluded is None else self.excluded[rows],
         )
 
     def side(self, name: str) -> FloatArray:

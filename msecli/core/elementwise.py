@@ -10,7 +10,7 @@ import numpy as np
 
 from msecli import kernel
 from msecli.core.chunk import Chunk
-from msecli.core.exact import ONE, FloatArray, ratio
+from msecli.core.exact import ONE, BoolArray, FloatArray, ratio
 from msecli.core.loss import squared_error, unscaled_gradient
 from msecli.core.state import Rules, judge
 from msecli.core.wide import Wide
@@ -23,17 +23,25 @@ Each = Callable[[Callable[[int], bool], Sequence[int]], Iterable[bool]]
 
 def element_losses(chunk: Chunk, rules: Rules) -> FloatArray:
     """Return w * (p - t)**2 in the shape of the prediction, NaN for unused elements."""
-    values = np.empty(chunk.prediction.shape)
+    values, used = losses_and_used(chunk, rules)
+    # By selection: multiplying by a mask would turn a missing element into 0 * NaN, which is NaN.
+    if used is not None:
+        values[~used] = math.nan
+    return values
+
+
+def losses_and_used(chunk: Chunk, rules: Rules, out: FloatArray | None = None) -> tuple[FloatArray, BoolArray | None]:
+    """Return w * (p - t)**2 in the shape of the prediction, and which elements are used; None if all are."""
+    values, used = np.empty(chunk.prediction.shape) if out is None else out, None
     for view in chunk.slices():
         residual, judgement = judge(view, rules)
-        start = view.first_row - chunk.first_row
-        out = values[start : start + view.rows]
+        rows = slice(view.first_row - chunk.first_row, view.first_row - chunk.first_row + view.rows)
         with np.errstate(all="ignore"):
-            out[...] = squared_error(residual, view.element_weight())
-        # By selection: multiplying by a mask would turn a missing element into 0 * NaN, which is NaN.
+            squared_error(residual, view.element_weight(), out=values[rows])
         if judgement.used is not None:
-            out[~judgement.used] = math.nan
-    return values
+            used = np.ones(values.shape, dtype=bool) if used is None else used
+            used[rows] = judgement.used
+    return values, used
 
 
 def gradient_over(chunk: Chunk, rules: Rules, divisor: int) -> FloatArray:

@@ -68,7 +68,8 @@ class Moments(NamedTuple):
             return Estimate(mean, math.nan, self.number - 1)
         exact = self.values.exact() / self.weights.exact()
         squares = self.squares.exact() - 2 * exact * self.products.exact() + exact**2 * self.squared_weights.exact()
-        variance = Fraction(self.number, self.number - 1) * squares / self.weights.exact() ** 2
+        # Squares that were rounded before they were summed may fall short by as much.
+        variance = Fraction(self.number, self.number - 1) * max(squares, Fraction(0)) / self.weights.exact() ** 2
         return Estimate(mean, root(variance.numerator, variance.denominator), self.number - 1)
 
 

@@ -468,7 +468,7 @@ def judge(chunk: Chunk, rules: Rules) -> tuple[FloatArray, Judgement]:
     with np.errstate(all="ignore"):
         out = scratch("residual", chunk.prediction.shape, np.float64)
         residual = np.subtract(chunk.prediction, chunk.target, out=out)
-    whole = chunk.dropped is None and not rules.ignore
+    whole = chunk.dropped is None and chunk.excluded is None and not rules.ignore
     if not residual.size or (whole and np.isfinite(residual.max()) and np.isfinite(residual.min())):
         return residual, Judgement(None, {})
     dropped = np.zeros(residual.shape, dtype=bool)
@@ -485,6 +485,8 @@ def judge(chunk: Chunk, rules: Rules) -> tuple[FloatArray, Judgement]:
         unused |= nan_target
     if rules.nan_prediction != "propagate":
         unused |= nan_prediction
+    if chunk.excluded is not None:
+        unused |= chunk.excluded
     infinite = (np.isinf(chunk.prediction) | np.isinf(chunk.target)) & ~unused
     masks = {"ignored": ignored, "nan_target": nan_target, "nan_prediction": nan_prediction, "infinite": infinite}
     return residual, Judgement(~unused if unused.any() else None, masks)

@@ -6,6 +6,7 @@ It needs nothing but `math`: SciPy, which has it too, would take longer to impor
 from __future__ import annotations
 
 import math
+from functools import cache
 
 LARGE = 50.0
 """From here on the series of the quotient of two gamma functions is exact to float64; below, `math.lgamma` is."""
@@ -66,6 +67,7 @@ def _beta(ratio: float, a: float) -> float:
     return max(0.0, 1.0 - front * _fraction(rest, b, a) / b)
 
 
+@cache
 def quantile(confidence: float, freedom: float) -> float:
     """Return the t > 0 such that a t-distributed value lies within -t and t with this probability.
 

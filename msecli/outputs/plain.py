@@ -21,7 +21,8 @@ def write_result(stream: BinaryIO, report: Report, style: Style) -> None:
     reserved = {line.label for line in lines if not line.from_data}
     names = list(dict.fromkeys(name for line in lines for name in line.numbers))
     for label, numbers, from_data in lines:
-        fields = [] if len(lines) == 1 else [data_label(label, reserved) if from_data else label]
+        alone = len(lines) == 1 and not from_data
+        fields = [] if alone else [data_label(label, reserved) if from_data else label]
         fields += [number_text(numbers[name]) if name in numbers else "" for name in names]
         stream.write(("\t".join(fields) + "\n").encode())
 

@@ -7,7 +7,8 @@ file: one look-up per row, whatever the keys are.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from copy import copy
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,17 +43,13 @@ DENSE = 4
 
 
 class Matched(NamedTuple):
-    """How rows were matched: for every prediction row its target row, or -1."""
+    """How rows were matched: for every prediction row its target row, or -1, and how many rows are matched or not."""
 
     position: Rows
+    rows: int
     unmatched_prediction: int
     unmatched_target: int
     warnings: tuple[Warned, ...]
-
-    @property
-    def rows(self) -> int:
-        """The number of matched rows."""
-        return len(self.position) - self.unmatched_prediction
 
 
 class Growing:
@@ -114,6 +111,12 @@ class Held:
         """Keep only these columns of labels."""
         self.labels = {name: labels for name, labels in self.labels.items() if name in names}
 
+    def naming(self, names: Mapping[str, str]) -> Self:
+        """Return the same rows with further names for label columns: from the new name to the column's own."""
+        named = copy(self)
+        named.labels = self.labels | {name: self.labels[column] for name, column in names.items()}
+        return named
+
     def take(self, rows: IntArray | slice) -> Block:
         """Return these rows as a block."""
         numbers = {name: values[rows] for name, values in self.numbers.items()}
@@ -151,7 +154,7 @@ def match(prediction: Held, target: Held, on: Sequence[str], *, skip_unmatched: 
         position[absent[0]] = -1
     del last_rows, codes  # each holds a number for every row
     matched = int(np.count_nonzero(position >= 0))
-    result = Matched(position, len(position) - matched, target.rows - matched, tuple(warnings))
+    result = Matched(position, matched, len(position) - matched, target.rows - matched, tuple(warnings))
     if not skip_unmatched and (result.unmatched_prediction or result.unmatched_target):
         raise _unmatched(prediction, target, on, result, advice)
     return result

@@ -11,7 +11,7 @@ import numpy as np
 from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError, Warned, numbered
 from msecli.formats.base import Block, LabelArray
-from msecli.pairing.labels import first_difference, label_at, vary
+from msecli.pairing.labels import first_difference, joined_labels, label_at, vary
 from msecli.pairing.roles import PREDICTION, Shared
 
 ROUNDED_ALIKE = 1e-6
@@ -112,6 +112,59 @@ class Stream:
         return Read(sum(rows), sum(work), tuple(chain.from_iterable(warnings)), begins[0])
 
 
+class Window(NamedTuple):
+    """The same rows of every file, in pieces that are yet to be joined."""
+
+    first_row: int
+    pieces: tuple[Sequence[Block], ...]
+
+    def joined(self) -> Aligned:
+        """Return the rows with one block for each file."""
+        return Aligned(self.first_row, tuple(map(_joined, self.pieces)))
+
+
+def _joined(blocks: Sequence[Block]) -> Block:
+    if len(blocks) == 1:
+        return blocks[0]
+    first = blocks[0]
+    numbers = {name: np.concatenate([block.numbers[name] for block in blocks]) for name in first.numbers}
+    labels = {name: joined_labels([block.labels[name] for block in blocks]) for name in first.labels}
+    return Block(sum(block.rows for block in blocks), numbers, labels)
+
+
+def windows(streams: Sequence[Stream], rows: int, advice: Callable[[], str] = str) -> Iterator[Window]:
+    """Yield this many rows of all streams at a time, as `align` does wherever their blocks begin.
+
+    The blocks of forty files begin at so many different rows that little would be left between two of them.
+    """
+    first_row = 0
+    cut = [_cut(stream, rows) for stream in streams]
+    while True:
+        pieces = tuple(next(each, []) for each in cut)
+        counts = {sum(block.rows for block in each) for each in pieces}
+        if len(counts) > 1 or counts == {0}:
+            break
+        yield Window(first_row, pieces)
+        first_row += rows
+    for stream in streams:
+        stream.exhaust()
+    check_row_counts([(stream.path, stream.rows) for stream in streams], advice)
+
+
+def _cut(stream: Stream, rows: int) -> Iterator[list[Block]]:
+    """Yield the blocks of a stream, cut so that each time there are this many rows."""
+    held: list[Block] = []
+    while (block := stream.next()) is not None:
+        start, missing = 0, rows - sum(each.rows for each in held)
+        while block.rows - start >= missing:
+            yield [*held, block.slice(start, start + missing)]
+            held, start, missing = [], start + missing, rows
+        if start < block.rows:
+            held.append(block.slice(start, block.rows))
+    if held:
+        yield held
+
+
 def align(streams: Sequence[Stream], first_row: int = 0, advice: Callable[[], str] = str) -> Iterator[Aligned]:
     """Yield the rows of all streams side by side.
 
@@ -144,11 +197,15 @@ def align(streams: Sequence[Stream], first_row: int = 0, advice: Callable[[], st
     check_row_counts([(stream.path, stream.rows) for stream in streams], advice)
 
 
+class CountsError(DataError):
+    """The files have different numbers of rows."""
+
+
 def check_row_counts(counts: Sequence[tuple[str, int]], advice: Callable[[], str] = str) -> None:
     """Refuse files, given as (path, rows), with different numbers of rows."""
     if len({rows for _, rows in counts}) > 1:
         listed = ", ".join(f"{path} has {rows}" for path, rows in counts)
-        raise DataError(f"the files have different numbers of rows: {listed}{advice()}")
+        raise CountsError(f"the files have different numbers of rows: {listed}{advice()}")
 
 
 class Labels(NamedTuple):

@@ -371,8 +371,7 @@ class Result(Report):
     @property
     def short_footer(self) -> str:
         """The signature without the fields that say what is usual, and with the first of many columns."""
-        fields = [field for field in re.findall(SIGNATURE_FIELD, self.signature) if field not in DEFAULTS]
-        return "|".join(_first_columns(field) if field.startswith("columns:") else field for field in fields)
+        return short_signature(self.signature)
 
     def numbers(self) -> dict[str, Number]:
         """Return the loss, the metrics, the requested penalties with the objective, and the gradient's norm."""
@@ -585,6 +584,12 @@ def title_of(columns: Sequence[Sequence[str]], paths: Sequence[str], word: str) 
         lists.append(", ".join(names[:NAMES_SHOWN]) + more)
     groups = [[text for text in dict.fromkeys(texts) if text] for texts in (lists, paths)]
     return tuple((first, *(f"{word} {text}" for text in others)) for first, *others in filter(None, groups))
+
+
+def short_signature(signature: str) -> str:
+    """Return a signature without the fields that say what is usual, and with the first of many columns."""
+    fields = [field for field in re.findall(SIGNATURE_FIELD, signature) if field not in DEFAULTS]
+    return "|".join(_first_columns(field) if field.startswith("columns:") else field for field in fields)
 
 
 def _cut(name: str) -> str:

@@ -15,7 +15,7 @@ from msecli.pairing.position import Stream
 from msecli.pairing.roles import Roles, Shared, assign_roles
 from msecli.pairing.twins import Twin
 from msecli.scoring.plan import Plan
-from msecli.scoring.rows import blocks_of
+from msecli.scoring.side_by_side import blocks_of
 
 LARGEST_TRIED = 1 << 28
 """Keys of sources with more work than this are not read again just for advice."""

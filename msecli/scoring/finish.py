@@ -27,9 +27,9 @@ from msecli.results.base import MISSING_LABEL, plural, status
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
 from msecli.scoring.details import intervals_of, listed_groups, shown_labels, warnings_of_intervals, worst_elements
 from msecli.scoring.fold import Folded, Tally
+from msecli.scoring.ledger import Ledger
 from msecli.scoring.plan import Plan
 from msecli.scoring.request import Request
-from msecli.scoring.rows import Ledger
 
 if TYPE_CHECKING:
     from msecli.results.details import Interval
@@ -94,9 +94,9 @@ def finish(plan: Plan, folded: Folded) -> Result:
             plan.request,
             _weights(plan),
             summary,
-            columns=_scored_columns(plan),
+            columns=scored_columns(plan),
             by=[name for place in plan.roles.by for name in place.columns],
-            pairing=_pairing(plan, _quoted),
+            pairing=_pairing(plan, quoted),
             unscored=(score.rows.unmatched_target + ledger.filtered) * math.prod(plan.item),
         ),
         version=__version__,
@@ -132,7 +132,7 @@ def checked_summary(plan: Plan, tally: Tally, ledger: Ledger) -> Summary:
     state = tally.pooled.state
     summary = state.summary()
     if ledger.filtered and not summary.rows:
-        raise DataError(f"nothing left to score: no row meets the condition {_quoted(plan.request.where or '')}")
+        raise DataError(f"nothing left to score: no row meets the condition {quoted(plan.request.where or '')}")
     check_usable(state, summary, _where(plan, ledger))
     return summary
 
@@ -336,9 +336,9 @@ def _pairing(plan: Plan, spelled: Callable[[str], str] = str) -> str:
     return f"on({','.join(keys)})" if keys else "position"
 
 
-def _scored_columns(plan: Plan) -> str:
+def scored_columns(plan: Plan) -> str:
     """Return the scored columns for the signature; a side without names is empty."""
-    sides = [tuple(map(_quoted, place.columns)) for place in (plan.roles.prediction, plan.roles.target)]
+    sides = [tuple(map(quoted, place.columns)) for place in (plan.roles.prediction, plan.roles.target)]
     if not any(sides):
         return "none"
     if plan.request.linear:
@@ -349,11 +349,11 @@ def _scored_columns(plan: Plan) -> str:
 def _weights(plan: Plan) -> str:
     file, weight = plan.request.weight_file, plan.roles.weight
     if file is not None:
-        return f"file({_quoted(os.path.basename(_named(file) or ''))})"
-    return "none" if weight is None else f"column({','.join(map(_quoted, weight.columns))})"
+        return f"file({quoted(os.path.basename(_named(file) or ''))})"
+    return "none" if weight is None else f"column({','.join(map(quoted, weight.columns))})"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     """Return a name for the signature, quoted as in JSON if it holds characters with a meaning there."""
     if name and visible(name) == name and not any(mark in name for mark in SIGNATURE_MARKS):
         return name
@@ -411,11 +411,11 @@ def signature_of(
     """
     skipped = ",unmatched:skip" if request.unmatched == "skip" else ""
     optional = {
-        "baseline": ",".join(map(_quoted, request.baselines)),
+        "baseline": ",".join(map(quoted, request.baselines)),
         "ignore": ",".join(map(repr, request.ignore_index)),
-        "where": "" if request.where is None else _quoted(request.where),
-        "by": ",".join(map(_quoted, by)),
-        "by_bins": "" if request.by_bins is None else _quoted(request.by_bins),
+        "where": "" if request.where is None else quoted(request.where),
+        "by": ",".join(map(quoted, by)),
+        "by_bins": "" if request.by_bins is None else quoted(request.by_bins),
         "axis": ",".join(map(str, request.axis)),
         "batch": "" if request.batch_size is None else str(request.batch_size),
         "shuffle": "" if request.shuffle is None else str(request.shuffle),

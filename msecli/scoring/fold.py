@@ -21,8 +21,9 @@ from msecli.pairing.position import Aligned
 from msecli.pairing.roles import PREDICTION
 from msecli.pairing.twins import Twin, joined_twins, twins_of
 from msecli.results.values import Keys
+from msecli.scoring.ledger import Ledger, Progress
 from msecli.scoring.plan import Plan
-from msecli.scoring.rows import Ledger, PairedRows, Progress, Sift
+from msecli.scoring.rows import PairedRows, Sift
 from msecli.scoring.studies import Studied, Study, studies_of
 from msecli.scoring.values import Gradient, Sink
 

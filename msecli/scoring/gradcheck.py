@@ -33,9 +33,10 @@ from msecli.results.gradcheck import Check, GradCheck
 from msecli.scoring.advice import check_choice, warn_of_equality
 from msecli.scoring.finish import checked_summary
 from msecli.scoring.fold import Tally, empty_tally, tally_of
+from msecli.scoring.ledger import Progress
 from msecli.scoring.plan import Plan, make_plan
 from msecli.scoring.request import Request
-from msecli.scoring.rows import PairedRows, Progress
+from msecli.scoring.rows import PairedRows
 
 RELATIVE_STEP = 2.0**-10
 """The loss is quadratic in every coordinate, so central differences are exact at any step, up to rounding."""

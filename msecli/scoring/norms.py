@@ -24,10 +24,11 @@ from msecli.pairing.twins import Twin, joined_twins, twins_of
 from msecli.results.norm import NormResult
 from msecli.results.score import Input
 from msecli.scoring.advice import TAKEN, check_choice
+from msecli.scoring.ledger import Ledger, Progress
 from msecli.scoring.opening import open_all, refuse_rows_as_names
 from msecli.scoring.plan import Plan, make_plan
 from msecli.scoring.request import TAKEN_AS, Request
-from msecli.scoring.rows import Ledger, PairedRows, Progress
+from msecli.scoring.rows import PairedRows
 from msecli.text.reading import ALL_AS_FILES_SAY, Readings
 
 INPUTS = ("values", "other")

@@ -148,9 +148,20 @@ def make_plan(request: Request, names: Sequence[str] = ()) -> Plan:
         If a file cannot be read.
     """
     parameters = read_parameters(request)
-    warnings = list(parameters.warnings)
     alone = not request.parameter_names
     sources = open_all(request.inputs, request.reading, names or request.input_names, alone=alone)
+    return plan_of(request, sources, parameters)
+
+
+def plan_of(request: Request, sources: tuple[Source, ...], parameters: Parameters) -> Plan:
+    """Decide everything that does not depend on rows, for sources that are open.
+
+    Raises
+    ------
+    DataError
+        If no rule tells which columns to score, or shapes differ.
+    """
+    warnings = list(parameters.warnings)
     tables = sources[: len(sources) - (request.weight_file is not None)]
     with _told_why(request, tables):
         roles = assign_roles(

@@ -13,9 +13,9 @@ from msecli.scoring.advice import check_choice, warn_of_equality
 from msecli.scoring.finish import divisor_of, finish
 from msecli.scoring.fold import fold, with_edges
 from msecli.scoring.gates import check_scopes, judged, read_baseline
+from msecli.scoring.ledger import Progress
 from msecli.scoring.plan import Plan, make_plan
 from msecli.scoring.request import Request
-from msecli.scoring.rows import Progress
 from msecli.scoring.values import ArraySink, Gradient, Sink
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import msecli
-from msecli.cli.main import option
+from msecli.cli.wording import option
 from msecli.errors import PLACEHOLDERS, SETTING, MsecliError, Setting, visible
 from tests.conftest import Ran
 from tests.files import write
@@ -74,6 +74,12 @@ class Case:
 
 
 CASES = (
+    Case(
+        "a reference that cannot be scored",
+        {"a.csv": "name\nx\ny\n", "b.csv": "yhat\n1\n2\n", "t.csv": "y\n1\n3\n"},
+        "compare a.csv b.csv t.csv -p yhat -t y",
+        code=3,
+    ),
     # Missing values
     Case("a missing prediction", {"x.csv": "yhat,y\n1,2\n,5\n"}, "compute x.csv"),
     Case("a missing target", {"x.csv": "yhat,y\n1,2\n3,\n"}, "compute x.csv"),

@@ -53,7 +53,7 @@ def completed(run: Run, monkeypatch: pytest.MonkeyPatch, *words: str) -> list[st
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("comp",), ["compute", "completion"]),
+        (("comp",), ["compute", "compare", "completion"]),
         (("compute", "--red"), ["--reduction"]),
         (("compute", "-r", "ba"), ["batchmean"]),
         (("compute", "--nan-pred", "o"), ["omit"]),
@@ -76,6 +76,7 @@ def test_words_of_the_command_line_are_completed(
         (("compute", "scores.csv", "target.csv", "-p", ""), ["yhat", "y pred", "region"]),
         (("compute", "scores.csv", "target.csv", "-t", "y"), ["yobs"]),
         (("compute", "scores.csv", "-t", "yh"), ["yhat"]),
+        (("compare", "scores.csv", "scores.csv", "target.csv", "-t", "y"), ["yobs"]),
         (("compute", "scores.csv", "target.csv", "--on", "r"), ["region"]),
         (("compute", "scores.csv", "target.csv", "--on", "yhat", "=", "yo"), ["yobs"]),
         (("compute", "scores.csv", "-m", "rmse,skill:y"), ["rmse,skill:yhat", "rmse,skill:y pred"]),

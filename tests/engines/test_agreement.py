@@ -33,7 +33,8 @@ from msecli.scoring.finish import finish
 from msecli.scoring.fold import fold, score_rows
 from msecli.scoring.plan import Plan, make_plan
 from msecli.scoring.request import Request
-from msecli.scoring.rows import PairedRows, _spans
+from msecli.scoring.rows import PairedRows, by_position
+from msecli.scoring.side_by_side import _spans
 from tests.engines.processes import processes, through_a_process
 
 ROWS = 700
@@ -270,7 +271,7 @@ def test_spans_and_what_is_made_of_their_rows_come_back_from_another_process(tmp
         files = [str(stored(tmp_path, name, kind, columns(seed))) for name, seed in (("p", 1), ("t", 2))]
         both = ("0", "1") if kind == "npy" else ("pred", "b")
         plan = make_plan(Request.of(predictions=files[0], targets=files[1], pred=both, target=both, **OMIT))
-        spans = _spans(plan)
+        spans = _spans(by_position(plan))
         assert spans is not None
         assert len(spans) > 1
         sent = through_a_process(spans)

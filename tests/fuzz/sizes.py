@@ -18,7 +18,7 @@ CONSTANTS = {
     "chunk": ["text.head.CHUNK_BYTES"],
     "array": ["formats.npy.PART_ELEMENTS"],
     "rows": ["formats.parquet.ROWS_PER_BLOCK", "formats.memory.ROWS_PER_BLOCK", "pairing.keys.ROWS_PER_BLOCK"],
-    "result": ["scoring.rows.ROWS_PER_RESULT"],
+    "result": ["scoring.side_by_side.ROWS_PER_RESULT"],
     "block": ["core.chunk.BLOCK", "core.exact.BLOCK"],
 }
 """Where each size is kept, below `msecli`."""

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import msecli
-from msecli import GradCheck, NormResult, Result
+from msecli import Comparison, GradCheck, NormResult, Result
 from msecli.results.base import Report, finite, jsonable, not_finite, number_text, status
 from msecli.results.gradcheck import Check
 
@@ -68,9 +68,14 @@ def undefined() -> Result:
     return msecli.score([NAN, INF], [0.0, 0.0], nan_pred="propagate", metrics="mae")
 
 
+def comparison() -> Comparison:
+    """Losses 14 / 3 and 0; the second system is right everywhere, and so wins every row."""
+    return msecli.compare({"a": TABLE["pred"], "b": TABLE["target"]}, TABLE["target"], fail_if_worse=True)
+
+
 REPORTS: dict[str, Callable[[], Report]] = {
     function.__name__: function
-    for function in (score, groups, batches, columns, elements, linear, norms, gradcheck, undefined)
+    for function in (score, groups, batches, columns, elements, linear, norms, gradcheck, undefined, comparison)
 }
 each_report = pytest.mark.parametrize("make", REPORTS.values(), ids=list(REPORTS))
 
@@ -84,6 +89,7 @@ NUMBERS: dict[str, dict[str, float | None]] = {
     "linear": {"loss": 1.0, "l1_penalty": 6.0, "l2_penalty": 2.0, "objective": 9.0, "gradient_norm": 1.0},
     "norms": {"2": 5.0, "1": 7.0, "inf": 4.0},
     "gradcheck": {"max_relative_error": 0.0},
+    "comparison": {"a": 14 / 3, "b": 0.0},
 }
 
 
@@ -126,7 +132,7 @@ def test_json_has_no_bare_tokens_and_names_its_schema(make: Callable[[], Report]
     assert document["schema"] == "msecli/1"
     assert document["version"] == msecli.__version__
     codes = {warning["code"] for warning in document["warnings"]}
-    assert codes == ({"infinite_values"} if make is undefined else set())
+    assert codes == {undefined: {"infinite_values"}, comparison: {"equal_columns"}}.get(make, set())
 
 
 @each_report

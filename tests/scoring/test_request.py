@@ -18,7 +18,7 @@ import pytest
 
 import msecli
 from msecli import UsageError
-from msecli.cli.main import as_options
+from msecli.cli.wording import as_options
 from msecli.core.metrics import METRICS
 from msecli.scoring.request import Request
 

@@ -1,0 +1,81 @@
+"""The ledger of a run: what was read from every source, how its rows were paired, and the warnings."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import chain
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from msecli.errors import MsecliError, Warned, Warnings, numbered
+from msecli.formats.base import Source
+from msecli.pairing.position import Read, RowCheck, Side
+
+if TYPE_CHECKING:
+    from msecli.pairing.keys import Matched
+
+Progress = Callable[[float], None]
+"""Called with the share of the work done, from 0 to 1."""
+
+
+def _untold(share: float) -> None:
+    """Tell nobody of progress."""
+
+
+class Ledger:
+    """The rows read from every source, how they were paired, and the warnings."""
+
+    def __init__(self, sources: Sequence[Source], warnings: Iterable[Warned], progress: Progress = _untold) -> None:
+        self.rows = [0] * len(sources)
+        self.dropped = 0
+        self.filtered = 0
+        self.matched: Matched | None = None
+        self.check = RowCheck()
+        self.warnings = Warnings(chain(warnings, *(source.warnings for source in sources)))
+        self._work = [0] * len(sources)
+        self._sources = sources
+        self._begins: list[list[tuple[int, int]]] = [[] for _ in sources]
+        self._progress = progress
+
+    def count(self, source: int, read: Read) -> None:
+        """Count what was read from a source, and tell how much of all is done."""
+        if read.begin is not None:
+            self._begins[source].append((self.rows[source], read.begin))
+        self.rows[source] += read.rows
+        self._work[source] += read.work
+        self.warnings.add(read.warnings)
+        self._progress(self._share)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but who is told of progress, in this process alone."""
+        return self.__dict__ | {"_progress": _untold}
+
+    @property
+    def paired(self) -> int:
+        """The number of paired rows, without those that do not meet the condition."""
+        return (self.rows[0] if self.matched is None else self.matched.rows) - self.filtered
+
+    @property
+    def _share(self) -> float:
+        """The share of all sources read so far."""
+        sizes = [source.work for source in self._sources]
+        return sum(done / size for done, size in zip(self._work, sizes, strict=True)) / len(sizes)
+
+    def place(self, source: int, *rows: int) -> str:
+        """Return how messages name rows of a source, counted from 0: by their numbers and their lines."""
+        return numbered(*rows, lines=[self._line(source, row) for row in rows])
+
+    def _line(self, source: int, row: int) -> int | None:
+        begins = self._begins[source]
+        before = bisect_right(begins, row, key=itemgetter(0))
+        first, begin = begins[before - 1] if before else (0, None)
+        try:
+            return self._sources[source].line(row - first, begin)
+        except MsecliError:
+            return None  # the file has changed, which is told elsewhere
+
+    def sides(self) -> list[Side]:
+        """Return the sources as messages name them."""
+        return [Side(source.path, partial(self.place, number)) for number, source in enumerate(self._sources)]

@@ -1,0 +1,238 @@
+"""Sources whose rows are at the same positions: the engine reads their parts, and works on the rows side by side.
+
+If it is known which parts of all sources hold the same rows, one task reads, pairs and works on them. Otherwise tasks
+read parts to blocks, the blocks are paired here as they come, and further tasks work on the paired rows.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial, reduce
+from itertools import chain, pairwise
+from operator import methodcaller
+from typing import Generic, NamedTuple, TypeVar
+
+from msecli.engines import Engine
+from msecli.errors import MsecliError
+from msecli.formats.base import Block, Part, Selection, Source
+from msecli.pairing.position import Aligned, Compared, Read, Stream, Window, align, compared, joined_compared, windows
+from msecli.pairing.roles import Shared
+from msecli.scoring.ledger import Ledger
+
+T = TypeVar("T")
+
+Join = Callable[[T, T], T]
+"""From the results of some rows and of the next ones to one of all of them."""
+
+ROWS_PER_RESULT = 1 << 20
+"""A task joins the results of about so many rows before it hands them over; progress is shown as often."""
+
+FEWEST_SPANS = 0.5
+"""Row groups of two files are read side by side if at least this share of them begins at common rows."""
+
+
+class SideBySide(NamedTuple):
+    """Sources whose rows are at the same positions.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    selections : sequence of Selection
+        What is read from each.
+    checked : sequence of Shared
+        Columns whose labels are compared between the first two.
+    advice : callable
+        Returns what to do about different numbers of rows, for an error.
+    window : int
+        How many rows are worked on at once where blocks of the files begin at different rows; then none are compared.
+        0 for as many as go together.
+    """
+
+    sources: Sequence[Source]
+    selections: Sequence[Selection]
+    checked: Sequence[Shared] = ()
+    advice: Callable[[], str] = str
+    window: int = 0
+
+    def each(
+        self,
+        work: Callable[[Aligned], T],
+        engine: Engine,
+        ledger: Ledger,
+        *,
+        numbered: bool,
+        join: Join[T] | None = None,
+        sifted: Callable[[Iterator[Aligned]], Iterator[Aligned]] | None = None,
+    ) -> Iterator[tuple[int, T]]:
+        """Read the rows, and yield results as `PairedRows.each` does.
+
+        `sifted` numbers those of the rows that are to be worked on; they must then be paired before that.
+        """
+        spans = _spans(self)
+        if spans is not None and len(self.sources) > 1 and len(spans) < engine.jobs:
+            spans = None  # too few to keep all jobs busy; the files are read side by side instead
+        in_spans = not numbered or (sifted is None and all(span.first_row is not None for span in spans or ()))
+        if spans is not None and in_spans:
+            yield from _by_span(self, engine, work, ledger, spans, join=join)
+        else:
+            read = streams(self.sources, self.selections, engine, ledger)
+            if self.window:
+                found = engine.run(partial(_joined_result, work), windows(read, self.window, self.advice))
+            else:
+                paired = _paired(self, read, ledger)
+                found = engine.run(partial(one_result, work), paired if sifted is None else sifted(paired))
+            yield from ((0, each) for each in found)
+
+
+class Span(NamedTuple):
+    """The parts of every source that hold the same rows; `first_row` is None if unknown."""
+
+    parts: tuple[Sequence[Part], ...]
+    first_row: int | None
+
+
+class Passed(NamedTuple, Generic[T]):
+    """The result of a span, and what was read from every source."""
+
+    found: T
+    compared: tuple[Compared, ...]
+    reads: tuple[Read, ...]
+
+    @property
+    def rows(self) -> int:
+        """The number of rows that were read from the first source."""
+        return self.reads[0].rows
+
+
+def blocks_of(source: Source, selection: Selection, engine: Engine) -> Iterator[Block]:
+    """Yield the blocks of a source; the engine reads them."""
+    return engine.run(methodcaller("read"), source.parts(selection))
+
+
+def one_result(work: Callable[[Aligned], T], rows: Aligned) -> Iterator[T]:
+    """Yield the result of work: engines run generators, and a named function, unlike a lambda, can be pickled."""
+    yield work(rows)
+
+
+def _joined_result(work: Callable[[Aligned], T], window: Window) -> Iterator[T]:
+    yield work(window.joined())
+
+
+def _spans(sought: SideBySide) -> list[Span] | None:
+    """Return spans that tasks can both read and work on, or None if rows must be paired first."""
+    sources, selections = sought.sources, sought.selections
+    cuts = [source.cuts() for source in sources]
+    known = [rows for rows in cuts if rows is not None]
+    if len(known) < len(sources):
+        return [Span(((part,),), None) for part in sources[0].parts(selections[0])] if len(sources) == 1 else None
+    fixed = [rows for rows, source in zip(known, sources, strict=True) if not source.divisible] or known[:1]
+    common = sorted(set(fixed[0]).intersection(*fixed[1:]))
+    if len(common) - 1 < FEWEST_SPANS * max(len(rows) - 1 for rows in fixed):
+        return None
+    by_source = [
+        _divided(source, selection, rows, common)
+        for source, selection, rows in zip(sources, selections, known, strict=True)
+    ]
+    return [Span(tuple(parts), first) for first, *parts in zip(common[:-1], *by_source, strict=True)]
+
+
+def _divided(
+    source: Source, selection: Selection, cuts: Sequence[int], common: Sequence[int]
+) -> Iterator[Sequence[Part]]:
+    """Yield the parts of a source between successive common cuts."""
+    parts = () if source.divisible else source.parts(selection)
+    for start, stop in pairwise(common):
+        if source.divisible:
+            yield source.parts(selection, range(start, stop))
+        else:
+            yield parts[bisect_left(cuts, start) : bisect_left(cuts, stop)]
+
+
+def _by_span(
+    sought: SideBySide,
+    engine: Engine,
+    work: Callable[[Aligned], T],
+    ledger: Ledger,
+    spans: list[Span],
+    *,
+    join: Join[T] | None,
+) -> Iterator[tuple[int, T]]:
+    paths = [source.path for source in sought.sources]
+    task: Callable[[Span], Iterator[Passed[T | None]]] = partial(_in_span, work, paths, sought.checked)
+    numbered = spans[0].first_row is not None
+    if join is not None and numbered:
+        task = partial(_joined_in_span, task, join)
+    for passed in engine.run(task, spans):
+        offset = 0 if numbered else ledger.rows[0]
+        for number, read in enumerate(passed.reads):
+            ledger.count(number, read)
+        ledger.check.add(sought.checked, passed.compared)
+        if passed.found is not None:
+            yield offset, passed.found
+
+
+def _in_span(
+    work: Callable[[Aligned], T], paths: Sequence[str], checked: Sequence[Shared], span: Span
+) -> Iterator[Passed[T | None]]:
+    """Read the rows of a span, pair them, and work on them."""
+    streams = [
+        Stream(path, _of_source(number, chain.from_iterable(part.read() for part in parts)))
+        for number, (path, parts) in enumerate(zip(paths, span.parts, strict=True))
+    ]
+    for rows in align(streams, span.first_row or 0):
+        found = work(rows) if rows.rows else None
+        yield Passed(found, compared(rows, checked), tuple(stream.take() for stream in streams))
+
+
+def _joined_in_span(
+    task: Callable[[Span], Iterator[Passed[T | None]]], join: Join[T], span: Span
+) -> Iterator[Passed[T | None]]:
+    """Join the results in a span: each one handed over stops the other threads for a moment."""
+    held: Passed[T | None] | None = None
+    for passed in task(span):
+        held = passed if held is None else _joined_passed(held, passed, join)
+        if held.rows >= ROWS_PER_RESULT:
+            yield held
+            held = None
+    if held is not None:
+        yield held
+
+
+def _joined_passed(left: Passed[T | None], right: Passed[T | None], join: Join[T]) -> Passed[T | None]:
+    found = [each.found for each in (left, right) if each.found is not None]
+    return Passed(
+        reduce(join, found) if found else None,
+        joined_compared(left.compared, right.compared),
+        tuple(map(Read.joined, left.reads, right.reads)),
+    )
+
+
+def _of_source(number: int, blocks: Iterable[Block]) -> Iterator[Block]:
+    """Yield blocks; an error says which source they are from."""
+    try:
+        yield from blocks
+    except MsecliError as error:
+        error.source = number
+        raise
+
+
+def streams(sources: Sequence[Source], selections: Sequence[Selection], engine: Engine, ledger: Ledger) -> list[Stream]:
+    """Return the blocks of every source, read by the engine and counted in the ledger."""
+
+    def counted(number: int) -> Iterator[Block]:
+        for block in blocks_of(sources[number], selections[number], engine):
+            ledger.count(number, Read(block.rows, block.work, block.warnings, block.begin))
+            yield block
+
+    return [
+        Stream(side.path, _of_source(number, counted(number)), side.place) for number, side in enumerate(ledger.sides())
+    ]
+
+
+def _paired(sought: SideBySide, read: Sequence[Stream], ledger: Ledger) -> Iterator[Aligned]:
+    """Yield aligned rows as their blocks arrive."""
+    for rows in align(read, advice=sought.advice):
+        if rows.rows:
+            ledger.check.add(sought.checked, compared(rows, sought.checked))
+            yield rows
