@@ -13,9 +13,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from msecli.api import gradcheck, linear, norm, score
+    from msecli.api import batch, gradcheck, linear, merge, norm, score
     from msecli.errors import DataError, GateError, MsecliError, ReadWriteError, UsageError
     from msecli.functional import LinearResult, linear_loss, mse_loss, mse_loss_grad, penalty, vector_norm
+    from msecli.results.batch import Batch
     from msecli.results.gradcheck import GradCheck
     from msecli.results.norm import NormResult
     from msecli.results.score import Result
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Accumulator": "msecli.training",
+    "Batch": "msecli.results.batch",
     "DataError": "msecli.errors",
     "GateError": "msecli.errors",
     "GradCheck": "msecli.results.gradcheck",
@@ -35,10 +37,12 @@ _HOMES = {
     "Reading": "msecli.text.reading",
     "Result": "msecli.results.score",
     "UsageError": "msecli.errors",
+    "batch": "msecli.api",
     "gradcheck": "msecli.api",
     "iter_batches": "msecli.training",
     "linear": "msecli.api",
     "linear_loss": "msecli.functional",
+    "merge": "msecli.api",
     "mse_loss": "msecli.functional",
     "mse_loss_grad": "msecli.functional",
     "norm": "msecli.api",
@@ -49,6 +53,7 @@ _HOMES = {
 
 __all__ = [
     "Accumulator",
+    "Batch",
     "DataError",
     "GateError",
     "GradCheck",
@@ -61,10 +66,12 @@ __all__ = [
     "Result",
     "UsageError",
     "__version__",
+    "batch",
     "gradcheck",
     "iter_batches",
     "linear",
     "linear_loss",
+    "merge",
     "mse_loss",
     "mse_loss_grad",
     "norm",

@@ -93,6 +93,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_the_public_names_are_these() -> None:
     assert sorted(msecli.__all__) == [
         "Accumulator",
+        "Batch",
         "DataError",
         "GateError",
         "GradCheck",
@@ -105,10 +106,12 @@ def test_the_public_names_are_these() -> None:
         "Result",
         "UsageError",
         "__version__",
+        "batch",
         "gradcheck",
         "iter_batches",
         "linear",
         "linear_loss",
+        "merge",
         "mse_loss",
         "mse_loss_grad",
         "norm",

@@ -9,7 +9,7 @@ from typing import TextIO
 
 import click
 
-HEADS = {"Error": "red", "Warning": None}
+HEADS = {"Error": "red", "Warning": None, "gate failed": "red"}
 """The colours of the heads. Yellow could not be read on white."""
 
 
@@ -29,6 +29,6 @@ def colored(stream: TextIO | None, environment: Mapping[str, str]) -> bool:
 
 
 def say(head: str, message: str) -> None:
-    """Print "Error: …" or "Warning: …" to standard error."""
+    """Print "Error: …", "Warning: …" or "gate failed: …" to standard error."""
     color = colored(sys.stderr, os.environ)
     click.echo(f"{click.style(f'{head}:', fg=HEADS[head], bold=True)} {message}", err=True, color=color)

@@ -22,6 +22,7 @@ GROUPS = (
     "Norm",
     "Check",
     "Loss",
+    "Decision",
     "Gradient",
     "Output",
     "Reading",

@@ -16,12 +16,14 @@ import click
 from msecli import kernel
 from msecli._version import __version__
 from msecli.cli import process
+from msecli.cli.batch import batch
 from msecli.cli.colors import say
 from msecli.cli.completion import VARIABLE, complete, completion
 from msecli.cli.compute import compute
 from msecli.cli.gradcheck import gradcheck
 from msecli.cli.grouped import CommandGroup
 from msecli.cli.linear import linear
+from msecli.cli.merge import merge
 from msecli.cli.norm import norm
 from msecli.errors import (
     EXIT_BUG,
@@ -76,11 +78,11 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
     help="Show the version and exit.",
 )
 def cli() -> None:
-    """Score prediction files against target files: exact, with every row accounted for."""
+    """Score prediction files against target files: exact, every row accounted for."""
     kernel.name()  # an unknown kernel is refused before anything is read
 
 
-for command in (compute, linear, norm, gradcheck, completion):
+for command in (compute, batch, linear, norm, gradcheck, merge, completion):
     cli.add_command(command)
 
 

@@ -368,6 +368,46 @@ grad_norm = _option(
     "Gradient", "--grad-norm", is_flag=True, help="Compute the norm of the parameters' gradient, also for each batch."
 )
 
+save_state = _option(
+    "Output",
+    "--save-state",
+    metavar="FILE",
+    type=FileName(),
+    help="Also write the exact sums to FILE, for msecli merge.",
+)
+sort_runs = _option(
+    "Decision",
+    "--sort",
+    metavar="METRIC",
+    brief="best runs first, by loss or a metric",
+    help="Sort the runs by the loss or a metric, the best first. [default: in the order of the manifest]",
+)
+reverse_runs = _option("Decision", "--reverse", is_flag=True, help="Sort the runs the other way round.")
+fail_fast = _option("Running", "--fail-fast", is_flag=True, help="Stop when a run fails.")
+dry_run = _option(
+    "Running",
+    "--dry-run",
+    is_flag=True,
+    brief="only show what would be scored",
+    help="Open only the headers of the files, and show what would be scored.",
+)
+resume = _option(
+    "Running",
+    "--resume",
+    metavar="FILE",
+    type=FileName(),
+    brief="skip the runs in this journal",
+    help="Add every run that has ended to this journal, and do not repeat those in it whose inputs and settings are "
+    "unchanged. The first time it need not exist.",
+)
+hashes = _option(
+    "Running",
+    "--hash",
+    "hash",
+    is_flag=True,
+    help="For --resume, tell changed inputs by what they hold, not by their sizes and the times of their last changes.",
+)
+
 size_average = _option("Loss", "--size-average/--no-size-average", default=None, hidden=True)
 reduce = _option("Loss", "--reduce/--no-reduce", default=None, hidden=True)
 

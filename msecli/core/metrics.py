@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msecli.errors import UsageError, meant
 
@@ -44,6 +44,8 @@ class Metric(NamedTuple):
         Whether such a value is an error; otherwise the metric is nan, with a warning.
     baseline : str, optional
         The column of the predictions that it compares with.
+    best : {"low", "high", "zero"}
+        Which of its values are the best.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Metric(NamedTuple):
     flaws: tuple[str, ...] = ()
     strict: bool = False
     baseline: str | None = None
+    best: Literal["low", "high", "zero"] = "low"
 
 
 class Options(NamedTuple):
@@ -277,16 +280,24 @@ METRICS: dict[str, Metric] = {
         Metric("mae", "mean absolute error", partial(_mean, "absolute_error"), ("absolute_error",)),
         Metric("medae", "median absolute error, unweighted", _median, holds=True, weightless=True),
         Metric("max_error", "largest absolute error", _largest, largest=("residual",)),
-        Metric("bias", "mean of prediction - target", partial(_mean, "error"), ("error",)),
-        Metric("r2", "coefficient of determination, pooled over columns", _r2, R2_TERMS, by_column=True),
+        Metric("bias", "mean of prediction - target", partial(_mean, "error"), ("error",), best="zero"),
+        Metric("r2", "coefficient of determination, pooled over columns", _r2, R2_TERMS, by_column=True, best="high"),
         Metric(
             "explained_variance",
             "1 - variance of the errors / variance of the targets, pooled over columns",
             _explained_variance,
             EXPLAINED_TERMS,
             by_column=True,
+            best="high",
         ),
-        Metric("skill", "1 - MSE / MSE of predicting the target's mean: the same as r2", _r2, R2_TERMS, by_column=True),
+        Metric(
+            "skill",
+            "1 - MSE / MSE of predicting the target's mean: the same as r2",
+            _r2,
+            R2_TERMS,
+            by_column=True,
+            best="high",
+        ),
         Metric(
             "pearson",
             "correlation of predictions and targets, pooled over columns, unweighted",
@@ -294,6 +305,7 @@ METRICS: dict[str, Metric] = {
             PEARSON_TERMS,
             by_column=True,
             weightless=True,
+            best="high",
         ),
         Metric(
             "mape",
@@ -393,7 +405,7 @@ def _skill_metric(name: str, parameter: str, options: Options) -> Metric:
         raise UsageError(f"metric {name!r}: name the column to compare with, as in skill:naive")
     terms = (f"beside_baseline:{parameter}", f"baseline:{parameter}")
     meaning = f"1 - MSE / MSE of the column {parameter!r}"
-    return Metric(name, meaning, partial(_skill, parameter), terms, baseline=parameter)
+    return Metric(name, meaning, partial(_skill, parameter), terms, baseline=parameter, best="high")
 
 
 def _psnr_metric(name: str, parameter: str, options: Options) -> Metric:
@@ -402,7 +414,7 @@ def _psnr_metric(name: str, parameter: str, options: Options) -> Metric:
     if not 0 < options.peak < math.inf:
         raise UsageError(f"`peak`: {options.peak!r} is not a number above 0")
     meaning = f"peak signal-to-noise ratio in decibels, peak {options.peak!r}, unweighted"
-    return Metric(name, meaning, partial(_psnr, options.peak), ("squared_error",), weightless=True)
+    return Metric(name, meaning, partial(_psnr, options.peak), ("squared_error",), weightless=True, best="high")
 
 
 def _mase_metric(name: str, parameter: str, options: Options) -> Metric:
@@ -437,10 +449,10 @@ def metric_names() -> list[str]:
     return [*METRICS, *(family.form for family in FAMILIES.values())]
 
 
-def metric_named(name: str, options: Options = Options()) -> Metric:  # noqa: B008 - it is immutable
+def metric_named(name: str, options: Options = Options(), others: Iterable[str] = (ALL,)) -> Metric:  # noqa: B008 - it is immutable
     """Return the metric of a name, in any case: one in `METRICS`, or one of a family, such as "lp:3".
 
-    The name of a column in it stays as it is.
+    The name of a column in it stays as it is. `others` are names that would be right, besides those of metrics.
 
     Raises
     ------
@@ -458,7 +470,7 @@ def metric_named(name: str, options: Options = Options()) -> Metric:  # noqa: B0
     head, colon, parameter = name.partition(":")
     family = FAMILIES.get(head.lower())
     if family is None or bool(colon) != (":" in family.form):
-        known = [*metric_names(), ALL]
+        known = [*metric_names(), *others]
         raise UsageError(f"unknown metric {name!r}; choose from {', '.join(known)}{meant(name, known)}")
     return family.make(f"{head.lower()}{colon}{parameter}", parameter, options)
 

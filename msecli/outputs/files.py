@@ -146,6 +146,18 @@ class Staging:
                 return temporary, lock
 
 
+def write_file(path: str, content: bytes) -> None:
+    """Write a file whole or not at all; an existing one is replaced.
+
+    Raises
+    ------
+    ReadWriteError
+    """
+    _check_folder(path)
+    with Staging(overwrite=True) as staging, staging.open(path) as stream:
+        stream.write(content)
+
+
 def _create(temporary: str, final: str) -> None:
     """Give a file its final name, unless the name is taken."""
     try:
