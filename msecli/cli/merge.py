@@ -19,7 +19,7 @@ Examples:
 
 
 @click.command(cls=GroupedCommand, epilog=EXAMPLES, short_help="Merge saved states to the result of one run.")
-@click.argument("states", metavar="STATE", nargs=-1, required=True, type=options.FileName())
+@click.argument("states", metavar="STATE...", nargs=-1, required=True, type=options.FileName())
 @options.all_of(*options.OUTPUT, options.save_state)
 def merge(states: tuple[str, ...], **values: Any) -> None:
     """Compute the result of several runs together from the states that they saved.

@@ -191,8 +191,11 @@ def _request(values: Mapping[str, Any], manifest: Manifest) -> tuple[str, Reques
     """Return the name and the request of a run."""
     if manifest.textual:
         values = {key: _of_text(key, each) for key, each in values.items()}
-    _check_kinds(values)
+    if values.get("predictions") is None:
+        raise _ProblemError("predictions", "name the file of the predictions: predictions = FILE")
     name = values.get("name", values["predictions"] if isinstance(values["predictions"], str) else None)
+    values = {key: _path(key, each, manifest) if key in PATHS else each for key, each in values.items()}
+    _check_kinds(values)
     if not isinstance(name, str) or not name:
         raise _ProblemError("name", "a run needs a name" if name is None else f"name: {name!r} is not a text")
     taken: dict[str, Any] = {}
@@ -201,7 +204,7 @@ def _request(values: Mapping[str, Any], manifest: Manifest) -> tuple[str, Reques
             continue
         own = SPELLINGS.get(key, key)
         try:
-            taken[own] = TAKEN_AS[own](own, _path(key, value, manifest) if key in PATHS else value)
+            taken[own] = TAKEN_AS[own](own, value)
         except MsecliError as error:
             raise _ProblemError(key, as_keys(error)) from error
     if "no_row_check" in values:
@@ -214,8 +217,6 @@ def _request(values: Mapping[str, Any], manifest: Manifest) -> tuple[str, Reques
 
 def _check_kinds(values: Mapping[str, Any]) -> None:
     """Refuse values that Python would take for others, and what a batch does not score."""
-    if values.get("predictions") is None:
-        raise _ProblemError("predictions", "name the file of the predictions: predictions = FILE")
     for key in FLAGS & set(values):
         if not isinstance(values[key], bool):
             raise _ProblemError(key, f"{key}: {values[key]!r} is neither true nor false")

@@ -63,6 +63,10 @@ IDENTIFYING = frozenset({"prediction", "inputs"})
 """The roles of the files that may be in one state only."""
 
 
+PARAMETERS = ("coef", "intercept", "params")
+"""What a header holds as arrays."""
+
+
 class Part(NamedTuple):
     """An input of a state, and what tells it from others."""
 
@@ -280,10 +284,16 @@ def _differences(states: Sequence[State]) -> list[str]:
     for state in others:
         theirs = _flat(state.header)
         differing = [name for name in dict.fromkeys([*ours, *theirs]) if ours.get(name) != theirs.get(name)]
-        told = [f"{name} is {_short(theirs.get(name))}, not {_short(ours.get(name))}" for name in differing]
+        told = [_difference(name, theirs.get(name), ours.get(name)) for name in differing]
         if told:
             found.append(f"{state.name}: a state of other settings than {first.name}: {'; '.join(told)}")
     return found
+
+
+def _difference(name: str, value: Any, other: Any) -> str:
+    if name in PARAMETERS and value and other:
+        return f"{name} holds other numbers"
+    return f"{name} is {_short(value)}, not {_short(other)}"
 
 
 def _flat(header: Mapping[str, Any]) -> dict[str, Any]:
@@ -303,7 +313,7 @@ def _flat(header: Mapping[str, Any]) -> dict[str, Any]:
 def _short(value: Any) -> str:
     """Return a setting for a message."""
     if isinstance(value, Mapping):
-        return _short(value.get("columns", "other numbers"))
+        return _short(value.get("columns", "given"))
     if isinstance(value, list):
         return ",".join(map(_short, value)) or "none"
     return "none" if value is None else shown(value) if isinstance(value, str) else str(value)
