@@ -99,8 +99,10 @@ class InputFile:
             If the file has become shorter.
         """
         with _explained(self.path):
-            data = os.pread(self._file.fileno(), size, offset)
-        if len(data) < min(size, self.size - offset):
+            # No more than there is: room for the rest would be allocated.
+            wanted = max(0, min(size, self.size - offset))
+            data = os.pread(self._file.fileno(), wanted, offset)
+        if len(data) < wanted:
             raise self._changed()
         return data
 

@@ -166,11 +166,12 @@ def batched(
 
 
 class _Shares:
-    """How much of each run is done, and whether the runs are to end."""
+    """How much of all runs is done, and whether they are to end."""
 
     def __init__(self, sizes: Mapping[int, int]) -> None:
         self._sizes, self._whole = sizes, sum(sizes.values())
-        self._shares = dict.fromkeys(sizes, 0.0)
+        self._shares: dict[int, float] = {}
+        self._ended = 0
         self.stopped = False
 
     def tell(self, number: int, share: float) -> None:
@@ -179,10 +180,16 @@ class _Shares:
             raise _StopError
         self._shares[number] = share
 
+    def end(self, number: int) -> None:
+        """Note that a run has ended; called where the runs are awaited."""
+        self._shares.pop(number, None)
+        self._ended += self._sizes[number]
+
     @property
     def share(self) -> float:
         """The share of all work that is done."""
-        return sum(share * self._sizes[number] for number, share in self._shares.items()) / self._whole
+        begun = sum(share * self._sizes[number] for number, share in list(self._shares.items()))
+        return min(1.0, (self._ended + begun) / self._whole)
 
 
 def _threads(jobs: int | None) -> int:
@@ -215,8 +222,10 @@ def _in_turn(
             progress(shares.share)
 
         small = _size(asked[number].request) < SMALL_BYTES
-        yield number, scored(asked[number], 1 if small else jobs, tell)
-        tell(1.0)
+        done = scored(asked[number], 1 if small else jobs, tell)
+        shares.end(number)
+        progress(shares.share)
+        yield number, done
 
 
 def _side_by_side(
@@ -245,6 +254,7 @@ def _side_by_side(
             if isinstance(found, BaseException):
                 raise found
             left -= 1
+            shares.end(found[0])
             progress(shares.share)
             yield found
     finally:
@@ -274,8 +284,8 @@ def _work(
     try:
         while not waiting.empty():
             for number in waiting.get_nowait():
+                shares.tell(number, 0.0)
                 ends.put((number, scored(asked[number], jobs, partial(shares.tell, number))))
-                shares.tell(number, 1.0)
     except Empty:
         pass  # another thread was faster
     except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
