@@ -90,8 +90,9 @@ class CsvSource:
         self._start = head.data
         grammar = grammar_of(reading, head.names)
         self._sample = _sample(head)
+        missing = frozenset(grammar.missing)
         present = [
-            [field for row in self._sample if not grammar.is_missing(field := row[number])]
+            [field for row in self._sample if (field := row[number]) not in missing]
             for number in range(len(head.names))
         ]
         truths = {number: truth for number, fields in enumerate(present) if (truth := truth_of(fields)) is not None}
@@ -316,7 +317,9 @@ def _column(name: str, present: list[str], truth: Truth | None, grammar: Grammar
     """Return a column, numeric if most of its present fields are numbers in some notation, or if it has none."""
     if truth is not None:
         return Column(name, f"{truth[0]} or {truth[1]}", numeric=True)
-    texts = [field for field in present if not (grammar.is_number(field) or notations_of(field))]
+    texts: list[str] = []
+    if not grammar.are_finite(present):
+        texts = [field for field in present if not (grammar.is_number(field) or notations_of(field))]
     if 2 * len(texts) >= len(present) > 0:
         return Column(name, f"text such as {shown(texts[0])}", numeric=False)
     # Where columns have no names, only what they hold tells them apart.
