@@ -34,7 +34,8 @@ GUESS_BYTES, LONGEST_GUESS = 1 << 16, 1 << 20
 """Bytes that usually show whether a part begins inside quotes; the largest margin for a guessed part."""
 LONGEST_RECORD = 256 << 20
 
-WHOLE = re.compile(r"-?[1-9]\d{0,17}|0", re.ASCII)
+WHOLE = r"(?:-?[1-9]\d{0,17}|0)"
+ALL_WHOLE = re.compile(rf"{WHOLE}(?:\n{WHOLE})*", re.ASCII)
 
 OVERFLOWED = "numbers too large for float64 were read as infinite"
 SKIPPED = "blank lines were skipped"
@@ -89,11 +90,9 @@ class CsvSource:
         head = read_text_head(file, self._file, reading, reading.delimiter or delimiter)
         self._start = head.data
         grammar = grammar_of(reading, head.names)
-        self._sample = _sample(head)
-        missing = frozenset(grammar.missing)
-        present = [
-            [field for row in self._sample if (field := row[number]) not in missing]
-            for number in range(len(head.names))
+        sample, missing = _sample(head), frozenset(grammar.missing)
+        self._present = present = [
+            [field for row in sample if (field := row[number]) not in missing] for number in range(len(head.names))
         ]
         truths = {number: truth for number, fields in enumerate(present) if (truth := truth_of(fields)) is not None}
         self._layout = Layout(head.dialect, grammar._replace(truths=truths), file.word)
@@ -155,15 +154,14 @@ class CsvSource:
 
     def _label_kind(self, column: int) -> Kind:
         """Return what to try to read the labels of a column as, judging by the sample; text is the fallback."""
-        fields = (row[column] for row in self._sample)
-        present = [field for field in fields if not self._layout.grammar.is_missing(field)]
-        return Kind.INTEGER if present and all(WHOLE.fullmatch(field) for field in present) else Kind.TEXT
+        return Kind.INTEGER if ALL_WHOLE.fullmatch("\n".join(self._present[column])) else Kind.TEXT
 
 
 def _sample(head: Head) -> list[list[str]]:
     """Return the fields of those first rows that have the usual width."""
-    rows = (row.fields for row in head.first_rows if len(row.fields) == len(head.names) and not row.open_quote)
-    return [[field.decode(errors="replace") for field in fields] for fields in rows]
+    width = len(head.names)
+    rows = [row.fields for row in head.first_rows if len(row.fields) == width and not row.open_quote]
+    return [[str(field, "utf-8", "replace") for field in fields] for fields in rows]
 
 
 class Columns(NamedTuple):

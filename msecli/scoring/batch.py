@@ -305,8 +305,9 @@ def scored(asked: Asked, jobs: int, progress: Progress) -> Done:
     def observe(plan: Plan, folded: Folded, _: Result) -> None:
         sums.append(_sums(plan, folded))
 
+    request = asked.request if asked.request.jobs == jobs else replace(asked.request, jobs=jobs)
     try:
-        result = run(replace(asked.request, jobs=jobs), progress=progress, observe=observe)
+        result = run(request, progress=progress, observe=observe)
     except MsecliError as error:
         return Done(Run(asked.name, None, as_keys(error), error.exit_code))
     return Done(Run(asked.name, result), sums[0])

@@ -65,6 +65,8 @@ def run(
             gradient.finish(divisor_of(plan, folded))
         if observe is not None:
             observe(plan, folded, result)
+    if not kept:
+        return result
     values = kept["losses"].array() if "losses" in kept else result.values
     arrays = {name: sink.array() for name, sink in kept.items() if name != "losses"}
     return replace(result, values=values, arrays={**result.arrays, **arrays})

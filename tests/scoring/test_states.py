@@ -148,7 +148,7 @@ def test_penalties_and_gradients_of_a_linear_model_are_those_of_one_run(tmp_path
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=(50, 3)), rng.normal(size=(50, 2))
     model: dict[str, Any] = {"coef": rng.normal(size=(2, 3)), "intercept": [0.5, -1.0]}
-    options = {"l1": 0.1, "l2": 0.3, "grad_norm": True, "regularize_intercept": True}
+    options: dict[str, Any] = {"l1": 0.1, "l2": 0.3, "grad_norm": True, "regularize_intercept": True}
     whole = msecli.linear(x, y, **model, **options)
     for number, rows in enumerate((slice(0, 7), slice(7, 50))):
         msecli.linear(x[rows], y[rows], **model, **options, save_state=tmp_path / f"{number}.json")
