@@ -74,10 +74,10 @@ def batch(runs: tuple[str, ...], **values: Any) -> None:
     from msecli.scoring.batch import batched, previewed, runs_named
 
     asked = runs_named(runs[0], runs[1] if len(runs) > 1 else None, _given(values), values["sort"])
-    inputs = [path for each in asked for path in each.request.files]
-    check_outputs(outputs, [*runs[:1], *inputs], overwrite=values["overwrite"])
-    if values["resume"]:
-        check_outputs([("--resume", values["resume"])], [*runs[:1], *inputs], overwrite=True)
+    if outputs or values["resume"]:  # looking at thousands of inputs takes time
+        inputs = [*runs[:1], *(path for each in asked for path in each.request.files)]
+        check_outputs(outputs, inputs, overwrite=values["overwrite"])
+        check_outputs([("--resume", values["resume"])] if values["resume"] else [], inputs, overwrite=True)
     if values["dry_run"]:
         preview = Preview(tuple(map(previewed, asked)))
         _tell_errors(preview)

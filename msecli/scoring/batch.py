@@ -206,23 +206,23 @@ def _ended(asked: Sequence[Asked], left: Sequence[int], jobs: int, progress: Pro
     shares = _Shares(sizes)
     groups = [*([small] if small else []), *([number] for number in large)]
     if jobs == 1 or len(groups) == 1:
-        yield from _in_turn(asked, [*small, *large], jobs, shares, progress)
+        threads = {**dict.fromkeys(small, 1), **dict.fromkeys(large, jobs)}
+        yield from _in_turn(asked, threads, shares, progress)
     else:
         yield from _side_by_side(asked, groups, jobs, shares, progress)
 
 
 def _in_turn(
-    asked: Sequence[Asked], numbers: Sequence[int], jobs: int, shares: _Shares, progress: Progress
+    asked: Sequence[Asked], threads: Mapping[int, int], shares: _Shares, progress: Progress
 ) -> Iterator[tuple[int, Done]]:
-    """Yield runs one after another, the small ones without further threads."""
-    for number in numbers:
+    """Yield runs one after another, each scored with so many threads."""
+    for number, jobs in threads.items():
 
         def tell(share: float, number: int = number) -> None:
             shares.tell(number, share)
             progress(shares.share)
 
-        small = _size(asked[number].request) < SMALL_BYTES
-        done = scored(asked[number], 1 if small else jobs, tell)
+        done = scored(asked[number], jobs, tell)
         shares.end(number)
         progress(shares.share)
         yield number, done
@@ -265,7 +265,7 @@ def _side_by_side(
 
 def previewed(asked: Asked) -> Planned:
     """Return what one run would score; its headers are opened, its rows are not read."""
-    size = sum(os.stat(path).st_size for path in asked.request.files if os.path.isfile(path))
+    size = sum(map(_file_size, asked.request.files))
     try:
         plan = make_plan(asked.request)
     except MsecliError as error:
@@ -294,8 +294,14 @@ def _work(
 
 def _size(request: Request) -> int:
     """Return about how much work a run is."""
-    sizes = [os.stat(path).st_size for path in request.files if os.path.isfile(path)]
-    return RUN_BYTES + sum(sizes)
+    return RUN_BYTES + sum(map(_file_size, request.files))
+
+
+def _file_size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0  # which the run will tell
 
 
 def scored(asked: Asked, jobs: int, progress: Progress) -> Done:
