@@ -57,10 +57,14 @@ def _field_pattern(delimiter: bytes) -> re.Pattern[bytes]:
 
 
 def records(buffer: bytes, dialect: Dialect) -> Iterator[Record]:
-    """Yield the records of a buffer that begins with one, without comments; slow and exact."""
+    """Return the records of a buffer that begins with one, without comments; slow and exact."""
     if QUOTE not in buffer and RETURN not in buffer and dialect.comment is None:
-        yield from _lines(buffer, dialect.delimiter)
-        return
+        return _lines(buffer, dialect.delimiter)
+    return _fields(buffer, dialect)
+
+
+def _fields(buffer: bytes, dialect: Dialect) -> Iterator[Record]:
+    """Yield the records of a buffer, read field by field."""
     field, comment = _field_pattern(dialect.delimiter), dialect.comment
     position = line = 0
     while position < len(buffer):
@@ -93,8 +97,9 @@ def _lines(buffer: bytes, delimiter: bytes) -> Iterator[Record]:
 
 
 def data_records(buffer: bytes, dialect: Dialect, *, single: bool) -> Iterator[Record]:
-    """Yield the records that are rows: a blank line is a row only in a single column."""
-    return (record for record in records(buffer, dialect) if single or not record.blank)
+    """Return the records that are rows: a blank line is a row only in a single column."""
+    found = records(buffer, dialect)
+    return found if single else (record for record in found if not record.blank)
 
 
 def _line_end(buffer: bytes, position: int) -> int:
