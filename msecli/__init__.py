@@ -13,9 +13,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from msecli.api import compare, diff, gradcheck, linear, norm, score
+    from msecli.api import batch, compare, diff, gradcheck, linear, merge, norm, score
     from msecli.errors import DataError, GateError, MsecliError, ReadWriteError, UsageError
     from msecli.functional import LinearResult, linear_loss, mse_loss, mse_loss_grad, penalty, vector_norm
+    from msecli.results.batch import Batch
     from msecli.results.compare import Comparison
     from msecli.results.difference import Difference
     from msecli.results.gradcheck import GradCheck
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Accumulator": "msecli.training",
+    "Batch": "msecli.results.batch",
     "Comparison": "msecli.results.compare",
     "DataError": "msecli.errors",
     "Difference": "msecli.results.difference",
@@ -39,12 +41,14 @@ _HOMES = {
     "Reading": "msecli.text.reading",
     "Result": "msecli.results.score",
     "UsageError": "msecli.errors",
+    "batch": "msecli.api",
     "compare": "msecli.api",
     "diff": "msecli.api",
     "gradcheck": "msecli.api",
     "iter_batches": "msecli.training",
     "linear": "msecli.api",
     "linear_loss": "msecli.functional",
+    "merge": "msecli.api",
     "mse_loss": "msecli.functional",
     "mse_loss_grad": "msecli.functional",
     "norm": "msecli.api",
@@ -55,6 +59,7 @@ _HOMES = {
 
 __all__ = [
     "Accumulator",
+    "Batch",
     "Comparison",
     "DataError",
     "Difference",
@@ -69,12 +74,14 @@ __all__ = [
     "Result",
     "UsageError",
     "__version__",
+    "batch",
     "compare",
     "diff",
     "gradcheck",
     "iter_batches",
     "linear",
     "linear_loss",
+    "merge",
     "mse_loss",
     "mse_loss_grad",
     "norm",

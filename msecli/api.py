@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from msecli.core.parameters import names, real_numbers
+from msecli.core.parameters import data, names, real_numbers
 from msecli.core.reduction import legacy_reduction
 from msecli.core.state import Policy
 from msecli.errors import UsageError
+from msecli.results.batch import Batch
 from msecli.results.compare import Comparison
 from msecli.results.difference import Difference
 from msecli.results.gradcheck import GradCheck
@@ -27,6 +28,8 @@ Names = str | Iterable[str] | None
 Readable = Reading | Mapping[str, Reading] | None
 Data = Any
 """A path, a DataFrame, a pyarrow Table, or an array-like."""
+Path = Any
+"""A path, as text or `os.PathLike`; None where there may be none."""
 
 
 def score(
@@ -78,6 +81,7 @@ def score(
     reading: Readable = None,
     engine: str = "local",
     jobs: int | None = None,
+    save_state: Path = None,
 ) -> Result:
     """Score predictions against targets.
 
@@ -176,6 +180,8 @@ def score(
         Where to score the parts of the data.
     jobs : int, optional
         How many parts to score at once; by default one per available core. The result has the same bits for any number.
+    save_state : path, optional
+        Write the exact sums to this file, for `merge`.
 
     Returns
     -------
@@ -252,7 +258,7 @@ def score(
         engine=engine,
         jobs=jobs,
     )
-    return run(request)
+    return _run(request, save_state)
 
 
 def compare(
@@ -450,6 +456,7 @@ def linear(
     reading: Readable = None,
     engine: str = "local",
     jobs: int | None = None,
+    save_state: Path = None,
 ) -> Result:
     """Score the predictions of a linear model, and compute the gradient of its parameters.
 
@@ -478,7 +485,7 @@ def linear(
     on, unmatched, row_check, weight, weight_file, by, by_bins, where, axis, batch_size, shuffle, drop_last, \
 reduction, metrics, peak, season, ignore_index, nan_target, nan_pred, params, ci, cluster, bootstrap, seed, \
 explain, worst, sort, reverse, top, fail_if, min_coverage, baseline, baseline_metric, max_increase, reading, \
-engine, jobs
+engine, jobs, save_state
         As for `score`. A missing input makes the prediction missing.
 
     Returns
@@ -552,7 +559,130 @@ engine, jobs
         engine=engine,
         jobs=jobs,
     )
-    return run(request)
+    return _run(request, save_state)
+
+
+def _run(request: Request, save_state: Path) -> Result:
+    """Score as requested, and save the state if a file for it is named."""
+    if save_state is None:
+        return run(request)
+    from msecli.outputs.files import write_file
+    from msecli.scoring.states import State, refuse_unsavable, state_of, written_state
+
+    path = data("save_state", save_state)
+    refuse_unsavable(request)
+    kept: list[State] = []
+    result = run(request, observe=lambda *found: kept.append(state_of(*found)))
+    write_file(path, written_state(kept[0]))
+    return result
+
+
+def merge(*states: Path | Mapping[str, Any], save_state: Path = None) -> Result:
+    """Return the result of several runs together: the same, to the last bit, as that of one run over all inputs.
+
+    Parameters
+    ----------
+    *states : path or mapping
+        Files that `score`, `linear` or this function have written with `save_state`, or what is in them.
+    save_state : path, optional
+        Write the exact sums of all of them to this file.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    UsageError
+        If there are no states.
+    DataError
+        If the states are of other settings, or an input is in two of them.
+    ReadWriteError
+        If a file cannot be read.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     parts = [os.path.join(folder, name) for name in ("a.json", "b.json")]
+    ...     first = score([1.0, 2.0], [1.0, 4.0], save_state=parts[0])
+    ...     second = score([5.0], [0.0], save_state=parts[1])
+    ...     merge(*parts).loss
+    9.666666666666666
+    """
+    from msecli.outputs.files import write_file
+    from msecli.scoring.states import merge_states, written_state
+
+    whole = merge_states([each if isinstance(each, Mapping) else data("states", each) for each in states])
+    result = whole.result()
+    if save_state is not None:
+        write_file(data("save_state", save_state), written_state(whole))
+    return result
+
+
+def batch(
+    runs: Path | Sequence[Mapping[str, Any]],
+    targets: str | None = None,
+    /,
+    *,
+    sort: str | None = None,
+    reverse: bool = False,
+    fail_fast: bool = False,
+    resume: Path = None,
+    hash: bool = False,
+    jobs: int | None = None,
+    **options: Any,
+) -> Batch:
+    """Score many pairs of files; a pair that fails does not stop the others.
+
+    Parameters
+    ----------
+    runs : path, or sequence of mapping
+        A manifest (TOML, CSV, TSV, JSON Lines or YAML), or its runs: mappings with "name", "predictions", "targets" and
+        the parameters of `score`. With `targets`, a pattern of prediction files, such as "runs/*/pred.csv".
+    targets : str, optional
+        The targets of each file that the pattern matches: "{1}" is what its first "*" matched, and "{name}" what
+        "{name}" in it did.
+    sort : str, optional
+        Sort the runs by "loss" or a metric, the best first.
+    reverse : bool
+        Sort the other way round.
+    fail_fast : bool
+        Leave out what has not ended when a run fails.
+    resume : path, optional
+        A journal of the runs that have ended, which need not exist. Runs whose inputs and settings are unchanged are
+        taken from it; the others are added.
+    hash : bool
+        Tell changed inputs by what they hold, instead of by their sizes and the times of their last changes.
+    jobs : int, optional
+        How many threads to use; by default one per available core.
+    **options
+        Parameters of `score` for all runs that do not say otherwise.
+
+    Returns
+    -------
+    Batch
+
+    Raises
+    ------
+    UsageError, DataError
+        If the manifest is wrong; with the lines.
+    ReadWriteError
+        If it cannot be read, or no file matches the pattern.
+
+    Examples
+    --------
+    >>> target = "sample_data/diabetes_target.csv"
+    >>> result = batch([{"name": "ridge", "predictions": "sample_data/diabetes_ridge.csv", "targets": target},
+    ...                 {"name": "none", "predictions": "none.csv", "targets": target}])
+    >>> [(run.name, run.status, run.numbers()) for run in result.runs]
+    [('ridge', 'ok', {'loss': 3006.503469511205}), ('none', 'error', {})]
+    """
+    from msecli.scoring.batch import batched, runs_named
+
+    asked = runs_named(runs, targets, options, sort)
+    path = None if resume is None else data("resume", resume)
+    return batched(asked, sort=sort, reverse=reverse, fail_fast=fail_fast, resume=path, hashes=hash, jobs=jobs)
 
 
 def norm(

@@ -115,6 +115,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_the_public_names_are_these() -> None:
     assert sorted(msecli.__all__) == [
         "Accumulator",
+        "Batch",
         "Comparison",
         "DataError",
         "Difference",
@@ -129,12 +130,14 @@ def test_the_public_names_are_these() -> None:
         "Result",
         "UsageError",
         "__version__",
+        "batch",
         "compare",
         "diff",
         "gradcheck",
         "iter_batches",
         "linear",
         "linear_loss",
+        "merge",
         "mse_loss",
         "mse_loss_grad",
         "norm",

@@ -37,6 +37,7 @@ Examples:
     *options.GRADIENT,
     options.grad_params,
     *options.OUTPUT,
+    options.save_state,
     *options.RUNNING,
 )
 def compute(predictions: str, targets: str | None, **values: Any) -> None:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from msecli.outputs.files import Staging
     from msecli.results.base import Report
     from msecli.results.score import Result
+    from msecli.scoring.fold import Folded
+    from msecli.scoring.plan import Plan
     from msecli.scoring.request import Request
+    from msecli.scoring.states import State
 
 VALUES = {
     "grad": "--grad",
@@ -48,6 +51,7 @@ def outputs_from(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         raise UsageError(f"--grad-params: give one for each --params, {wanted} in all")
     for option, path in outputs:
         renderer_for(path, option)
+    outputs += [("--save-state", values["save_state"])] if values.get("save_state") else []
     return [*(("-o", path) for path, _ in _destinations(values) if path is not None), *outputs]
 
 
@@ -106,6 +110,7 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
     from msecli.outputs.files import Staging, check_outputs
     from msecli.scoring.run import run
 
+    keep = _StateKeeper(request) if values.get("save_state") else None
     check_outputs(outputs, request.files, overwrite=values["overwrite"], appended=appended_from(values))
     _warn_of_precision(destinations)
     _warn_of_details(destinations)
@@ -117,8 +122,10 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
             main = target.main(destinations, many=many)
             with ProgressBar(wanted=values["progress"]) as progress:
                 streamed = {name: sink for name, sink in sinks.items() if name in request.keep}
-                result = run(request, {**streamed, "losses": main}, progress)
+                result = run(request, {**streamed, "losses": main}, progress, keep)
             warn(result.warnings)
+            if keep is not None:
+                write_state(staging, keep.states[0], values)
             for number, path in enumerate(values.get("grad_params", ())):
                 sinks[f"grad_params {number}"] = target.sink(path, "grad_params")
             for name, sink in sinks.items():
@@ -134,14 +141,39 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
     exit_if_failed(result)
 
 
-def write_report(report: Report, values: Mapping[str, Any]) -> None:
-    """Write a result without values to the output file, or to standard output."""
+class _StateKeeper:
+    """Keeps the state of a run; called by `run`."""
+
+    def __init__(self, request: Request) -> None:
+        from msecli.scoring.states import refuse_unsavable
+
+        refuse_unsavable(request)
+        self.states: list[State] = []
+
+    def __call__(self, plan: Plan, folded: Folded, result: Result) -> None:
+        from msecli.scoring.states import state_of
+
+        self.states.append(state_of(plan, folded, result))
+
+
+def write_state(staging: Staging, state: State, values: Mapping[str, Any]) -> None:
+    """Write a state to its file."""
+    from msecli.scoring.states import written_state
+
+    with staging.open(values["save_state"]) as stream:
+        stream.write(written_state(state))
+
+
+def write_report(report: Report, values: Mapping[str, Any], state: State | None = None) -> None:
+    """Write a result without values to the output file, or to standard output; and a state, if it has a file."""
     from msecli.outputs.files import Staging
 
     destinations = _destinations(values)
     _warn_of_precision(destinations)
     with Staging(overwrite=values["overwrite"]) as staging:
         with ExitStack() as stack:
+            if state is not None and values.get("save_state"):
+                write_state(staging, state, values)
             style = style_from(values, os.environ)
             _Target(stack, staging, style, appended_from(values)).main(destinations).finish(report)
         process.take_no_more_signals()

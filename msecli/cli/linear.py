@@ -39,6 +39,7 @@ Examples:
     options.grad_intercept,
     options.grad_norm,
     *options.OUTPUT,
+    options.save_state,
     *options.RUNNING,
 )
 def linear(inputs_file: str, targets: str | None, **values: Any) -> None:

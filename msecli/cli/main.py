@@ -53,7 +53,9 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
 
 @click.group(
     cls=CommandGroup,
-    commands=Commands("compute", "compare", "linear", "norm", "gradcheck", "diff", "selftest", "completion"),
+    commands=Commands(
+        "compute", "compare", "batch", "linear", "norm", "gradcheck", "merge", "diff", "selftest", "completion"
+    ),
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MSECLI", "max_content_width": 100},
     epilog=EXAMPLES,
 )
@@ -67,7 +69,7 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
     help="Show the version and exit.",
 )
 def cli() -> None:
-    """Score prediction files against target files, with every row accounted for."""
+    """Score prediction files against target files: exact, every row accounted for."""
     kernel.name()  # an unknown kernel is refused before anything is read
 
 

@@ -558,7 +558,6 @@ sort_systems = _option(
     help="List the systems by the loss or by one of the metrics, the best first. [default: in the order given]",
 )
 reverse_systems = _option("Decision", "--reverse", is_flag=True, help="List the systems in the opposite order.")
-fail_fast = _option("Decision", "--fail-fast", is_flag=True, help="Stop at the first system that cannot be scored.")
 fail_if_worse = _option(
     "Decision",
     "--fail-if-worse",
@@ -572,6 +571,47 @@ alpha = _option(
     metavar="P",
     type=float,
     help="The p-value below which a difference is significant. [default: 0.05]",
+)
+save_state = _option(
+    "Output",
+    "--save-state",
+    metavar="FILE",
+    type=FileName(),
+    help="Also write the exact sums to FILE, for msecli merge.",
+)
+sort_runs = _option(
+    "Decision",
+    "--sort",
+    metavar="METRIC",
+    brief="best runs first, by loss or a metric",
+    help="Sort the runs by the loss or a metric, the best first. [default: in the order of the manifest]",
+)
+reverse_runs = _option("Decision", "--reverse", is_flag=True, help="Sort the runs the other way round.")
+fail_fast = _option(
+    "Running", "--fail-fast", is_flag=True, help="Stop at the first system or run that cannot be scored."
+)
+dry_run = _option(
+    "Running",
+    "--dry-run",
+    is_flag=True,
+    brief="only show what would be scored",
+    help="Open only the headers of the files, and show what would be scored.",
+)
+resume = _option(
+    "Running",
+    "--resume",
+    metavar="FILE",
+    type=FileName(),
+    brief="skip the runs in this journal",
+    help="Add every run that has ended to this journal, and do not repeat those in it whose inputs and settings are "
+    "unchanged. The first time it need not exist.",
+)
+hashes = _option(
+    "Running",
+    "--hash",
+    "hash",
+    is_flag=True,
+    help="For --resume, tell changed inputs by what they hold, not by their sizes and the times of their last changes.",
 )
 
 size_average = _option("Loss", "--size-average/--no-size-average", default=None, hidden=True)

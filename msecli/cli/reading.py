@@ -11,7 +11,7 @@ from click.types import StringParamType
 from msecli.cli.grouped import ALONE, GroupedOption
 from msecli.errors import BOTH, FILES, UsageError, not_one_of
 from msecli.formats import FORMATS
-from msecli.text.reading import Reading, Readings, files_named
+from msecli.text.reading import TAKEN, Readings, by_file, files_named
 
 if TYPE_CHECKING:
     from click.decorators import FC
@@ -68,26 +68,13 @@ def are_words(text: str) -> bool:
 
 def _by_file(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """Return the values by the words of the files; those for all files have the word ""."""
-    found: dict[str, str] = {}
-    for value in values:
-        word, equals, rest = value.partition("=")
-        named = equals and word.lower() in WORDS
-        text = rest if named else value
-        words = files_named(word.lower()) if named else ("",)
-        found |= {
-            each: f"{found[each]},{text}" if parameter.name in LISTS and each in found else text for each in words
-        }
-    return found
+    return by_file(parameter.name or "", values)
 
 
 def _files(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """Return the words of the files; "" stands for all."""
     words = [word for value in values if value for word in value.split(",")]
     return tuple(each for word in words for each in (files_named(word) if word != ALONE else ("",)))
-
-
-LISTS = ("na_values",)
-"""The options whose values are lists."""
 
 
 def _option(name: str, metavar: str, help: str, **settings: Any) -> Callable[[FC], FC]:
@@ -147,30 +134,4 @@ def readings_from(values: Mapping[str, Any]) -> Readings:
     headers = dict.fromkeys(values["no_header"], False) | dict.fromkeys(values["header"], True)
     if len(headers) < len({*values["no_header"]}) + len({*values["header"]}):
         raise UsageError("--header and --no-header contradict each other")
-    by_file: dict[str, dict[str, Any]] = {name: values[name] for name in TAKEN} | {"header": headers}
-    words = {word: None for given in by_file.values() for word in given if word}
-    own = {word: _reading({name: given.get(word, given.get("")) for name, given in by_file.items()}) for word in words}
-    return Readings(_reading({name: given.get("") for name, given in by_file.items()}), own)
-
-
-TAKEN = ("input_format", "delimiter", "decimal", "thousands", "na_values", "encoding", "comment")
-"""The options with values of their own."""
-
-
-def _reading(given: Mapping[str, Any]) -> Reading:
-    """Return how to read a file; what is None was not given."""
-    return Reading(
-        given["input_format"] and given["input_format"].lower(),
-        "\t" if given["delimiter"] == "\\t" else given["delimiter"],
-        given["header"],
-        given["decimal"] or ".",
-        given["thousands"],
-        _words(given["na_values"] or ""),
-        given["encoding"],
-        given["comment"],
-    )
-
-
-def _words(text: str) -> tuple[str, ...]:
-    """Split words at commas, without the blanks around them; blanks alone are a word."""
-    return tuple(word.strip() or word for word in text.split(",") if word)
+    return Readings.of_settings({name: values[name] for name in TAKEN} | {"header": headers})

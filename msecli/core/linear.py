@@ -7,11 +7,13 @@ other rows, as it would with a BLAS matrix product.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
+from msecli.core.cells import read_steps, written_steps
 from msecli.core.chunk import Chunk
 from msecli.core.exact import FloatArray, IntArray
 from msecli.core.loss import unscaled_gradient
@@ -117,6 +119,24 @@ class ParameterSums:
         slots = (here[:, np.newaxis] * self._size + np.arange(self._size)).reshape(-1)
         self._sums.grow(int(slots.max(initial=-1)) + 1)
         self._sums.merge(other._sums, slots)
+
+    def to_json(self) -> list[list[Any]]:
+        """Return the sums in the shape of JSON, by group."""
+        written = [written_steps(parts) for parts in self._sums.by_step()[: self._sums.slots]]
+        return [written[start : start + self._size] for start in range(0, len(written), self._size)]
+
+    def restore_json(self, groups: Sequence[Sequence[Any]]) -> None:
+        """Add the sums that `to_json` has returned, for as many groups as there are here.
+
+        Raises
+        ------
+        ValueError
+            If they are others.
+        """
+        written = [each for group in groups for each in group]
+        for slot, each in zip(range(self._sums.slots), written, strict=True):
+            for step, total in read_steps(each).items():
+                self._sums.restore(slot, step, total)
 
     def gradients(self, divisor: int) -> tuple[FloatArray, FloatArray]:
         """Return the gradients with respect to coef and intercept over all groups.

@@ -75,6 +75,14 @@ class Partition:
         made.keys = {key: number for number, key in enumerate(keys)}
         return made
 
+    @classmethod
+    def restored(cls, keys: Sequence[Hashable], state: LossState, parameters: ParameterSums | None = None) -> Self:
+        """Return the partition with these groups, by key, and the states of their rows."""
+        made = cls.__new__(cls)
+        made.state, made.parameters = state, parameters
+        made.keys = {key: number for number, key in enumerate(keys)}
+        return made
+
     def merge(self, other: Self, first_row: int = 0) -> None:
         """Add the states of other rows, which are numbered from `first_row` on."""
         known = self.keys

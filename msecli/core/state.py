@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 
 from msecli import kernel
+from msecli.core.cells import Cells
 from msecli.core.chunk import Chunk
 from msecli.core.exact import ONE, BoolArray, FloatArray, IntArray, Total
 from msecli.core.reduction import Used
@@ -230,6 +231,33 @@ class LossState:
             self.flaws[flaw] = self.flaws.get(flaw, 0) + count
         for kind, row in other.first_row.items():
             self._note_row(kind, first_row + row)
+
+    def cells(self) -> Cells:
+        """Return the exact content, from which `of_cells` makes the same state; without held values and series."""
+        groups = self.groups
+        return Cells(
+            self._rows[:groups].tolist(),
+            self._rows_used[:groups].tolist(),
+            {name: counts[:groups].tolist() for name, counts in self._counts.items()},
+            {name: largest[:groups].tolist() for name, largest in self._largest.items()},
+            {term: sums.by_step()[: groups * self.rules.columns] for term, sums in self._sums.items()},
+        )
+
+    @classmethod
+    def of_cells(cls, cells: Cells, rules: Rules, *, weighted: bool) -> Self:
+        """Return the state with this content."""
+        made = cls(rules, weighted=weighted, groups=len(cells.rows))
+        made._rows[:] = cells.rows
+        made._rows_used[:] = cells.rows_used
+        for name, counts in cells.counts.items():
+            made._counts[name][:] = counts
+        for name, largest in cells.largest.items():
+            made._largest[name][:] = largest
+        for term, by_slot in cells.sums.items():
+            for slot, parts in enumerate(by_slot):
+                for step, total in parts.items():
+                    made._sums[term].restore(slot, step, total)
+        return made
 
     @property
     def rows(self) -> int:

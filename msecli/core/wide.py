@@ -182,6 +182,27 @@ class WideSum:
         """Return the sum over all slots."""
         return sum(self.totals(), Total(0))
 
+    def by_step(self) -> list[dict[int, Total]]:
+        """Return what to `restore` for every slot: the same for the same numbers, however they were cut and merged.
+
+        Without a depth that is the one exact sum; with it the sums of those steps that the depth leaves.
+        """
+        if self._depth is None:
+            return [{0: total} for total in self.totals()]
+        found: list[dict[int, Total]] = [{} for _ in range(self.slots)]
+        for step in sorted(self._sums):
+            for parts, total in zip(found, self._sums[step].totals(), strict=True):
+                if total.units or total.special:
+                    parts[step] = total
+        depth = self._depth
+        return [{step: part for step, part in parts.items() if step >= max(parts) - depth} for parts in found]
+
+    def restore(self, slot: int, step: int, total: Total) -> None:
+        """Add a sum that `by_step` has returned."""
+        lower = max(0, -(-total.finer // STEP))
+        units = total.units << (STEP * lower - total.finer)
+        self._of(step - lower).add_total(Sum(units, total.special), slot)
+
     def _total(self, parts: dict[int, Total]) -> Total:
         steps = [step for step, part in parts.items() if part.units]
         lowest = min(steps, default=0)

@@ -30,7 +30,8 @@ PART_BYTES = 2 << 20
 LOOK_GROWTH = 8
 """Growth of what is read at once to find the line of a row."""
 
-WHOLE = re.compile(r"-?[1-9]\d{0,17}|0", re.ASCII)
+WHOLE = r"(?:-?[1-9]\d{0,17}|0)"
+ALL_WHOLE = re.compile(rf"{WHOLE}(?:\n{WHOLE})*", re.ASCII)
 
 OVERFLOWED = "numbers too large for float64 were read as infinite"
 SKIPPED = "blank lines were skipped"
@@ -84,10 +85,9 @@ class CsvSource:
         head = read_text_head(file, self._file, reading, reading.delimiter or delimiter)
         self._start = head.data
         grammar = grammar_of(reading, head.names)
-        self._sample = _sample(head)
-        present = [
-            [field for row in self._sample if not grammar.is_missing(field := row[number])]
-            for number in range(len(head.names))
+        sample, missing = _sample(head), frozenset(grammar.missing)
+        self._present = present = [
+            [field for row in sample if (field := row[number]) not in missing] for number in range(len(head.names))
         ]
         truths = {number: truth for number, fields in enumerate(present) if (truth := truth_of(fields)) is not None}
         self._layout = Layout(head.dialect, grammar._replace(truths=truths), file.word)
@@ -147,15 +147,14 @@ class CsvSource:
 
     def _label_kind(self, column: int) -> Kind:
         """Return what to try to read the labels of a column as, judging by the sample; text is the fallback."""
-        fields = (row[column] for row in self._sample)
-        present = [field for field in fields if not self._layout.grammar.is_missing(field)]
-        return Kind.INTEGER if present and all(WHOLE.fullmatch(field) for field in present) else Kind.TEXT
+        return Kind.INTEGER if ALL_WHOLE.fullmatch("\n".join(self._present[column])) else Kind.TEXT
 
 
 def _sample(head: Head) -> list[list[str]]:
     """Return the fields of those first rows that have the usual width."""
-    rows = (row.fields for row in head.first_rows if len(row.fields) == len(head.names) and not row.open_quote)
-    return [[field.decode(errors="replace") for field in fields] for fields in rows]
+    width = len(head.names)
+    rows = [row.fields for row in head.first_rows if len(row.fields) == width and not row.open_quote]
+    return [[str(field, "utf-8", "replace") for field in fields] for fields in rows]
 
 
 class Columns(NamedTuple):
@@ -272,7 +271,9 @@ def _column(name: str, present: list[str], truth: Truth | None, grammar: Grammar
     """Return a column, numeric if most of its present fields are numbers in some notation, or if it has none."""
     if truth is not None:
         return Column(name, f"{truth[0]} or {truth[1]}", numeric=True)
-    texts = [field for field in present if not (grammar.is_number(field) or notations_of(field))]
+    texts: list[str] = []
+    if not grammar.are_finite(present):
+        texts = [field for field in present if not (grammar.is_number(field) or notations_of(field))]
     if 2 * len(texts) >= len(present) > 0:
         return Column(name, f"text such as {shown(texts[0])}", numeric=False)
     # Where columns have no names, only what they hold tells them apart.

@@ -189,6 +189,18 @@ def _append(path: str, lines: bytes, locks: contextlib.ExitStack, undo: contextl
         lines = lines[os.write(file, lines) :]
 
 
+def write_file(path: str, content: bytes) -> None:
+    """Write a file whole or not at all; an existing one is replaced.
+
+    Raises
+    ------
+    ReadWriteError
+    """
+    _check_folder(path)
+    with Staging(overwrite=True) as staging, staging.open(path) as stream:
+        stream.write(content)
+
+
 def _create(temporary: str, final: str) -> None:
     """Give a file its final name, unless the name is taken."""
     try:

@@ -37,6 +37,10 @@ FETCHED = frozenset({"http", "https", "ftp"})
 """The schemes of URLs that curl fetches."""
 
 
+SMALL_BYTES = 1 << 15
+"""Files up to this size are read at once."""
+
+
 class InputFile:
     """A regular file, open for reads at any offset from any thread.
 
@@ -82,6 +86,7 @@ class InputFile:
 
     def _adopt(self, file: BinaryIO) -> None:
         self._file = file
+        self._content = b""
         # Parts hold this object, so the file stays open while they are read.
         weakref.finalize(self, file.close)
         status = os.fstat(file.fileno())
@@ -99,7 +104,12 @@ class InputFile:
             If the file has become shorter.
         """
         with _explained(self.path):
-            data = os.pread(self._file.fileno(), size, offset)
+            if self.size <= SMALL_BYTES:
+                # Read once, whatever is asked for: a call costs more than the bytes.
+                self._content = self._content or os.pread(self._file.fileno(), self.size, 0)
+                data = self._content[offset : offset + size]
+            else:
+                data = os.pread(self._file.fileno(), size, offset)
         if len(data) < min(size, self.size - offset):
             raise self._changed()
         return data

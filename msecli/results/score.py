@@ -341,8 +341,13 @@ class Result(Report):
     @property
     def title(self) -> tuple[tuple[str, ...], ...]:
         """The columns and the files."""
-        sides = [item for item in self.inputs if item.role not in OTHER_ROLES]
-        return title_of([item.columns for item in sides], [item.path for item in sides], "vs")
+        roles: dict[str, list[Input]] = {}
+        for item in self.inputs:
+            if item.role not in OTHER_ROLES:
+                roles.setdefault(item.role, []).append(item)
+        # There are several of a role where states were merged.
+        paths = [items[0].path + (f", … ({len(items):,} files)" if len(items) > 1 else "") for items in roles.values()]
+        return title_of([items[0].columns for items in roles.values()], paths, "vs")
 
     @property
     def what(self) -> Row:

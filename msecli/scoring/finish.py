@@ -88,7 +88,7 @@ def finish(plan: Plan, folded: Folded) -> Result:
         score=score,
         reduction=plan.reduction.name,
         denominator_name=denominator_name(plan.reduction, weighted=plan.request.weighted),
-        inputs=_inputs(plan),
+        inputs=inputs_of(plan),
         settings=settings_of(plan.request, _pairing(plan), weighted=plan.request.weighted),
         signature=signature_of(
             plan.request,
@@ -262,12 +262,17 @@ def _losses_of_items(plan: Plan, partition: Partition) -> FloatArray | None:
 
 def _macro(entries: Sequence[Entry]) -> Macro | None:
     """Return the plain means over the entries that have a loss."""
-    scores = [entry.score for entry in entries if entry.score.loss is not None]
+    return macro_of([entry.score for entry in entries])
+
+
+def macro_of(all_scores: Sequence[Score]) -> Macro | None:
+    """Return the plain means over the scores that have a loss; None if none has."""
+    scores = [score for score in all_scores if score.loss is not None]
     if not scores:
         return None
     loss = _mean([score.loss for score in scores if score.loss is not None])
     metrics = {name: _mean([score.metrics[name] for score in scores]) for name in scores[0].metrics}
-    return Macro(loss, status(loss), metrics, len(scores), len(entries) - len(scores))
+    return Macro(loss, status(loss), metrics, len(scores), len(all_scores) - len(scores))
 
 
 def _without_loss(entries: Sequence[Entry]) -> list[Warned]:
@@ -319,7 +324,8 @@ def infinite_values(state: LossState, summary: Summary, where: Where) -> list[Wa
     return [Warned("infinite_values", " and ".join(name for name, _ in found), meaning, summary.counts["infinite"])]
 
 
-def _inputs(plan: Plan) -> tuple[Input, ...]:
+def inputs_of(plan: Plan) -> tuple[Input, ...]:
+    """Return the inputs of a result."""
     roles = plan.roles
     places = [("inputs" if plan.request.linear else "prediction", roles.prediction), ("target", roles.target)]
     if roles.weight is not None:

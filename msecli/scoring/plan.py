@@ -190,11 +190,9 @@ def plan_of(request: Request, sources: tuple[Source, ...], parameters: Parameter
         item = model.item
     check_shapes(sources, roles, item)
     kept = kept_axes(request.axis, 1 + len(item)) if request.axis else ()
-    penalized = [*parameters.penalized, *([model.coef] if model is not None else [])]
-    if model is not None and request.regularize_intercept and model.intercept is not None:
-        penalized.append(model.intercept)
+    penalized = penalized_of(request, parameters.penalized, model)
     rules = rules_of(request, item, kept, weighted=request.weighted)
-    return Plan(request, sources, roles, rules, item, kept, model, tuple(penalized), condition, bins)
+    return Plan(request, sources, roles, rules, item, kept, model, penalized, condition, bins)
 
 
 @contextmanager
@@ -255,6 +253,14 @@ def _model(
         return None
     columns, chosen = roles.prediction.columns, bool(request.pred)
     return model_of(parameters.coef, parameters.intercept, inputs, columns, chosen=chosen, warnings=warnings)
+
+
+def penalized_of(request: Request, params: Sequence[FloatArray], model: LinearModel | None) -> tuple[FloatArray, ...]:
+    """Return the penalized parameters: those of `Request.params`, then those of the model."""
+    own: list[FloatArray] = [] if model is None else [model.coef]
+    if model is not None and request.regularize_intercept and model.intercept is not None:
+        own.append(model.intercept)
+    return (*params, *own)
 
 
 def _check_inputs(path: str, item: tuple[int, ...], model: LinearModel) -> None:

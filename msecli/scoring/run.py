@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from msecli.core.processor import arithmetic
@@ -11,15 +11,23 @@ from msecli.results.score import Result
 from msecli.results.values import Layout
 from msecli.scoring.advice import check_choice, warn_of_equality
 from msecli.scoring.finish import divisor_of, finish
-from msecli.scoring.fold import fold, with_edges
+from msecli.scoring.fold import Folded, fold, with_edges
 from msecli.scoring.gates import check_scopes, judged, read_baseline
 from msecli.scoring.ledger import Progress
 from msecli.scoring.plan import Plan, make_plan
 from msecli.scoring.request import Request
 from msecli.scoring.values import ArraySink, Gradient, Sink
 
+Observer = Callable[[Plan, Folded, Result], None]
+"""Called with what a result was made of."""
 
-def run(request: Request, sinks: Mapping[str, Sink] | None = None, progress: Progress = lambda _: None) -> Result:
+
+def run(
+    request: Request,
+    sinks: Mapping[str, Sink] | None = None,
+    progress: Progress = lambda _: None,
+    observe: Observer | None = None,
+) -> Result:
     """Score as requested.
 
     Parameters
@@ -30,6 +38,8 @@ def run(request: Request, sinks: Mapping[str, Sink] | None = None, progress: Pro
         result holds the requested values that have no sink.
     progress : callable, optional
         Called with the share of the work done, from 0 to 1.
+    observe : callable, optional
+        Called at the end with the plan, what it was folded to, and the result.
 
     Raises
     ------
@@ -57,6 +67,10 @@ def run(request: Request, sinks: Mapping[str, Sink] | None = None, progress: Pro
         result = judged(plan, finish(plan, folded), baseline)
         if gradient is not None:
             gradient.finish(divisor_of(plan, folded))
+        if observe is not None:
+            observe(plan, folded, result)
+    if not kept:
+        return result
     values = kept["losses"].array() if "losses" in kept else result.values
     arrays = {name: sink.array() for name, sink in kept.items() if name != "losses"}
     return replace(result, values=values, arrays={**result.arrays, **arrays})

@@ -73,8 +73,14 @@ def _holds_numbers(head: Head, grammar: Grammar) -> bool:
     """Tell whether some rows are as long as the first line, and a column of them holds a number, or nothing at all."""
     rows = [row.fields for row in head.first_rows if len(row.fields) == len(head.names)]
     for number in range(len(head.names) if rows else 0):
-        present = [text for row in rows if not grammar.is_missing(text := row[number].decode(errors="replace"))]
-        if not present or any(map(grammar.is_number, present)) or truth_of(present):
+        texts = (row[number].decode(errors="replace") for row in rows)
+        present = (text for text in texts if not grammar.is_missing(text))
+        # The first field nearly always decides.
+        first = next(present, None)
+        if first is None or grammar.is_number(first):
+            return True
+        others = [*present]
+        if any(map(grammar.is_number, others)) or truth_of([first, *others]):
             return True
     return not head.first_rows
 

@@ -122,7 +122,7 @@ def _with_rows(
     if len(names) > 1:
         text = text.lstrip(b"\r\n")
     found = islice(data_records(text, dialect, single=len(names) == 1), SAMPLE_ROWS)
-    rows = tuple(row for row in found if whole or row.end < len(text))
+    rows = tuple(found if whole else (row for row in found if row.end < len(text)))
     return Head(data, names, dialect, rows, empty=whole and not rows, header=header)
 
 

@@ -79,6 +79,13 @@ class Readings(NamedTuple):
             own.update((file, _with_words(reading)) for file in files_named(word))
         return cls(own=own)
 
+    @classmethod
+    def of_settings(cls, given: Mapping[str, Mapping[str, Any]]) -> Self:
+        """Return how to read files from settings, each by the words of the files; those for all have the word ""."""
+        words = {word: None for values in given.values() for word in values if word}
+        own = {word: _reading({name: each.get(word, each.get("")) for name, each in given.items()}) for word in words}
+        return cls(_reading({name: each.get("") for name, each in given.items()}), own)
+
     def of(self, parameter: str) -> Reading:
         """Return how to read the file of a parameter."""
         return self.own.get(word_of(parameter), self.others)
@@ -123,3 +130,49 @@ def files_named(word: str) -> tuple[str, ...]:
     if word != BOTH and word not in FILES:
         raise UsageError(f"`reading`: {not_one_of(word, (*FILES, BOTH))}")
     return ("pred", "target") if word == BOTH else (word,)
+
+
+TAKEN = ("input_format", "delimiter", "decimal", "thousands", "na_values", "encoding", "comment")
+"""The settings that are texts, by the names of their options."""
+
+LISTS = ("na_values",)
+"""The settings whose values are lists."""
+
+
+def by_file(name: str, values: Iterable[str]) -> dict[str, str]:
+    """Return the values of a setting, each for all files or FILE=VALUE, by the words of the files.
+
+    Those for all files have the word "".
+
+    Examples
+    --------
+    >>> by_file("decimal", [".", "pred=,"])
+    {'': '.', 'pred': ','}
+    """
+    found: dict[str, str] = {}
+    for value in values:
+        word, equals, rest = value.partition("=")
+        named = bool(equals) and word.lower() in (*FILES, BOTH)
+        text = rest if named else value
+        words = files_named(word.lower()) if named else ("",)
+        found |= {each: f"{found[each]},{text}" if name in LISTS and each in found else text for each in words}
+    return found
+
+
+def _reading(given: Mapping[str, Any]) -> Reading:
+    """Return how to read a file; what is None was not given."""
+    return Reading(
+        given.get("input_format") and given["input_format"].lower(),
+        "\t" if given.get("delimiter") == "\\t" else given.get("delimiter"),
+        given.get("header"),
+        given.get("decimal") or ".",
+        given.get("thousands"),
+        _words(given.get("na_values") or ""),
+        given.get("encoding"),
+        given.get("comment"),
+    )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Split words at commas, without the blanks around them; blanks alone are a word."""
+    return tuple(word.strip() or word for word in text.split(",") if word)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-QUOTE = b'"'
+QUOTE, RETURN, LINE_FEED = b'"', b"\r", b"\n"
 
 
 class Dialect(NamedTuple):
@@ -57,7 +57,14 @@ def _field_pattern(delimiter: bytes) -> re.Pattern[bytes]:
 
 
 def records(buffer: bytes, dialect: Dialect) -> Iterator[Record]:
-    """Yield the records of a buffer that begins with one, without comments; slow and exact."""
+    """Return the records of a buffer that begins with one, without comments; slow and exact."""
+    if QUOTE not in buffer and RETURN not in buffer and dialect.comment is None:
+        return _lines(buffer, dialect.delimiter)
+    return _fields(buffer, dialect)
+
+
+def _fields(buffer: bytes, dialect: Dialect) -> Iterator[Record]:
+    """Yield the records of a buffer, read field by field."""
     field, comment = _field_pattern(dialect.delimiter), dialect.comment
     position = line = 0
     while position < len(buffer):
@@ -78,9 +85,21 @@ def records(buffer: bytes, dialect: Dialect) -> Iterator[Record]:
         line += count_lines(buffer[start:position])
 
 
+def _lines(buffer: bytes, delimiter: bytes) -> Iterator[Record]:
+    """Yield the records of a buffer in which each is a line: most files begin like this, and many are small."""
+    position = line = 0
+    while position < len(buffer):
+        end = buffer.find(LINE_FEED, position)
+        text = buffer[position:] if end < 0 else buffer[position:end]
+        after = len(buffer) if end < 0 else end + 1
+        yield Record(line, position, after, tuple(text.split(delimiter)), not text, open_quote=False)
+        position, line = after, line + 1
+
+
 def data_records(buffer: bytes, dialect: Dialect, *, single: bool) -> Iterator[Record]:
-    """Yield the records that are rows: a blank line is a row only in a single column."""
-    return (record for record in records(buffer, dialect) if single or not record.blank)
+    """Return the records that are rows: a blank line is a row only in a single column."""
+    found = records(buffer, dialect)
+    return found if single else (record for record in found if not record.blank)
 
 
 def _line_end(buffer: bytes, position: int) -> int:

@@ -11,7 +11,9 @@ import csv
 import io
 import json
 import math
+import os
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -28,7 +30,9 @@ from msecli.outputs import RENDERERS, Style
 from msecli.outputs.base import ValuesWriter
 from msecli.outputs.values import StreamSink
 from msecli.results.base import Report
+from msecli.results.batch import Preview
 from msecli.results.values import Layout
+from msecli.scoring.batch import previewed, runs_named
 
 NAN, INF = math.nan, math.inf
 LABELS = [
@@ -94,6 +98,36 @@ def compared(**options: Any) -> Report:
     return msecli.compare({**systems, "short": [1.0]}, target, target="y", metrics="r2", **options)
 
 
+def batch(**options: Any) -> Report:
+    frame = pd.DataFrame({"pred": [0.1, INF, 3.0], "target": [0.4, 0.4, NAN]})
+    runs = [
+        {"name": label or "empty", "predictions": [0.1, number / 7], "targets": [0.0, 1.0]}
+        for number, label in enumerate(LABELS)
+    ]
+    runs += [
+        {"name": "fails\tbadly", "predictions": "no such file.csv"},
+        {"name": "infinite", "predictions": frame, "nan_target": "omit"},
+    ]
+    return msecli.batch(runs, **options)
+
+
+def merged() -> Report:
+    frame = pd.DataFrame(
+        {"pred": [0.1, 0.7, 3.0, 1e-9], "target": [0.4, 0.4, 1.0, 0.0], "g": ["a", "pooled", "a", None]}
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [os.path.join(folder, name) for name in ("1.json", "2.json")]
+        for path, rows in zip(paths, (frame[:1], frame[1:]), strict=True):
+            msecli.score(rows, by="g", metrics="mae", save_state=path)
+        return msecli.merge(*paths)
+
+
+def preview() -> Report:
+    data = "sample_data/diabetes_ridge.csv", "sample_data/diabetes_target.csv"
+    runs = [{"name": "a|b", "predictions": data[0], "targets": data[1]}, {"name": "c", "predictions": "no such file"}]
+    return Preview(tuple(map(previewed, runs_named(runs))))
+
+
 KINDS: dict[str, Callable[[], Report]] = {
     "a score": scored,
     "a score with metrics": lambda: scored(metrics=["rmse", "mae", "r2", "lp:3"], weight="w"),
@@ -123,6 +157,16 @@ KINDS: dict[str, Callable[[], Report]] = {
         {"a": [1.0, 2.0], "inf": [INF, 2.0], "nan": [NAN, 2.0]}, [0.5, 1.0], nan_pred="propagate", fail_if_worse=True
     ),
     "a gradient check": lambda: msecli.gradcheck([0.1, 2.0], [3.0, -0.5], tolerance=0.5),
+    "a batch": lambda: batch(metrics="rmse", nan_pred="omit"),
+    "runs that compute different things": lambda: msecli.batch(
+        [
+            {"name": "a", "predictions": [1.0, 2.0], "targets": [0.0, 0.0]},
+            {"name": "b", "predictions": [1.0], "targets": [0.0], "metrics": "mae"},
+        ]
+    ),
+    "a batch that fails": lambda: msecli.batch([{"name": n, "predictions": "no such file"} for n in ("a", "b")]),
+    "merged states": merged,
+    "what a batch would score": preview,
     "a gradient check that fails": lambda: msecli.gradcheck([INF, 2.0], [3.0, -0.5]),
 }  # fmt: skip
 
