@@ -10,11 +10,11 @@ from click.core import ParameterSource
 
 from msecli.cli import options
 from msecli.cli.colors import say
-from msecli.cli.deliver import outputs_from, warn, write_report
+from msecli.cli.deliver import end, outputs_from, warn, write_report
 from msecli.cli.grouped import GroupedCommand
 from msecli.cli.progress import ProgressBar
 from msecli.cli.reading import READING
-from msecli.errors import EXIT_GATE, UsageError, Warned, many, visible
+from msecli.errors import UsageError, Warned, many, visible
 
 if TYPE_CHECKING:
     from msecli.results.batch import Batch, Preview
@@ -44,6 +44,7 @@ NOT_OF_RUNS = frozenset({"sort", "reverse", "jobs"})
     *options.PENALTY,
     options.sort_runs,
     options.reverse_runs,
+    *options.GATES,
     *options.OUTPUT,
     options.fail_fast,
     options.dry_run,
@@ -97,11 +98,7 @@ def batch(runs: tuple[str, ...], **values: Any) -> None:
     warn(_warnings(result))
     _tell_errors(result)
     write_report(result, values)
-    for case in result.cases():
-        for gate in case.gates:
-            if not gate.passed:
-                say("gate failed", visible(f"run {case.name!r}: {gate.message.removeprefix('gate failed: ')}"))
-    raise click.exceptions.Exit(result.exit_code or (0 if result.passed else EXIT_GATE))
+    end(result, result.exit_code)
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,12 @@ import click
 
 from msecli.cli import options
 from msecli.cli.colors import say
-from msecli.cli.deliver import outputs_from, warn, write_report
+from msecli.cli.deliver import end, outputs_from, warn, write_report
 from msecli.cli.grouped import GroupedCommand
 from msecli.cli.progress import ProgressBar
 from msecli.cli.reading import READING, readings_from
 from msecli.cli.wording import as_options
-from msecli.errors import EXIT_GATE, MsecliError, visible
+from msecli.errors import MsecliError, visible
 
 EXAMPLES = """\b
 Examples:
@@ -37,6 +37,7 @@ Examples:
     options.reduction,
     *options.LOSS[2:5],
     *options.COMPARISON,
+    *options.GATES,
     *options.OUTPUT,
     *options.RUNNING,
 )
@@ -67,10 +68,7 @@ def compare(files: tuple[str, ...], **values: Any) -> None:
     for system in result.systems:
         if system.error is not None:
             say("Error", visible(f"{system.name}: {system.error}", kept="\n"))
-    failed = [gate for gate in result.gates if not gate.passed]
-    for gate in failed:
-        say("gate failed", gate.finding)
-    click.get_current_context().exit(result.exit_code or (EXIT_GATE if failed else 0))
+    end(result, result.exit_code)
 
 
 def _named(text: str) -> tuple[str | None, str]:

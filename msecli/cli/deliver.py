@@ -138,7 +138,7 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
                 main.append(result.values, {})
             main.finish(result)
         process.take_no_more_signals()
-    exit_if_failed(result)
+    end(result)
 
 
 class _StateKeeper:
@@ -272,8 +272,8 @@ def _warn_of_precision(destinations: Sequence[tuple[str | None, Renderer]]) -> N
         say("Warning", f"--precision: {exact} every digit; only {rounded} are rounded")
 
 
-def exit_if_failed(report: Report) -> None:
-    """Say which gates failed, and end the command with exit code 5 if any did; the result is written by now.
+def end(report: Report, code: int = 0) -> None:
+    """Say which gates failed, and end the command with a code, or with 5 if any did; the result is written by now.
 
     Raises
     ------
@@ -281,7 +281,7 @@ def exit_if_failed(report: Report) -> None:
     """
     failed = [gate for gate in report.gates if not gate.passed]
     if not failed:
-        return
+        raise click.exceptions.Exit(code)
     from msecli.results.gates import FAILURES_SHOWN, SEE_ALL
 
     with suppress(OSError):  # if standard error is closed, the exit code has to suffice
@@ -289,7 +289,7 @@ def exit_if_failed(report: Report) -> None:
             say("gate failed", gate.finding)
         if (more := len(failed) - FAILURES_SHOWN) > 0:
             say("gate failed", f"{more:,} more; {SEE_ALL}")
-    raise click.exceptions.Exit(EXIT_GATE)
+    raise click.exceptions.Exit(code or EXIT_GATE)
 
 
 DETAILS = ("explain", "worst")

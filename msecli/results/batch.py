@@ -92,8 +92,13 @@ class Batch(Report):
 
     @property
     def gates(self) -> tuple[GateResult, ...]:
-        """The gates of all runs, in their order."""
-        return tuple(gate for run in self.runs if run.result is not None for gate in run.result.gates)
+        """The gates of all runs, in their order, with the run in their scopes."""
+        return tuple(
+            gate._replace(scope={"run": run.name, **(gate.scope or {})})
+            for run in self.runs
+            if run.result is not None
+            for gate in run.result.gates
+        )
 
     def cases(self) -> list[Case]:
         """Return a case for each run."""

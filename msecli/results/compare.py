@@ -209,7 +209,7 @@ class Comparison(Report):
                 system.numbers(),
                 system.status,
                 system.error,
-                tuple(gate for gate in self.gates if gate.scope == {"system": system.name}),
+                tuple(gate for gate in self.gates if gate.scope and gate.scope.get("system") == system.name),
                 tuple((entry.labels, entry.numbers()) for entry in system.groups),
             )
             for system in self.systems

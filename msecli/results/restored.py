@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from msecli.errors import Warned
 from msecli.results.base import Number
-from msecli.results.gates import GateResult
+from msecli.results.details import Interval, WorstElement
+from msecli.results.gates import RELATIONS, GateResult
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
 
 
@@ -38,6 +40,9 @@ def restored(document: Mapping[str, Any]) -> Result:
         penalties=_numbers(document.get("penalties", {}), numbers, "_penalty"),
         objective=_number(document.get("objective"), numbers, "objective"),
         gradient_norm=_number(document.get("gradient_norm"), numbers, "gradient_norm"),
+        interval=_interval(document),
+        worst=None if "worst" not in document else tuple(_worst(each) for each in document["worst"]),
+        not_listed=document.get("groups_not_listed", 0),
         gates=tuple(_gate(each) for each in document.get("gates", ())),
         values=_values(document),
     )
@@ -70,6 +75,7 @@ def _entries(document: Mapping[str, Any], kind: str) -> tuple[Entry, ...]:
             _score(each),
             _number(each.get("running_mean"), _not_finite(each), "running_mean"),
             _number(each.get("gradient_norm"), _not_finite(each), "gradient_norm"),
+            _interval(each),
         )
         for each in document.get(PLURALS[kind], ())
     )
@@ -86,9 +92,20 @@ def _macro(document: Mapping[str, Any]) -> Macro:
     )
 
 
+def _interval(document: Mapping[str, Any]) -> Interval | None:
+    return Interval(**document["interval"]) if "interval" in document else None
+
+
+def _worst(document: Mapping[str, Any]) -> WorstElement:
+    numbers = _not_finite(document)
+    return WorstElement(**{name: _number(document[name], numbers, name) for name in WorstElement._fields})
+
+
 def _gate(document: Mapping[str, Any]) -> GateResult:
     known = {name: document[name] for name in GateResult._fields if name in document}
-    return GateResult(**{**known, "value": _number(document["value"], _not_finite(document), "value")})
+    relation = re.search(f" ({'|'.join(map(re.escape, RELATIONS))}) ", document["gate"])
+    value = _number(document["value"], _not_finite(document), "value")
+    return GateResult(**{**known, "value": value, "relation": relation[1] if relation else ">"})
 
 
 def _not_finite(document: Mapping[str, Any]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msecli._version import __version__
@@ -23,6 +23,7 @@ from msecli.scoring.compare_fold import SystemFold, fold_systems
 from msecli.scoring.compare_plan import ComparePlan, FailedError, Opened, open_systems, plan_comparison
 from msecli.scoring.compare_request import CompareRequest
 from msecli.scoring.finish import finish, quoted, scored_columns, settings_of
+from msecli.scoring.gates import check_scopes, judged, read_baseline
 from msecli.scoring.ledger import Progress
 
 WORSE = "worse"
@@ -48,15 +49,17 @@ def compare_systems(request: CompareRequest, progress: Progress = lambda _: None
         If the targets, the weights or the reference cannot be read or scored.
     """
     with arithmetic() as found, engine_named(request.base.engine).start(request.base.jobs) as engine:
+        baseline = read_baseline(request.base)
         opened = open_systems(request)
         failures = dict(opened.failures)
         while True:
             try:
-                plan, folds, results = _scored(request, opened, failures, engine, progress)
+                plan, folds, scored = _scored(request, opened, failures, engine, progress)
             except FailedError as failed:
                 failures |= failed.failures
             else:
                 break
+    results = {system.name: judged(system.plan, scored[system.name], baseline) for system in plan.systems}
     warnings = Warnings(found)
     differences = _differences(plan, folds, warnings)
     for result in results.values():
@@ -72,7 +75,7 @@ def compare_systems(request: CompareRequest, progress: Progress = lambda _: None
         signature=_signature(plan, results),
         version=__version__,
         warnings=warnings.all(),
-        gates=tuple(_gates(request, systems)),
+        gates=(*_gates(request, systems), *_own_gates(systems)),
         exit_code=max((error.exit_code for error in failures.values()), default=0),
     )
 
@@ -96,6 +99,7 @@ def _scored(
         failures[name].args = (f"{name}: {failures[name].args[0]}",)
         raise failures[name]
     plan = plan_comparison(request, opened, failures)
+    check_scopes(plan.systems[plan.reference].plan)
     folds = fold_systems(plan, engine, progress)
     results: dict[str, Result] = {}
     found: dict[str, MsecliError] = {}
@@ -194,6 +198,13 @@ def _gates(request: CompareRequest, systems: Sequence[System]) -> list[GateResul
             )
         )
     return found
+
+
+def _own_gates(systems: Sequence[System]) -> Iterator[GateResult]:
+    """Yield the gates of the systems' own scores, with the system in their scopes."""
+    for system in systems:
+        for gate in () if system.result is None else system.result.gates:
+            yield gate._replace(scope={"system": system.name, **(gate.scope or {})})
 
 
 def _method(request: CompareRequest, reference: str) -> str:

@@ -225,7 +225,7 @@ def _check_test(request: CompareRequest) -> None:
 def _check_choices(request: CompareRequest) -> None:
     if request.adjust not in ADJUSTMENTS:
         raise UsageError(f"`adjust`: {not_one_of(request.adjust, ADJUSTMENTS)}")
-    known = [LOSS, *(metric.name for metric in request.base.chosen_metrics(weighted=request.base.weighted))]
+    known = [LOSS, *(metric.name for metric in request.base.asked_metrics(weighted=request.base.weighted))]
     if request.sort is not None and request.sort not in known:
         raise UsageError(
             f"`sort`: {not_one_of(request.sort, known)}; a metric to sort by is one of those asked for: `metrics`"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from msecli.core.exact import ratio, units_of
@@ -13,7 +14,7 @@ from msecli.core.state import Summary
 from msecli.errors import Warned
 from msecli.pairing.labels import shown_keys, sort_key
 from msecli.results.base import MISSING_LABEL, status
-from msecli.results.score import Entry
+from msecli.results.score import Entry, Result
 from msecli.results.values import Layout
 from msecli.scoring.fold import Tally
 from msecli.scoring.plan import Plan
@@ -26,8 +27,16 @@ TOO_FEW = "too_few"
 """The status of an interval of fewer than two elements, or clusters."""
 
 
-def listed_groups(request: Request, groups: Sequence[Entry]) -> tuple[Entry, ...]:
-    """Return the groups in the order asked for, the first ones of them if only these are wanted.
+def only_listed(request: Request, result: Result) -> Result:
+    """Return the result with the first groups alone, if only these are wanted."""
+    if request.top is None:
+        return result
+    groups = result.groups[: request.top]
+    return replace(result, groups=groups, not_listed=len(result.groups) - len(groups))
+
+
+def ordered_groups(request: Request, groups: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Return the groups in the order asked for.
 
     A number that is none comes last in either order; groups with equal numbers stay in the order of their labels.
     """
@@ -44,7 +53,7 @@ def listed_groups(request: Request, groups: Sequence[Entry]) -> tuple[Entry, ...
             return True, 0.0
         return False, sign * badness(value, best.get(name, 0.0))
 
-    return tuple(sorted(groups, key=place)[: request.top])
+    return tuple(sorted(groups, key=place))
 
 
 def worst_elements(plan: Plan, tally: Tally, summary: Summary) -> tuple[WorstElement, ...] | None:

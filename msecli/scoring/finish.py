@@ -25,7 +25,7 @@ from msecli.pairing.lookup import key_name
 from msecli.pairing.roles import PREDICTION, Place
 from msecli.results.base import MISSING_LABEL, plural, status
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
-from msecli.scoring.details import intervals_of, listed_groups, shown_labels, warnings_of_intervals, worst_elements
+from msecli.scoring.details import intervals_of, ordered_groups, shown_labels, warnings_of_intervals, worst_elements
 from msecli.scoring.fold import Folded, Tally
 from msecli.scoring.ledger import Ledger
 from msecli.scoring.plan import Plan
@@ -67,7 +67,6 @@ def finish(plan: Plan, folded: Folded) -> Result:
     columns = _columns(plan, scored, pooled.state.columns()) if plan.columns_are_named else ()
     batches = _batches(plan, scored, tally.batches) if tally.batches else ()
     entries = groups or columns or batches
-    listed = listed_groups(plan.request, groups)
     where = _where(plan, ledger)
     found = (
         *infinite_values(pooled.state, summary, where),
@@ -101,7 +100,7 @@ def finish(plan: Plan, folded: Folded) -> Result:
         ),
         version=__version__,
         warnings=(*ledger.warnings.all(), *found),
-        groups=listed,
+        groups=ordered_groups(plan.request, groups),
         columns=columns,
         batches=batches,
         macro=_macro(entries),
@@ -110,7 +109,6 @@ def finish(plan: Plan, folded: Folded) -> Result:
         gradient_norm=_gradient_norm(plan, gradients),
         interval=interval,
         worst=worst_elements(plan, tally, summary),
-        not_listed=len(groups) - len(listed),
         values=_losses_of_items(plan, pooled),
         arrays=_arrays(plan, gradients),
     )

@@ -10,6 +10,7 @@ from msecli.engines import engine_named
 from msecli.results.score import Result
 from msecli.results.values import Layout
 from msecli.scoring.advice import check_choice, warn_of_equality
+from msecli.scoring.details import only_listed
 from msecli.scoring.finish import divisor_of, finish
 from msecli.scoring.fold import Folded, fold, with_edges
 from msecli.scoring.gates import check_scopes, judged, read_baseline
@@ -64,7 +65,7 @@ def run(
         folded.ledger.warnings.add(found)
         warn_of_equality(plan, folded.twins, folded.ledger.paired, folded.ledger.warnings)
         check_choice(plan, folded.twins, folded.ledger.paired, folded.ledger.warnings)
-        result = judged(plan, finish(plan, folded), baseline)
+        result = only_listed(request, judged(plan, finish(plan, folded), baseline))
         if gradient is not None:
             gradient.finish(divisor_of(plan, folded))
         if observe is not None:

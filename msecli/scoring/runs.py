@@ -43,8 +43,24 @@ KEYS = (*OWN, *OPTIONS, "no_row_check", *SPELLINGS, *READ_AS, *HEADERS)
 PATHS = ("predictions", "targets", "weight_file", "params", "baseline")
 """The values that are paths, relative to the manifest."""
 
-FLAGS = frozenset({"row_check", "no_row_check", "drop_last"})
-NUMBERS = frozenset({"batch_size", "shuffle", "axis", "season", "ignore_index", "peak", "l1", "l2"})
+FLAGS = frozenset({"row_check", "no_row_check", "drop_last", "explain", "reverse"})
+NUMBERS = frozenset(
+    {
+        "batch_size",
+        "shuffle",
+        "axis",
+        "season",
+        "ignore_index",
+        "peak",
+        "l1",
+        "l2",
+        "ci",
+        "bootstrap",
+        "seed",
+        "worst",
+        "top",
+    }
+)
 """The options that are not texts, for manifests in which all values are."""
 
 TRUTHS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
