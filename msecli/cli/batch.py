@@ -23,7 +23,6 @@ EXAMPLES = """\b
 Examples:
   msecli batch runs.toml -m rmse --sort rmse
   msecli batch 'runs/*/pred.parquet' 'runs/{1}/target.parquet'
-  msecli batch runs.csv --resume runs.jsonl --format json
 """
 
 NOT_OF_RUNS = frozenset({"sort", "reverse", "jobs"})

@@ -33,14 +33,11 @@ from msecli.places.file import STDIN
 LINE_END = "\n"
 
 EXAMPLES = """\b
-Example:
-  msecli compute pred.csv target.csv -m rmse,r2
+Example: msecli compute pred.csv target.csv -m rmse,r2
 
 \b
-Documentation:
-  msecli COMMAND -h        a screen of help
-  msecli COMMAND --help    all options
-  man msecli               the manual; it is also in README.md of the project
+A screen of help: msecli COMMAND -h      All options: msecli COMMAND --help
+The manual: man msecli, and README.md of the project
 """
 
 

@@ -149,7 +149,8 @@ class WideSum:
         steps = np.rint(exponent / STEP).astype(np.int64)
         kept = values != 0
         if self._depth is not None:
-            kept &= steps >= _highest(steps, kept, codes) - self._depth
+            # What is not finite has no exponent of its own.
+            kept &= (steps >= _highest(steps, kept, codes) - self._depth) | ~np.isfinite(values)
         for step in np.unique(steps[kept]).tolist():
             chosen = kept & (steps == step)
             scaled = np.ldexp(values[chosen], exponent[chosen] - step * STEP)

@@ -82,12 +82,24 @@ class Rows(NamedTuple):
     checked_by: tuple[str, ...] = ()
     filtered: int | None = None
 
+    @classmethod
+    def total(cls, ledgers: Sequence[Rows]) -> Rows:
+        """Return the sums of several ledgers, with the columns that checked the rows of any of them."""
+        counts = {name: sum(getattr(each, name) for each in ledgers) for name in COUNTED}
+        checked_by = dict.fromkeys(name for each in ledgers for name in each.checked_by)
+        filtered = [each.filtered for each in ledgers if each.filtered is not None]
+        return cls(**counts, checked_by=tuple(checked_by), filtered=sum(filtered) if filtered else None)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the ledger in the shape of the JSON output."""
         found = self._asdict()
         if self.filtered is None:
             del found["filtered"]
         return found
+
+
+COUNTED = ("prediction", "target", "matched", "unmatched_prediction", "unmatched_target", "dropped", "used")
+"""The counts of rows that every ledger has."""
 
 
 class Elements(NamedTuple):

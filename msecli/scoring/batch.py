@@ -350,7 +350,7 @@ def _pooled(request: Request, sums: Sequence[Sums | None], rows: Sequence[Rows])
     whole = LossState(rules, weighted=weighted)
     for each in known:
         whole.merge(LossState.of_cells(each.cells, rules, weighted=weighted))
-    ledger = Rows(*(sum(column) for column in list(zip(*rows, strict=True))[:-1]))
+    ledger = Rows.total(rows)._replace(checked_by=())  # not every run need have been checked
     return score_of(request.chosen_reduction, request.chosen_metrics(weighted=weighted), whole.summary(), ledger)
 
 

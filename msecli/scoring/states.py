@@ -112,7 +112,7 @@ class State(NamedTuple):
             "version": __version__,
             **self.header,
             "inputs": [{**part.input._asdict(), "file": dict(part.identity)} for part in self.parts],
-            "rows": self.rows._asdict(),
+            "rows": self.rows.to_dict(),
             "warnings": [asdict(warning) for warning in self.warnings],
             # In one order, so that equal states are equal files.
             "groups": [{"labels": key, **cell, **more} for key, cell, more in sorted(groups, key=_order)],
@@ -270,11 +270,10 @@ def merged(states: Sequence[State]) -> State:
         partition.merge(state.partition)
     if not plan.roles.by and not partition.keys:
         partition = first.partition
-    counts = {name: sum(getattr(state.rows, name) for state in states) for name in Rows._fields if name != "checked_by"}
-    checked_by = tuple(dict.fromkeys(name for state in states for name in state.rows.checked_by))
+    rows = Rows.total([state.rows for state in states])
     warnings = Warnings(warning for state in states for warning in state.warnings)
     parts = tuple(dict.fromkeys(part for state in states for part in state.parts))
-    return State(first.header, parts, Rows(**counts, checked_by=checked_by), warnings.all(), partition)
+    return State(first.header, parts, rows, warnings.all(), partition)
 
 
 def _differences(states: Sequence[State]) -> list[str]:

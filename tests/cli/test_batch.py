@@ -165,7 +165,7 @@ def test_a_matrix_makes_a_run_of_every_combination(run: Run, folder: Path) -> No
 @pytest.mark.parametrize(
     ("matrix", "told"),
     [
-        ("{seed = [1, 2]}", "'seed' is neither an option nor {seed} in the name or a path"),
+        ("{speed = [1, 2]}", "'speed' is neither an option nor {speed} in the name or a path"),
         ("{f = []}", "a matrix has a list of values for each key"),
         ("{f = 1}", "a matrix has a list of values for each key"),
         ("{fold = [1], f = [2]}", "'fold' is neither an option nor {fold}"),

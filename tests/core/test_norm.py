@@ -57,6 +57,7 @@ def test_three_and_four_have_their_known_norms(order: float, expected: float) ->
 def test_large_numbers_do_not_overflow() -> None:
     assert norm_of(_array([1e200, 1e200]), 2) == 1.4142135623730951e200
     assert norm_of(_array([3e300, -4e300]), 2) == _exact_euclidean([3e300, -4e300])
+    assert norm_of(_array([1e300, -INF]), 3) == INF
     assert norm_of(_array([1e300, 1e300]), 3) == pytest.approx(2 ** (1 / 3) * 1e300, rel=1e-14)
 
 

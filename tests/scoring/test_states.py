@@ -80,7 +80,12 @@ def same(found: Result, whole: Result) -> None:
     ours, theirs = ({**each.to_dict(), "inputs": None, "warnings": None} for each in (found, whole))
     assert ours == theirs
     assert repr(found.numbers()) == repr(whole.numbers())
-    assert {w.code: w.count for w in found.warnings} == {w.code: w.count for w in whole.warnings}
+    assert counted(found) == counted(whole)
+
+
+def counted(result: Result) -> dict[str, int]:
+    """Return the warnings that add up; of fewer than two rows none is said to be equal."""
+    return {warning.code: warning.count for warning in result.warnings if warning.code != "equal_columns"}
 
 
 @pytest.mark.slow
