@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from msecli.arrow import UUID
 from msecli.core.check import as_float64
 from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError
@@ -23,6 +24,10 @@ HINTS = (
     (TEXTS, "text is not a number"),
     (BYTES, "bytes are not numbers"),
 )
+
+HYPHENS = (8, 13, 18, 23)
+HEXADECIMAL = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+"""The places of the hyphens in a UUID, and the digits between them."""
 
 
 def is_numeric(kind: pa.DataType) -> bool:
@@ -113,8 +118,8 @@ def labels(array: pa.Array, what: str) -> IntArray | pa.Array:
         If its values have no text: lists, structs, and bytes that are not UTF-8.
     """
     kind = array.type
-    if pa.types.is_dictionary(kind):
-        return labels(array.dictionary_decode(), what)
+    if pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
+        return labels(_unwrapped(array), what)
     if kind == pa.int64() and array.null_count == 0:
         return np.asarray(np.from_dlpack(array), dtype=np.int64)
     if pa.types.is_string(kind) or kind in (pa.int64(), pa.uint64()):
@@ -132,6 +137,25 @@ def labels(array: pa.Array, what: str) -> IntArray | pa.Array:
             f"{what}: the column is of type {kind}, whose values cannot be compared as text; "
             "use a column of text, numbers or dates"
         ) from error
+
+
+def _unwrapped(array: pa.Array) -> pa.Array:
+    """Return the values behind a dictionary or an extension type."""
+    if pa.types.is_dictionary(array.type):
+        return array.dictionary_decode()
+    return uuids(array.storage) if str(array.type) == UUID else array.storage
+
+
+def uuids(array: pa.Array) -> pa.Array:
+    """Return UUIDs, 16 bytes each, as texts in their usual form."""
+    from msecli.arrow.functions import strings
+
+    rows = np.frombuffer(array.buffers()[1], dtype=np.uint8)[16 * array.offset :][: 16 * len(array)].reshape(-1, 16)
+    digits = np.stack([rows >> 4, rows & 15], axis=2).reshape(-1, 32)
+    written = np.full((len(array), 36), ord("-"), dtype=np.uint8)
+    written[:, [place for place in range(36) if place not in HYPHENS]] = HEXADECIMAL[digits]
+    ends = 36 * np.arange(len(array) + 1, dtype=np.int32)
+    return strings(written.reshape(-1), ends, ~validity(array) if array.null_count else None)
 
 
 def number_labels(values: NDArray[Any], what: str) -> IntArray | pa.Array:

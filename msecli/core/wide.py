@@ -195,8 +195,7 @@ class WideSum:
             for parts, total in zip(found, self._sums[step].totals(), strict=True):
                 if total.units or total.special:
                     parts[step] = total
-        depth = self._depth
-        return [{step: part for step, part in parts.items() if step >= max(parts) - depth} for parts in found]
+        return [_deep_enough(parts, self._depth) for parts in found]
 
     def restore(self, slot: int, step: int, total: Total) -> None:
         """Add a sum that `by_step` has returned."""
@@ -221,6 +220,14 @@ class WideSum:
         if step not in self._sums:
             self._sums[step] = ExactSum(self.slots)
         return self._sums[step]
+
+
+def _deep_enough(parts: dict[int, Total], depth: int) -> dict[int, Total]:
+    """Return the sums of the steps that the depth leaves; of a sum that is not finite only this."""
+    special = sum(part.special for part in parts.values())
+    if special != 0:
+        return {0: Total(0, special)}
+    return {step: part for step, part in parts.items() if step >= max(parts) - depth}
 
 
 def _highest(steps: IntArray, kept: BoolArray, codes: IntArray | None) -> IntArray:

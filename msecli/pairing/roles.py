@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from math import prod
 from typing import NamedTuple
 
+from msecli.arrow import UUID
 from msecli.core.check import same_item_shape
 from msecli.errors import DataError, Warned, shown
 from msecli.formats.base import Column, Selection, Source
@@ -265,6 +266,11 @@ NESTED = ("list", "large_list", "fixed_size_list", "struct", "map", "binary", "l
 """How the kinds begin of columns whose values cannot be compared."""
 
 
+def is_comparable(kind: str) -> bool:
+    """Tell whether the values of a column of this kind can be compared."""
+    return kind == UUID or not kind.startswith((*NESTED, "extension<"))
+
+
 def _shared_columns(
     prediction: Source, target: Source, taken: Iterable[Collection[str]]
 ) -> Iterator[tuple[tuple[str, str], bool]]:
@@ -276,7 +282,7 @@ def _shared_columns(
     for folded, (number, column) in _unique_columns(prediction).items():
         found = [(number, column), *([others[folded]] if folded in others else [])]
         names = tuple(column.name for _, column in found)
-        comparable = not any(column.kind.startswith(NESTED) for _, column in found)
+        comparable = all(is_comparable(column.kind) for _, column in found)
         if len(names) == 2 and comparable and used.isdisjoint(names):
             identifying = any(is_identifying(*each) or not each[1].numeric for each in found)
             yield (names[0], names[1]), identifying

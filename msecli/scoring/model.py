@@ -14,7 +14,7 @@ from msecli.formats.base import Column, Selection, Source
 from msecli.pairing.candidates import is_identifying, numeric_columns
 from msecli.pairing.chunks import values_of
 from msecli.pairing.lookup import SHOWN_COLUMNS, Lookup, Names, folded_name, listed_setting
-from msecli.pairing.roles import NESTED, Place
+from msecli.pairing.roles import Place, is_comparable
 from msecli.scoring.opening import open_one, refuse_rows_as_names
 from msecli.scoring.request import Request
 from msecli.text.reading import Readings, word_of
@@ -116,7 +116,7 @@ def _named_coefficients(source: Source, inputs: Names) -> tuple[Names, FloatArra
 
 
 def _is_text(column: Column) -> bool:
-    return not column.numeric and not column.kind.startswith(NESTED)
+    return not column.numeric and is_comparable(column.kind)
 
 
 def _order(

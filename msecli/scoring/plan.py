@@ -88,6 +88,11 @@ class Plan(NamedTuple):
         return (*losses, *(name for name in ("grad", "grad_target", "predictions") if name in self.request.keep))
 
     @property
+    def names_rows(self) -> bool:
+        """Whether the result shows rows one by one, and so their keys."""
+        return bool(self.kept_values) or self.request.worst is not None
+
+    @property
     def keeps_gradient(self) -> bool:
         """Whether to keep the gradient with respect to the prediction or the target."""
         return not {"grad", "grad_target"}.isdisjoint(self.request.keep)

@@ -212,5 +212,5 @@ def _joined(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
     ledger.matched = match(prediction, target, on, skip_unmatched=plan.request.unmatched == "skip", advice=advice)
     ledger.warnings.add(ledger.matched.warnings)
     for file, held in enumerate((prediction, target)):
-        held.keep_labels((*plan.roles.labels(file), *(on if plan.kept_values else ())))
+        held.keep_labels((*plan.roles.labels(file), *(on if plan.names_rows else ())))
     return aligned_rows(prediction, target, ledger.matched, plan.roles.checked)

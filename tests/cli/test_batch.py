@@ -459,3 +459,38 @@ def test_another_file_is_no_journal(run: Run, folder: Path) -> None:
     assert (folder / "notes.txt").read_text() == "mine\n"
     assert run("batch", "runs.toml", "--resume", "a/p.csv").code == 2
     assert run("batch", "runs.toml", "--hash").code == 2
+
+
+def test_gates_hold_for_every_run(run: Run) -> None:
+    # The losses are (1 + 4) / 2 and 9, their roots 1.58… and 3; the absolute errors 1.5 and 3.
+    ran = run("batch", "runs.toml", "--fail-if", "rmse > 2", "--fail-if", "loss > 10", "--format", "json")
+    assert ran.code == 5
+    assert ran.err.splitlines() == ["gate failed: rmse[run=b] 3.0 > 2"]
+    a, b = json.loads(ran.out)["runs"]
+    assert [[gate["passed"] for gate in each["gates"]] for each in (a, b)] == [[True, True], [False, True]]
+    assert "rmse" not in a["metrics"]
+    assert run("batch", "runs.toml", "--fail-if", "rmse > 3").code == 0
+
+
+def test_a_manifest_has_gates_of_its_own(run: Run, folder: Path) -> None:
+    name = manifest(folder, f'name = "strict"\nfail_if = "loss > 1"\n{PAIR}', f'name = "lax"\n{PAIR}')
+    ran = run("batch", name)
+    assert (ran.code, ran.err) == (5, "gate failed: loss[run=strict] 2.5 > 1\n")
+
+
+def test_runs_with_gates_intervals_and_worst_elements_come_back_from_the_journal(run: Run, folder: Path) -> None:
+    name = manifest(folder, f'name = "all"\nci = 0.9\nworst = 1\nfail_if = ["loss > 1", "mae < 9"]\n{PAIR}')
+    first = run("batch", name, "--resume", "j.jsonl", "--format", "json")
+    assert first.code == 5
+    (folder / "a" / "p.csv").chmod(0o444)  # its time of change stays
+    document = json.loads(run("batch", name, "--resume", "j.jsonl", "--format", "json").out)
+    assert document["taken"] == 1
+    assert document["runs"] == json.loads(first.out)["runs"]
+
+
+def test_the_worst_elements_of_rows_paired_by_key_have_their_keys(run: Run, folder: Path) -> None:
+    (folder / "p.csv").write_text("id,yhat\n7,1\n8,5\n")
+    (folder / "t.csv").write_text("id,y\n8,1\n7,1\n")
+    name = manifest(folder, 'name = "k"\npredictions = "p.csv"\ntargets = "t.csv"\non = "id"\nworst = 1')
+    (only,) = json.loads(run("batch", name, "--format", "json").out)["runs"]
+    assert [(each["row"], each["key"], each["error"]) for each in only["worst"]] == [(2, {"id": 8}, 4.0)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -291,3 +292,35 @@ def test_infinite_predictions_are_told_and_not_tested(run: Run, files: Path) -> 
     assert (found["loss"], found["status"], found["difference"]["p"]) == (None, "inf", None)
     assert "infinite values" in ran.err
     assert math.isfinite(systems(ran)["a"]["loss"])
+
+
+def test_gates_hold_for_every_system(run: Run, sample_data: Path) -> None:
+    command = ("compare", sample_data / "diabetes_scores.parquet", "-p", "ridge,forest", "-t", "target")
+    # The mean absolute errors are 44.6… and 46.8…, those of `compute` for each column.
+    ran = run(*command, "--fail-if", "mae > 45", "--format", "json")
+    assert ran.code == 5
+    assert re.fullmatch(r"gate failed: mae\[system=forest\] 46\.8\d+ > 45\n", ran.err)
+    gates = json.loads(ran.out)["gates"]
+    assert [(gate["scope"], gate["passed"]) for gate in gates] == [
+        ({"system": "ridge"}, True),
+        ({"system": "forest"}, False),
+    ]
+    assert run(*command, "--fail-if", "mae > 47").code == 0
+    refused = run(*command, "--fail-if", "mae[region=x] > 47")
+    assert (refused.code, refused.out) == (2, "")
+
+
+def test_gates_see_groups_of_every_system(run: Run, sample_data: Path) -> None:
+    command = ("compare", sample_data / "diabetes_scores.parquet", "-p", "ridge,forest", "-t", "target")
+    ran = run(*command, "--by", "age_band", "--fail-if", "rmse[any] > 60", "--format", "json")
+    scopes = [gate["scope"] for gate in json.loads(ran.out)["gates"]]
+    assert len(scopes) == 2 * 3
+    assert {tuple(scope) for scope in scopes} == {("system", "age_band")}
+
+
+def test_a_baseline_is_compared_with_every_system(run: Run, sample_data: Path, tmp_path: Path) -> None:
+    scores, saved = sample_data / "diabetes_scores.parquet", tmp_path / "ridge.json"
+    assert run("compute", scores, "-p", "ridge", "-t", "target", "-o", saved).code == 0
+    ran = run("compare", scores, "-p", "ridge,forest", "-t", "target", "--baseline", saved)
+    # The columns are in the signature, so the second system is another score.
+    assert (ran.code, "the signatures differ in columns" in ran.err) == (3, True)

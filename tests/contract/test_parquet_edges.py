@@ -5,7 +5,8 @@ Expected losses are hand arithmetic, written beside the values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,36 @@ def test_bytes_that_are_text_are_labels(run: Run, tmp_path: Path) -> None:
     ran = run("compute", path, "-p", "pred", "-t", "target", "--by", "last")
     # Errors 0 and 1 in group a, 0 in group b.
     assert (ran.code, ran.out.splitlines()[:2]) == (0, ["a\t0.5", "b\t0.0"])
+
+
+UUIDS = [uuid.UUID(int=number) for number in (1, 1 << 100, (1 << 128) - 1)]
+
+
+def with_uuids(path: Path, column: str, values: list[float], identities: Sequence[uuid.UUID | None]) -> Path:
+    storage = pa.array([None if each is None else each.bytes for each in identities], pa.binary(16))
+    identity = pa.ExtensionArray.from_storage(pa.uuid(), storage)
+    pq.write_table(pa.table({"who": identity, column: values}), path)
+    return path
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["UUIDs", "text"])
+def test_uuids_are_keys_and_show_that_rows_belong_together(run: Run, tmp_path: Path, text: bool) -> None:
+    prediction = with_uuids(tmp_path / "p.parquet", "pred", [1.0, 2.0, 3.0], [*UUIDS])
+    target = with_uuids(tmp_path / "t.parquet", "target", [4.0, 2.0, 1.0], UUIDS[::-1])
+    if text:
+        rows = zip(reversed(UUIDS), [4.0, 2.0, 1.0], strict=True)
+        target = tmp_path / "t.csv"
+        target.write_text("who,target\n" + "".join(f"{each},{value}\n" for each, value in rows))
+    # Errors 0, 0 and 1.
+    assert run("compute", prediction, target, "--on", "who").out == f"{LOSS}\n"
+    refused = run("compute", prediction, target)
+    assert (refused.code, "--on who" in refused.err, str(UUIDS[0]) in refused.err) == (3, True, True)
+    assert run("compute", prediction, target, "--no-row-check").code == 0
+
+
+def test_a_missing_uuid_is_a_missing_key(run: Run, tmp_path: Path) -> None:
+    prediction = with_uuids(tmp_path / "p.parquet", "pred", [1.0, 2.0, 3.0], [UUIDS[0], None, UUIDS[2]])
+    target = with_uuids(tmp_path / "t.parquet", "target", [1.0, 2.0, 4.0], [*UUIDS])
+    assert "missing" in run("compute", prediction, target, "--on", "who").err
+    # 0 and 1 over two rows.
+    assert run("compute", prediction, target, "--on", "who", "--unmatched", "skip").out == "0.5\n"
