@@ -41,6 +41,7 @@ NOT_OF_RUNS = frozenset({"sort", "reverse", "jobs"})
     options.peak,
     options.season,
     *options.PENALTY,
+    *options.STUDIES,
     options.sort_runs,
     options.reverse_runs,
     *options.GATES,

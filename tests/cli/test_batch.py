@@ -472,6 +472,14 @@ def test_gates_hold_for_every_run(run: Run) -> None:
     assert run("batch", "runs.toml", "--fail-if", "rmse > 3").code == 0
 
 
+def test_intervals_of_all_runs_are_asked_for_on_the_command_line(run: Run) -> None:
+    ran = run("batch", "runs.toml", "--ci", "0.95", "--worst", "1", "--format", "json")
+    a, b = json.loads(ran.out)["runs"]
+    # Of one element there is no interval.
+    assert (a["interval"]["status"], b["interval"]["status"]) == ("ok", "too_few")
+    assert [run["worst"][0]["loss"] for run in (a, b)] == [4.0, 9.0]
+
+
 def test_a_manifest_has_gates_of_its_own(run: Run, folder: Path) -> None:
     name = manifest(folder, f'name = "strict"\nfail_if = "loss > 1"\n{PAIR}', f'name = "lax"\n{PAIR}')
     ran = run("batch", name)
