@@ -97,15 +97,13 @@ def group_labels(plan: Plan, tally: Tally) -> Mapping[Hashable, dict[str, Any]]:
 
 def shown_labels(plan: Plan, groups: Partition) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
     """Return how every group is sorted, and its labels as they are shown."""
-    names = [name for place in plan.roles.by for name in place.columns]
     keys: list[Any] = list(groups.keys)
     shown = shown_keys(keys)
     orders = [sort_key(labels) for labels in shown]
     if plan.bins is not None and plan.bins.place is not None:
         texts = plan.bins.labels()
         shown = [(*labels, None if number is None else texts[number]) for *labels, number in shown]
-        (column,) = plan.bins.place.columns
-        names = [*names, f"{column} (bin)" if column in names else column]
+    names = plan.group_names
     return [(order, dict(zip(names, labels, strict=True))) for order, labels in zip(orders, shown, strict=True)]
 
 

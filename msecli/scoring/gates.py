@@ -116,7 +116,7 @@ def check_gates(request: Request) -> None:
     for gate in request.fail_if:
         where = named("fail_if", gate.text)
         _check_number(request, gate.metric, where)
-        if gate.scoped and not (request.by or request.axis or request.batch_size):
+        if gate.scoped and not (request.grouped or request.axis or request.batch_size):
             what = f"no groups or columns for {_bracketed(gate)}"
             raise UsageError(f"{where}: there are {what}; add `by=COLUMN`, or for columns `axis=0`")
         number = gate.metric.casefold()
@@ -175,7 +175,7 @@ def check_scopes(plan: Plan) -> None:
     """
     request = plan.request
     kinds = [
-        [name for place in plan.roles.by for name in place.columns],
+        plan.group_names,
         ["column"] if plan.columns_are_named else [],
         ["batch"] if request.batch_size is not None else [],
     ]

@@ -88,6 +88,15 @@ class Plan(NamedTuple):
         return (*losses, *(name for name in ("grad", "grad_target", "predictions") if name in self.request.keep))
 
     @property
+    def group_names(self) -> list[str]:
+        """What the labels of a group are called: the columns it is of, and that of its bin."""
+        names = [name for place in self.roles.by for name in place.columns]
+        if self.bins is None or self.bins.place is None:
+            return names
+        (column,) = self.bins.place.columns
+        return [*names, f"{column} (bin)" if column in names else column]
+
+    @property
     def names_rows(self) -> bool:
         """Whether the result shows rows one by one, and so their keys."""
         return bool(self.kept_values) or self.request.worst is not None

@@ -462,6 +462,23 @@ def test_limits_are_computed_without_rounding_on_the_way() -> None:
     assert math.isfinite(limit)
 
 
+def test_gates_see_bins_and_groups_that_are_not_listed(run: Run) -> None:
+    Path("bins.csv").write_text("yhat,y,h\n1,1,1\n1,1,2\n3,0,3\n5,0,4\n")
+    # The bins hold h of 1 and 2, without error, and of 3 and 4, with squared errors 9 and 25.
+    command = ("bins.csv", "-p", "yhat", "-t", "y", "--by-bins", "h:2")
+    conditions = ("--fail-if", "loss[any] > 20", "--fail-if", 'loss[h="[1, 3)"] > 0')
+    found = json.loads(run("compute", *command, *conditions, "--format", "json").out)["gates"]
+    assert [(gate["scope"], gate["value"], gate["passed"]) for gate in found] == [
+        ({"h": "[1, 3)"}, 0.0, True),
+        ({"h": "[3, 4]"}, 17.0, True),
+        ({"h": "[1, 3)"}, 0.0, True),
+    ]
+    # Only the worst group is listed, but the other one fails.
+    ran = run("compute", *command, "--top", "1", "--fail-if", "loss[any] < 1")
+    assert (ran.code, ran.err) == (5, "gate failed: loss[h=[1, 3)] 0.0 < 1\n")
+    assert "[1, 3)" not in ran.out
+
+
 def test_gates_can_be_pickled_and_compared() -> None:
     import pickle
 
