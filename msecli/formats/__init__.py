@@ -10,20 +10,28 @@ from typing import Any
 
 from msecli.errors import DataError, UsageError, Warned, about_file, not_one_of
 from msecli.formats.base import Format, Source
+from msecli.places import open_input, split_inner
 from msecli.text.reading import Reading
 
 FORMATS: dict[str, Format] = {
     format.name: format
     for format in (
-        Format("csv", "comma-separated text, or with --delimiter", (".csv", ".txt", ".dat"), "csv", "CsvSource"),
-        Format("tsv", "tab-separated text", (".tsv", ".tab"), "csv", "open_tsv"),
+        Format(
+            "csv",
+            "comma-separated text, or with --delimiter",
+            (".csv", ".txt", ".dat"),
+            "csv",
+            "CsvSource",
+            delimited=True,
+        ),
+        Format("tsv", "tab-separated text", (".tsv", ".tab"), "csv", "open_tsv", delimited=True),
         Format("parquet", "Apache Parquet", (".parquet", ".pq", ".parq"), "parquet", "ParquetSource", magic=b"PAR1"),
         Format("npy", "NumPy array", (".npy",), "npy", "NpySource", magic=b"\x93NUMPY"),
     )
 }
 
-START_BYTES = 64
-"""Bytes to recognise a file by; the longest known magic number has 6."""
+START_BYTES = 512
+"""Bytes to recognise a file by."""
 
 
 def open_source(data: Any, reading: Reading, name: str, word: str = "") -> Source:
@@ -57,23 +65,23 @@ def open_source(data: Any, reading: Reading, name: str, word: str = "") -> Sourc
 
 
 def _open_file(path: str, reading: Reading, word: str) -> Source:
-    from msecli.places.file import InputFile
     from msecli.text.foreign import check_kind
 
     _check_name(reading.format)
-    file = InputFile(path, word)
+    outer, inner = split_inner(path)
+    file = open_input(outer, word, path)
     start = file.read(START_BYTES, 0)
-    format = FORMATS[reading.format] if reading.format else detect(path, start)
-    if format.magic and not start.startswith(format.magic):
+    format = FORMATS[reading.format] if reading.format else detect(outer, start)
+    if format.magic and not format.recognises(start):
         check_kind(path, start)
         raise DataError(
             f"{path}: not a {format.name} file: it begins with {start[:8]!r}, not with the magic number "
             f"{format.magic!r}; if it is text, use `input_format=csv`"
         )
-    source = format.open(file, reading)
-    expected = by_suffix(path)
+    source = format.open(file, reading, inner)
+    expected = by_suffix(outer)
     if reading.format is None and expected is not None and expected.magic != format.magic:
-        suffix = os.path.splitext(path)[1]
+        suffix = os.path.splitext(outer)[1]
         meaning = f"the name ends in {suffix}, but the content is {format.name}; read as {format.name}"
         source.warnings = (*source.warnings, Warned("content_differs_from_suffix", path, meaning))
     return source
@@ -82,7 +90,7 @@ def _open_file(path: str, reading: Reading, word: str) -> Source:
 def detect(path: str, start: bytes) -> Format:
     """Return the format of a file by its first bytes, otherwise by its suffix, otherwise CSV."""
     for format in FORMATS.values():
-        if format.magic and start.startswith(format.magic):
+        if format.recognises(start):
             return format
     return by_suffix(path) or FORMATS["csv"]
 

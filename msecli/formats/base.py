@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias
 
-from msecli.errors import Warned
+from msecli.errors import DataError, ReadWriteError, Warned
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from msecli.core.exact import FloatArray, IntArray
-    from msecli.places.file import InputFile
+    from msecli.places.base import InputFile
     from msecli.text.reading import Reading
 
 LabelArray: TypeAlias = "IntArray | pa.Array"
@@ -170,9 +171,18 @@ class Format(NamedTuple):
     suffixes : tuple of str
     module, opener : str
         A module of `msecli.formats`, loaded when a file of the format is opened, and the callable in it that turns an
-        `InputFile` and a `Reading` into a `Source`.
+        `InputFile` and a `Reading` into a `Source`; with `inner` also the name after "::", or "".
     magic : bytes, optional
-        The first bytes of every file of the format; None for text.
+        What every file of the format holds at the byte `at`; None for delimited text.
+    at : int
+    pattern : bytes
+        A regular expression that matches the first bytes, where others share the magic number.
+    delimited : bool
+        Whether the settings of delimited text apply.
+    inner : str
+        What a name after "::" means: an array, a table, a sheet; "" if a file of the format holds only one.
+    extra : str
+        The extra of msecli that installs what the module needs.
     """
 
     name: str
@@ -181,8 +191,39 @@ class Format(NamedTuple):
     module: str
     opener: str
     magic: bytes | None = None
+    at: int = 0
+    pattern: bytes = b""
+    delimited: bool = False
+    inner: str = ""
+    extra: str = ""
 
-    def open(self, file: InputFile, reading: Reading) -> Source:
-        """Return the source of a file of this format."""
-        source: Source = getattr(import_module(f"msecli.formats.{self.module}"), self.opener)(file, reading)
+    def recognises(self, start: bytes) -> bool:
+        """Tell whether a file that begins with these bytes is of this format, as far as its content tells."""
+        if self.magic is None or not start.startswith(self.magic, self.at):
+            return False
+        return not self.pattern or re.match(self.pattern, start, re.DOTALL) is not None
+
+    def open(self, file: InputFile, reading: Reading, inner: str = "") -> Source:
+        """Return the source of a file of this format.
+
+        Raises
+        ------
+        DataError
+            If a name is given in a file that holds only one table.
+        ReadWriteError
+            If a library is missing.
+        """
+        if inner and not self.inner:
+            raise DataError(
+                f"{file.path}: a {self.name} file holds nothing that has a name of its own; leave out ::{inner}"
+            )
+        try:
+            opener = getattr(import_module(f"msecli.formats.{self.module}"), self.opener)
+        except ModuleNotFoundError as error:
+            if not self.extra:
+                raise
+            raise ReadWriteError(
+                f"{file.path}: {self.name} needs another library; run: pip install 'msecli[{self.extra}]'"
+            ) from error
+        source: Source = opener(file, reading, inner) if self.inner else opener(file, reading)
         return source

@@ -11,7 +11,7 @@ from msecli import kernel
 from msecli.errors import SHOWN, DataError, Warned, for_file, shown
 from msecli.formats.base import ROUNDED, Block, Column, LabelArray, Selection
 from msecli.kernel.interface import Dialect, Fault, Found, Kind, Scan, Texts, Wanted
-from msecli.places.file import InputFile
+from msecli.places.base import InputFile
 from msecli.text.dialects import read_text_head
 from msecli.text.encoding import decoded
 from msecli.text.grammar import Grammar, Truth, notations_of, truth_of

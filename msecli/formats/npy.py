@@ -19,7 +19,7 @@ from msecli.core.check import as_float64, check_dtype
 from msecli.core.exact import FloatArray
 from msecli.errors import DataError, Warned
 from msecli.formats.base import ARRAY, ROUNDED, Block, Column, LabelArray, Selection
-from msecli.places.file import InputFile
+from msecli.places.base import InputFile
 from msecli.text.reading import Reading
 
 MAGIC = b"\x93NUMPY"

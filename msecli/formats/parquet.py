@@ -13,7 +13,7 @@ from msecli.arrow.columns import floats, is_numeric, labels
 from msecli.core.exact import FloatArray
 from msecli.errors import DataError, Warned
 from msecli.formats.base import ROUNDED, Block, Column, Selection
-from msecli.places.file import InputFile
+from msecli.places.base import InputFile
 from msecli.text.reading import Reading
 
 try:
@@ -117,7 +117,7 @@ def _open(file: InputFile, metadata: Any = None) -> Any:
     reader = ParquetReader()
     # Pre-buffering would hold a whole row group in memory. Checksums are verified if the writer left any.
     reader.open(
-        file.named(),
+        file.for_arrow(),
         metadata=metadata,
         pre_buffer=False,
         buffer_size=BUFFER_BYTES,

@@ -1,4 +1,4 @@
-"""Input files as bytes: open them, read at an offset, notice that one has changed."""
+"""Files of this machine: open them, read at an offset, notice that one has changed."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ SMALL_BYTES = 1 << 15
 """Files up to this size are read at once."""
 
 
-class InputFile:
-    """A regular file, open for reads at any offset from any thread.
+class LocalFile:
+    """A regular file, open for reads at any offset from any thread. See `msecli.places.base.InputFile`.
 
     Standard input and pipes are first copied to an unnamed temporary file, because they cannot be read at an offset.
     Unpickling opens the file again, which must not have changed.
@@ -50,9 +50,11 @@ class InputFile:
     Parameters
     ----------
     path : str
-        As the user wrote it; "-" is standard input.
+        "-" is standard input.
     word : str
         What settings call the file, if there are others.
+    shown : str
+        As the user wrote it, if that is more than the path.
 
     Raises
     ------
@@ -64,12 +66,12 @@ class InputFile:
 
     word = ""
 
-    def __init__(self, path: str, word: str = "") -> None:
-        self.path, self.word = path, word
+    def __init__(self, path: str, word: str = "", shown: str = "") -> None:
+        self.path, self.word = shown or path, word
         with _explained(path):
             self._adopt(_open_seekable(path))
 
-    def __reduce__(self) -> tuple[Callable[[str, str, int, int], InputFile], tuple[str, str, int, int]]:
+    def __reduce__(self) -> tuple[Callable[[str, str, int, int], LocalFile], tuple[str, str, int, int]]:
         # An unnamed file can only be reached through the descriptor of the process that has it open.
         real = f"/proc/{os.getpid()}/fd/{self._file.fileno()}"
         with contextlib.suppress(OSError):
@@ -96,13 +98,7 @@ class InputFile:
             raise DataError(f"{self.path}: the file is empty (0 bytes)")
 
     def read(self, size: int, offset: int) -> bytes:
-        """Return up to `size` bytes from `offset`; fewer only at the end of the file.
-
-        Raises
-        ------
-        DataError
-            If the file has become shorter.
-        """
+        """Return up to `size` bytes from `offset`; fewer only at the end of the file."""
         with _explained(self.path):
             if self.size <= SMALL_BYTES:
                 # Read once, whatever is asked for: a call costs more than the bytes.
@@ -124,6 +120,10 @@ class InputFile:
                 raise self._changed()
             done += count
 
+    def reaches(self, offset: int) -> bool:
+        """Tell whether there is a byte at `offset`."""
+        return offset < self.size
+
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""
         with _explained(self.path):
@@ -134,16 +134,16 @@ class InputFile:
     def _changed(self) -> DataError:
         return DataError(f"{self.path}: the file was changed while it was read; run again once it is complete")
 
-    def named(self) -> str:
+    def for_arrow(self) -> str:
         """Return a path that opens this very file, even if another file has taken its name."""
         return f"/dev/fd/{self._file.fileno()}"
 
 
-_open_files: weakref.WeakValueDictionary[tuple[str, int, int], InputFile] = weakref.WeakValueDictionary()
+_open_files: weakref.WeakValueDictionary[tuple[str, int, int], LocalFile] = weakref.WeakValueDictionary()
 """The unpickled files still in use, so that the parts of a file share one descriptor."""
 
 
-def _reopened(path: str, real: str, size: int, modified: int) -> InputFile:
+def _reopened(path: str, real: str, size: int, modified: int) -> LocalFile:
     """Open a file again that another process has pickled; `real` is its resolved path.
 
     Raises
@@ -155,7 +155,7 @@ def _reopened(path: str, real: str, size: int, modified: int) -> InputFile:
     file = _open_files.get(known)
     if file is None:
         with _explained(path):
-            file = InputFile.of(path, open(real, "rb", buffering=0))  # noqa: SIM115 - kept open while it is in use
+            file = LocalFile.of(path, open(real, "rb", buffering=0))  # noqa: SIM115 - kept open while it is in use
         if (file.size, file._modified) != (size, modified):  # noqa: SLF001 - of this very module
             raise file._changed()  # noqa: SLF001
         _open_files[known] = file
@@ -202,10 +202,10 @@ def _open_seekable(path: str) -> BinaryIO:
         return _spool(path, iter(partial(file.read, CHUNK_BYTES), b""))
 
 
-def spooled(path: str, chunks: Iterable[bytes]) -> InputFile:
+def spooled(path: str, chunks: Iterable[bytes]) -> LocalFile:
     """Return an input file whose bytes are these chunks, kept in an unnamed temporary file."""
     with _explained(path):
-        return InputFile.of(path, _spool(path, chunks))
+        return LocalFile.of(path, _spool(path, chunks))
 
 
 def _spool(path: str, chunks: Iterable[bytes]) -> BinaryIO:

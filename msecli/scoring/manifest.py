@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msecli.errors import DataError, MsecliError, Problems, ReadWriteError, UsageError, meant, shown
-from msecli.places.file import InputFile
+from msecli.places.file import LocalFile
 
 DEFAULTS, RUNS = "defaults", "run"
 """The tables of a manifest in TOML or YAML."""
@@ -79,7 +79,7 @@ def read_manifest(path: str) -> Manifest:
             "to score one pair of files there is `msecli compute`, and two patterns are quoted: "
             "msecli batch 'PREDICTIONS' 'TARGETS'"
         )
-    file = InputFile(path)
+    file = LocalFile(path)
     content = file.read(file.size, 0)
     try:
         text = content.decode("utf-8-sig")

@@ -42,7 +42,7 @@ def open_all(data: Sequence[Any], readings: Readings, names: Sequence[str], *, a
             except OtherDialectError as error:
                 other_dialects[word] = error
     if other_dialects:
-        texts = any(source.format in FORMATS and not FORMATS[source.format].magic for source in sources)
+        texts = any(source.format in FORMATS and FORMATS[source.format].delimited for source in sources)
         problems.add(_with_advice(other_dialects, everywhere=alone and not texts and not problems, whole=not problems))
     problems.raise_found()
     return tuple(sources)

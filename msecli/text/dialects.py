@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from msecli.errors import DataError, shown
-from msecli.places.file import InputFile
+from msecli.places.base import InputFile
 from msecli.text.encoding import DialectError, encoding_of
 from msecli.text.grammar import NOTATIONS, Grammar, marks, truth_of
 from msecli.text.head import HEAD_BYTES, Head, fields_of, grammar_of, head_of, is_row, read_head

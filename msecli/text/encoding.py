@@ -7,7 +7,8 @@ import io
 from collections.abc import Iterator
 
 from msecli.errors import DataError, UsageError, meant, setting
-from msecli.places.file import CHUNK_BYTES, InputFile, spooled
+from msecli.places.base import InputFile
+from msecli.places.file import CHUNK_BYTES, spooled
 from msecli.text.foreign import check_kind
 
 MARKS = {

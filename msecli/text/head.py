@@ -7,7 +7,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from msecli.errors import DataError, UsageError, setting, shown
-from msecli.places.file import CHUNK_BYTES, InputFile
+from msecli.places.base import InputFile
+from msecli.places.file import CHUNK_BYTES
 from msecli.text.encoding import DialectError, check_text
 from msecli.text.grammar import COMMENT_MARKS, MISSING, Grammar
 from msecli.text.reading import Reading

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msecli import kernel
 from msecli.kernel.interface import Dialect
-from msecli.places.file import InputFile
+from msecli.places.base import InputFile
 
 MARGIN_BYTES, MARGIN_GROWTH = 1 << 14, 8
 """Bytes read beyond a range to complete its last record, and the growth of this margin if they do not suffice."""

@@ -21,7 +21,7 @@ import pytest
 
 from msecli.cli import progress
 from msecli.cli.progress import ProgressBar
-from msecli.places.file import InputFile, copied
+from msecli.places.file import LocalFile, copied
 from tests.children import child
 from tests.files import write
 
@@ -131,7 +131,7 @@ def test_every_byte_of_a_pipe_is_told(tmp_path: Path) -> None:
     os.close(writer)
     token = copied.set(lambda path, size: sizes.append((path, size)))
     try:
-        InputFile(f"/dev/fd/{reader}")
+        LocalFile(f"/dev/fd/{reader}")
     finally:
         copied.reset(token)
         os.close(reader)

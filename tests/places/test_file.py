@@ -16,7 +16,7 @@ import pytest
 
 from msecli.errors import DataError, ReadWriteError
 from msecli.formats import FORMATS, by_suffix, detect
-from msecli.places.file import InputFile
+from msecli.places.file import LocalFile
 
 CONTENT = bytes(range(256)) * 40
 
@@ -48,7 +48,7 @@ def feeding(fifo: Path, content: bytes) -> Iterator[None]:
 
 def refusal(path: str | Path) -> str:
     with pytest.raises(ReadWriteError) as caught:
-        InputFile(str(path))
+        LocalFile(str(path))
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert isinstance(caught.value, OSError)
@@ -59,23 +59,23 @@ def refusal(path: str | Path) -> str:
     ("size", "offset"), [(10, 0), (10, 300), (1, 10239), (100, 10200), (5, 10240), (5, 99999), (0, 0)]
 )
 def test_bytes_are_read_at_any_offset(path: Path, size: int, offset: int) -> None:
-    assert InputFile(str(path)).read(size, offset) == CONTENT[offset : offset + size]
+    assert LocalFile(str(path)).read(size, offset) == CONTENT[offset : offset + size]
 
 
 def test_a_buffer_is_filled_at_any_offset(path: Path) -> None:
     buffer = bytearray(700)
-    InputFile(str(path)).fill(memoryview(buffer), 41)
+    LocalFile(str(path)).fill(memoryview(buffer), 41)
     assert bytes(buffer) == CONTENT[41:741]
 
 
 @pytest.mark.parametrize(("size", "offset"), [(100, 10200), (1, 10240), (20000, 0)])
 def test_a_buffer_beyond_the_end_is_not_filled(path: Path, size: int, offset: int) -> None:
     with pytest.raises(DataError, match=r"data\.bin: the file was changed while it was read"):
-        InputFile(str(path)).fill(memoryview(bytearray(size)), offset)
+        LocalFile(str(path)).fill(memoryview(bytearray(size)), offset)
 
 
 def test_one_file_is_read_by_many_threads(path: Path) -> None:
-    file = InputFile(str(path))
+    file = LocalFile(str(path))
     found: list[bool] = []
 
     def read(start: int) -> None:
@@ -122,7 +122,7 @@ def test_a_file_as_a_folder(path: Path) -> None:
 
 def test_an_empty_name_is_told_as_one() -> None:
     with pytest.raises(ReadWriteError, match="''"):
-        InputFile("")
+        LocalFile("")
 
 
 def test_links_in_a_circle(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_link_to_nowhere(tmp_path: Path) -> None:
 
 def test_a_link_to_a_file(tmp_path: Path, path: Path) -> None:
     (tmp_path / "a").symlink_to(path)
-    assert InputFile(str(tmp_path / "a")).size == len(CONTENT)
+    assert LocalFile(str(tmp_path / "a")).size == len(CONTENT)
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE, errno.ESTALE])
@@ -154,7 +154,7 @@ def test_an_error_in_the_middle_is_told(path: Path, monkeypatch: pytest.MonkeyPa
     def fail(*_: Any) -> bytes:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    file = InputFile(str(path))
+    file = LocalFile(str(path))
     monkeypatch.setattr("os.pread", fail)
     with pytest.raises(ReadWriteError, match=r"data\.bin: cannot read"):
         file.read(1, 0)
@@ -164,37 +164,37 @@ def test_an_empty_file_is_refused_and_closed(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.touch()
     with pytest.raises(DataError, match=r"x\.csv: the file is empty"):
-        InputFile(str(path))
+        LocalFile(str(path))
     gc.collect()  # a file left open would raise its ResourceWarning here
 
 
 def test_a_named_pipe_is_copied_and_read_at_any_offset(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
     with feeding(fifo, CONTENT * 30):
-        file = InputFile(str(fifo))
+        file = LocalFile(str(fifo))
     assert (file.size, file.read(9, 250)) == (len(CONTENT) * 30, CONTENT[250:259])
     file.verify()
 
 
 def test_an_empty_pipe_is_an_empty_file(tmp_path: Path) -> None:
     with feeding(tmp_path / "pipe", b""), pytest.raises(DataError, match="pipe: the file is empty"):
-        InputFile(str(tmp_path / "pipe"))
+        LocalFile(str(tmp_path / "pipe"))
 
 
 def test_standard_input_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(CONTENT)))
-    file = InputFile("-")
+    file = LocalFile("-")
     assert (file.path, file.read(4, 256)) == ("-", CONTENT[:4])
 
 
 def test_standard_input_that_is_closed_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(ReadWriteError, match="-: "):
-        InputFile("-")
+        LocalFile("-")
 
 
 def test_bytes_that_are_gone_cannot_be_read(path: Path) -> None:
-    file = InputFile(str(path))
+    file = LocalFile(str(path))
     os.truncate(path, 100)
     assert file.read(50, 50) == CONTENT[50:100]
     with pytest.raises(DataError, match=r"data\.bin: the file was changed while it was read"):
@@ -203,21 +203,21 @@ def test_bytes_that_are_gone_cannot_be_read(path: Path) -> None:
 
 @pytest.mark.parametrize("size", [len(CONTENT) - 1, len(CONTENT) + 1, 0])
 def test_another_size_is_a_change(path: Path, size: int) -> None:
-    file = InputFile(str(path))
+    file = LocalFile(str(path))
     os.truncate(path, size)
     with pytest.raises(DataError, match=r"data\.bin: the file was changed while it was read"):
         file.verify()
 
 
 def test_another_time_is_a_change(path: Path) -> None:
-    file = InputFile(str(path))
+    file = LocalFile(str(path))
     os.utime(path, ns=(0, 1))
     with pytest.raises(DataError, match="changed while it was read"):
         file.verify()
 
 
 def test_a_file_that_was_only_read_is_no_change(path: Path) -> None:
-    file = InputFile(str(path))
+    file = LocalFile(str(path))
     path.read_bytes()
     file.read(10, 0)
     file.verify()
@@ -225,7 +225,7 @@ def test_a_file_that_was_only_read_is_no_change(path: Path) -> None:
 
 @pytest.mark.parametrize("remove", [False, True])
 def test_another_file_of_the_name_is_no_change(path: Path, tmp_path: Path, remove: bool) -> None:
-    file = InputFile(str(path))
+    file = LocalFile(str(path))
     if remove:
         path.unlink()
     else:
@@ -233,7 +233,7 @@ def test_another_file_of_the_name_is_no_change(path: Path, tmp_path: Path, remov
         (tmp_path / "new").replace(path)
     file.verify()
     assert file.read(3, 0) == CONTENT[:3]
-    assert Path(file.named()).read_bytes() == CONTENT
+    assert Path(file.for_arrow()).read_bytes() == CONTENT
 
 
 def test_every_known_suffix_has_one_format() -> None:

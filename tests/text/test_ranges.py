@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msecli.kernel.interface import Dialect
-from msecli.places.file import InputFile, spooled
+from msecli.places.file import LocalFile, spooled
 from msecli.text.ranges import Ranges
 
 RECORDS = [
@@ -72,7 +72,7 @@ def test_threads_learn_from_each_other(records: list[bytes], size: int) -> None:
 
 def test_another_process_finds_what_it_was_not_told(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"".join(RECORDS * 9))
-    ranges = Ranges(InputFile(str(tmp_path / "x.csv")), DIALECT, 0, 50)
+    ranges = Ranges(LocalFile(str(tmp_path / "x.csv")), DIALECT, 0, 50)
     sent = [pickle.dumps((ranges, number)) for number in range(len(ranges))]
     del ranges
     found = {}
@@ -87,13 +87,13 @@ def test_every_range_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("msecli.text.ranges.MARGIN_BYTES", 100)
     ranges = ranges_of(b"".join(RECORDS * 50), 200)
     reads: Counter[int] = Counter()
-    read = InputFile.read
+    read = LocalFile.read
 
-    def counted(file: InputFile, size: int, offset: int) -> bytes:
+    def counted(file: LocalFile, size: int, offset: int) -> bytes:
         reads[offset] += 1
         return read(file, size, offset)
 
-    monkeypatch.setattr(InputFile, "read", counted)
+    monkeypatch.setattr(LocalFile, "read", counted)
     for number in range(len(ranges)):
         ranges.read(number)
     assert reads == {200 * number: 1 for number in range(len(ranges))}
