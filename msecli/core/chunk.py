@@ -55,9 +55,14 @@ class Chunk(NamedTuple):
         return int(self.prediction.shape[0])
 
     @property
+    def whole(self) -> bool:
+        """Whether no element is left out beforehand."""
+        return self.dropped is None and self.excluded is None
+
+    @property
     def plain(self) -> bool:
         """Whether all elements count, in one group."""
-        return self.dropped is None and self.excluded is None and (self.group is None or self.groups == 1)
+        return self.whole and (self.group is None or self.groups == 1)
 
     def slice(self, start: int, stop: int) -> Self:
         """Return views of the rows from `start` up to, not including, `stop`."""

@@ -136,13 +136,22 @@ class ExactSum:
             return
         for start in range(0, values.size, BLOCK):
             rows = slice(start, start + BLOCK)
-            self._add_slots(kernel.chosen().sums_by_slot(values[rows], codes[rows], self.slots))
+            self.add_slots(kernel.chosen().sums_by_slot(values[rows], codes[rows], self.slots))
 
     def add_total(self, total: Sum, slot: int = 0) -> None:
         """Add an exact sum."""
         self._add_units(slot, total.units)
         if total.special != 0:
             self._special[slot] = float(self._special[slot]) + total.special
+
+    def add_slots(self, sums: SlotSums, values: int = BLOCK) -> None:
+        """Add exact sums of every slot, of so many values together."""
+        for place, digits in enumerate(sums.digits.T):
+            self._limb(sums.level + place)[: self.slots] += digits
+        if sums.special is not None:
+            with np.errstate(invalid="ignore"):
+                self._special[: self.slots] += sums.special
+        self._count_additions(-(-values // BLOCK))
 
     def merge(self, other: Self, slots: IntArray | None = None) -> None:
         """Add the sums of `other`.
@@ -184,14 +193,6 @@ class ExactSum:
     def total(self) -> Total:
         """Return the sum over all slots."""
         return sum(self.totals(), Total(0))
-
-    def _add_slots(self, sums: SlotSums) -> None:
-        for place, digits in enumerate(sums.digits.T):
-            self._limb(sums.level + place)[: self.slots] += digits
-        if sums.special is not None:
-            with np.errstate(invalid="ignore"):
-                self._special[: self.slots] += sums.special
-        self._count_additions(1)
 
     def _add_units(self, slot: int, units: int) -> None:
         self._extra[slot] = self._extra.get(slot, 0) + units

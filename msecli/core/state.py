@@ -31,6 +31,9 @@ POLICIES = ("raise", "omit", "propagate")
 COUNTS = ("total", "used", "ignored", "nan_target", "nan_prediction", "infinite")
 """The ledger's counts of elements."""
 
+MOST_IN_SLOTS = 1 << 26
+"""Values that a kernel adds by slot at once."""
+
 
 class Rules(NamedTuple):
     """What a state keeps of a chunk, and which elements count.
@@ -149,9 +152,13 @@ def plain_summary(chunk: Chunk, rules: Rules) -> Summary | None:
 
 def _plain_sums(chunk: Chunk) -> tuple[Sum, ...] | None:
     """Return the exact sums of the losses and of the weights, if there are any; None if some element does not count."""
-    prediction, target, weight = chunk.prediction, chunk.target, chunk.element_weight()
-    flat = None if weight is None else weight.reshape(-1)
-    return kernel.chosen().squared_error(prediction.reshape(-1), target.reshape(-1), flat)
+    return kernel.chosen().squared_error(*_flat_arrays(chunk))
+
+
+def _flat_arrays(chunk: Chunk) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+    """Return the predictions, the targets, and any weights of the elements."""
+    weight = chunk.element_weight()
+    return chunk.prediction.reshape(-1), chunk.target.reshape(-1), None if weight is None else weight.reshape(-1)
 
 
 class LossState:
@@ -183,7 +190,7 @@ class LossState:
         self._sums = {term: sum_of(term, groups * rules.columns) for term in rules.terms}
         self._held: list[tuple[FloatArray, IntArray | None]] = []
         self._series = SeasonalSums(rules.season, groups * rules.columns) if rules.season else None
-        self._plain = groups == 1 and _are_plain(rules)
+        self._plain = _are_plain(rules)
         self.first_row: dict[str, int] = {}
         """The first row of each kind of problem: nan_target, nan_prediction, infinite_…, weight, and the flaws."""
         self.flaws: dict[str, int] = {}
@@ -379,12 +386,25 @@ class LossState:
 
     def _take_plain(self, chunk: Chunk) -> bool:
         """Add the losses of a chunk, in one pass over it, if all its elements count and nothing else is wanted."""
-        found = _plain_sums(chunk) if self._plain and chunk.plain else None
-        if found is None:
+        if not (self._plain and chunk.whole):
+            return False
+        cell = self._cells(chunk)
+        if cell is None:
+            totals = _plain_sums(chunk)
+            if totals is None:
+                return False
+            for sums, total in zip(self._sums.values(), totals, strict=False):
+                sums.add_total(total)
+        elif cell.size <= MOST_IN_SLOTS:
+            arrays = _flat_arrays(chunk)
+            by_slot = kernel.chosen().squared_error_by_slot(*arrays, cell.reshape(-1), self.groups)
+            if by_slot is None:
+                return False
+            for sums, slots in zip(self._sums.values(), by_slot, strict=False):
+                sums.add_slots(slots, cell.size)
+        else:
             return False
         self._count(chunk, Judgement(None, {}))
-        for sums, total in zip(self._sums.values(), found, strict=False):
-            sums.add_total(total)
         return True
 
     def _take_any(self, chunk: Chunk) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from msecli.core.exact import ONE, UNIT_EXPONENT, BoolArray, ExactSum, FloatArray, IntArray, Total, ratio
 from msecli.core.workspace import scratch
-from msecli.kernel.interface import Sum
+from msecli.kernel.interface import SlotSums, Sum
 
 MODERATE = 2.0**200
 """The product of three values between its inverse and itself is a normal number down to its last bit."""
@@ -159,6 +159,10 @@ class WideSum:
     def add_total(self, total: Sum) -> None:
         """Add an exact sum to that of slot 0."""
         self._sums[0].add_total(total)
+
+    def add_slots(self, sums: SlotSums, values: int) -> None:
+        """Add exact sums of every slot, of so many values together."""
+        self._sums[0].add_slots(sums, values)
 
     def merge(self, other: Self, slots: IntArray | None = None) -> None:
         """Add the sums of `other`, as `ExactSum.merge` does."""

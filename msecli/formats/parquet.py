@@ -32,7 +32,7 @@ ROWS_PER_BLOCK = 1 << 20
 VALUES_PER_BLOCK = 1 << 21
 """Values of all columns in a block: 16 MiB."""
 
-BLOCKS_OF_LARGE = 8
+BLOCKS_OF_LARGE = 4
 """A larger row group is read in blocks of this fraction: Arrow holds each one while it reads the next."""
 
 BUFFER_BYTES = 1 << 16

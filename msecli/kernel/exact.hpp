@@ -220,46 +220,135 @@ struct Slots {
     std::size_t first_level = 0, levels = 0;
     std::vector<std::int64_t> digits;  // of slot 0 from the lowest level up, of slot 1, ...
     std::vector<double> special;       // empty if all values are finite
-};
 
-// `codes` are the slots of the values, all of them below `slots`.
-inline Slots sums_by_slot(const double* values, const std::int64_t* codes, std::size_t count, std::size_t slots) {
-    const auto exponent_of = [](double value) { return static_cast<unsigned>(to_bits(value) >> 52 & 0x7FF); };
-    unsigned lowest = 0x7FF, highest = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        const unsigned exponent = exponent_of(values[i]);
-        if (values[i] == 0 || exponent == 0x7FF) continue;
-        lowest = std::min(lowest, exponent);
-        highest = std::max(highest, exponent);
-    }
-    Slots sums;
-    if (lowest <= highest) {
-        sums.first_level = (std::max(lowest, 1U) - 1) / WIDTH;
-        sums.levels = (std::max(highest, 1U) - 1) / WIDTH + 3 - sums.first_level;
-    }
-    sums.digits.assign(slots * sums.levels, 0);
-    constexpr std::uint64_t MASK = (std::uint64_t{1} << WIDTH) - 1;
-    for (std::size_t i = 0; i < count; ++i) {
-        const auto slot = static_cast<std::size_t>(codes[i]);
-        const std::uint64_t bits = to_bits(values[i]);
-        const unsigned exponent = exponent_of(values[i]);
-        if (exponent == 0x7FF) {
-            sums.special.resize(slots);
-            sums.special[slot] += values[i];
-            continue;
-        }
-        if (values[i] == 0) continue;
-        const std::uint64_t mantissa =
-            (bits & ((std::uint64_t{1} << 52) - 1)) | (exponent ? std::uint64_t{1} << 52 : 0);
-        const unsigned position = std::max(exponent, 1U) - 1, shift = position % WIDTH;
-        const std::uint64_t rest = mantissa >> (WIDTH - shift);
-        const std::int64_t sign = bits >> 63 ? -1 : 1;
-        std::int64_t* const digit = &sums.digits[slot * sums.levels + position / WIDTH - sums.first_level];
-        digit[0] += sign * static_cast<std::int64_t>(mantissa << shift & MASK);
+    // Add value * 2**(position + UNIT_EXPONENT).
+    void add(std::size_t slot, std::int64_t value, unsigned position) {
+        constexpr std::uint64_t MASK = (std::uint64_t{1} << WIDTH) - 1;
+        const std::int64_t sign = value < 0 ? -1 : 1;
+        const auto size = static_cast<std::uint64_t>(value < 0 ? -value : value);
+        const unsigned shift = position % WIDTH;
+        const std::uint64_t rest = size >> (WIDTH - shift);
+        std::int64_t* const digit = &digits[slot * levels + position / WIDTH - first_level];
+        digit[0] += sign * static_cast<std::int64_t>(size << shift & MASK);
         digit[1] += sign * static_cast<std::int64_t>(rest & MASK);
         digit[2] += sign * static_cast<std::int64_t>(rest >> WIDTH);
     }
+
+    void add(std::size_t slot, double value, std::size_t slots) {
+        const std::uint64_t bits = to_bits(value);
+        const auto exponent = static_cast<unsigned>(bits >> 52 & 0x7FF);
+        if (exponent == 0x7FF) {
+            special.resize(slots);
+            special[slot] += value;
+        } else if (value != 0) {
+            const auto mantissa = static_cast<std::int64_t>((bits & ((std::uint64_t{1} << 52) - 1)) |
+                                                            (exponent ? std::uint64_t{1} << 52 : 0));
+            add(slot, bits >> 63 ? -mantissa : mantissa, std::max(exponent, 1U) - 1);
+        }
+    }
+};
+
+// Two digits of every value are added to integers of its slot, at exponents that are the same for all; what is left of
+// the smallest values, and every value where the exponents are too low or too high, is added by itself.
+constexpr int SLOT_SPAN = 42;
+constexpr std::size_t SLOT_VALUES = std::size_t{1} << 20;  // so many multiples add up without overflow
+
+// `value_of` gives the value of a row; `codes` are the slots, all of them below `slots`.
+template <typename Value>
+inline Slots sums_by_slot(Value value_of, const std::int64_t* codes, std::size_t count, std::size_t slots) {
+    std::int64_t largest = 0;
+    std::uint64_t smallest = ~std::uint64_t{0};
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::int64_t size = size_of(value_of(i));
+        largest = std::max(largest, size < INFINITE_SIZE ? size : 0);
+        smallest = std::min(smallest, static_cast<std::uint64_t>(size) - 1);  // 0 becomes the largest number
+    }
+    Slots sums;
+    const auto lowest = static_cast<unsigned>((smallest + 1) >> 52), highest = static_cast<unsigned>(largest >> 52);
+    const int exponent = static_cast<int>(highest) - 1022 - SLOT_SPAN, next = exponent - (SLOT_SPAN + 1);
+    const bool regular = next >= BOTTOM_EXPONENT && exponent <= TOP_EXPONENT - SPAN;
+    if (largest != 0) {
+        unsigned bottom = std::max(lowest, 1U) - 1;
+        if (regular) bottom = std::min(bottom, static_cast<unsigned>(next - UNIT_EXPONENT));
+        sums.first_level = bottom / WIDTH;
+        // The sums of SLOT_VALUES multiples begin a level higher than the values.
+        sums.levels = (std::max(highest, 1U) - 1) / WIDTH + 4 - sums.first_level;
+    }
+    sums.digits.assign(slots * sums.levels, 0);
+    const double anchor = std::ldexp(1.5, regular ? exponent + 52 : 0);
+    const double next_anchor = std::ldexp(1.5, regular ? next + 52 : 0);
+    std::vector<std::int64_t> multiples(regular ? 2 * slots : 0);
+    double x[BLOCK];
+    std::int64_t high[BLOCK], low[BLOCK];
+    for (std::size_t start = 0; start < count; start += BLOCK) {
+        const std::size_t size = std::min(BLOCK, count - start);
+        const std::int64_t* const code = codes + start;
+        std::uint64_t left = 1;
+        std::int64_t most = 0;
+        for (std::size_t i = 0; i < size; ++i) {
+            x[i] = value_of(start + i);
+            most = std::max(most, size_of(x[i]));
+        }
+        if (regular && most < INFINITE_SIZE) {
+            left = 0;
+            for (std::size_t i = 0; i < size; ++i) {
+                const double shifted = x[i] + anchor;
+                const double rest = x[i] - (shifted - anchor);
+                const double next_shifted = rest + next_anchor;
+                x[i] = rest - (next_shifted - next_anchor);
+                high[i] = static_cast<std::int64_t>(to_bits(shifted) - to_bits(anchor));
+                low[i] = static_cast<std::int64_t>(to_bits(next_shifted) - to_bits(next_anchor));
+                left |= to_bits(x[i]) << 1;
+            }
+            for (std::size_t i = 0; i < size; ++i) {
+                std::int64_t* const multiple = &multiples[2 * static_cast<std::size_t>(code[i])];
+                multiple[0] += high[i];
+                multiple[1] += low[i];
+            }
+        }
+        for (std::size_t i = 0; i < size && left != 0; ++i) sums.add(static_cast<std::size_t>(code[i]), x[i], slots);
+        if ((start + size) % SLOT_VALUES != 0 && start + size != count) continue;
+        for (std::size_t i = 0; i < multiples.size(); ++i) {
+            if (multiples[i] != 0) {
+                const int unit = i % 2 == 0 ? exponent : next;
+                sums.add(i / 2, multiples[i], static_cast<unsigned>(unit - UNIT_EXPONENT));
+            }
+            multiples[i] = 0;
+        }
+    }
     return sums;
+}
+
+MSECLI_CLONES inline Slots sums_by_slot(const double* values, const std::int64_t* codes, std::size_t count,
+                                        std::size_t slots) {
+    return sums_by_slot([values](std::size_t i) { return values[i]; }, codes, count, slots);
+}
+
+struct SlotErrors {
+    Slots error, weight;
+    bool regular = true;  // as above, and whether all products are finite
+};
+
+// The same as `squared_error`, for each slot.
+MSECLI_CLONES inline SlotErrors squared_error_by_slot(const double* prediction, const double* target,
+                                                      const double* weight, const std::int64_t* codes,
+                                                      std::size_t count, std::size_t slots) {
+    SlotErrors found;
+    const auto square = [=](std::size_t i) {
+        const double residual = prediction[i] - target[i];
+        return residual * residual;
+    };
+    if (weight == nullptr) {
+        found.error = sums_by_slot(square, codes, count, slots);
+    } else {
+        found.error = sums_by_slot([=](std::size_t i) { return square(i) * weight[i]; }, codes, count, slots);
+        found.weight = sums_by_slot([=](std::size_t i) { return weight[i]; }, codes, count, slots);
+        std::uint64_t negative = 0;
+        for (std::size_t i = 0; i < count; ++i) negative |= to_bits(std::min(weight[i], 0.0)) << 1;
+        found.regular = negative == 0;
+    }
+    found.regular &= found.error.special.empty() && found.weight.special.empty();
+    return found;
 }
 
 }  // namespace msecli

@@ -274,3 +274,12 @@ class Kernel(Protocol):
     def sums_by_slot(self, values: FloatArray, codes: IntArray, slots: int) -> SlotSums:
         """Return the exact sums of the values of each code, a number below `slots`."""
         ...
+
+    def squared_error_by_slot(
+        self, prediction: FloatArray, target: FloatArray, weight: FloatArray | None, codes: IntArray, slots: int
+    ) -> tuple[SlotSums, ...] | None:
+        """Return the sums of `squared_error` for the values of each code, a number below `slots`.
+
+        None also if a product is not finite.
+        """
+        ...

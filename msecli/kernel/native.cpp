@@ -161,20 +161,43 @@ bool gradient(const Values& prediction, const Values& target, const std::optiona
                             out.data(), prediction.size());
 }
 
-nb::tuple sums_by_slot(const Values& values, const Codes& codes, std::size_t slots) {
-    same_size(values.size(), codes.size());
-    if (values.size() > msecli::MOST_VALUES) throw std::invalid_argument("too many values at once");
-    msecli::Slots sums;
-    {
-        const nb::gil_scoped_release released;
-        for (std::size_t i = 0; i < codes.size(); ++i) {
-            if (static_cast<std::uint64_t>(codes.data()[i]) >= slots) throw std::out_of_range("a code is not a slot");
-        }
-        sums = msecli::sums_by_slot(values.data(), codes.data(), values.size(), slots);
-    }
+nb::tuple slots(msecli::Slots& sums) {
     nb::object special = sums.special.empty() ? nb::none() : array(std::move(sums.special));
     const std::size_t levels = sums.levels;
     return nb::make_tuple(sums.first_level, levels == 0 ? nb::none() : array(std::move(sums.digits), levels), special);
+}
+
+void check_codes(const Codes& codes, std::size_t size, std::size_t slots) {
+    same_size(size, codes.size());
+    if (size > msecli::MOST_VALUES) throw std::invalid_argument("too many values at once");
+    std::uint64_t highest = 0;
+    for (std::size_t i = 0; i < size; ++i) highest = std::max(highest, static_cast<std::uint64_t>(codes.data()[i]));
+    if (size != 0 && highest >= slots) throw std::out_of_range("a code is not a slot");
+}
+
+nb::tuple sums_by_slot(const Values& values, const Codes& codes, std::size_t count) {
+    msecli::Slots sums;
+    {
+        const nb::gil_scoped_release released;
+        check_codes(codes, values.size(), count);
+        sums = msecli::sums_by_slot(values.data(), codes.data(), values.size(), count);
+    }
+    return slots(sums);
+}
+
+nb::object squared_error_by_slot(const Values& prediction, const Values& target, const std::optional<Values>& weight,
+                                 const Codes& codes, std::size_t count) {
+    same_size(prediction.size(), target.size());
+    if (weight) same_size(prediction.size(), weight->size());
+    msecli::SlotErrors sums;
+    {
+        const nb::gil_scoped_release released;
+        check_codes(codes, prediction.size(), count);
+        sums = msecli::squared_error_by_slot(prediction.data(), target.data(), weight ? weight->data() : nullptr,
+                                             codes.data(), prediction.size(), count);
+    }
+    if (!sums.regular) return nb::none();
+    return nb::make_tuple(slots(sums.error), weight ? nb::object(slots(sums.weight)) : nb::none());
 }
 
 nb::tuple numbered(msecli::Numbered& found) {
@@ -216,6 +239,8 @@ NB_MODULE(_native, module) {
     module.def("squared_error", &squared_error, nb::arg(), nb::arg(), nb::arg().none());
     module.def("gradient", &gradient, nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg());
     module.def("sums_by_slot", &sums_by_slot);
+    module.def("squared_error_by_slot", &squared_error_by_slot, nb::arg(), nb::arg(), nb::arg().none(), nb::arg(),
+               nb::arg());
     module.def("integer_codes", &integer_codes);
     module.def("text_codes", &text_codes);
 }

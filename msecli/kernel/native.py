@@ -76,7 +76,18 @@ gradient = _native.gradient
 
 def sums_by_slot(values: FloatArray, codes: IntArray, slots: int) -> SlotSums:
     """See `msecli.kernel.interface.Kernel`."""
-    level, digits, special = _native.sums_by_slot(values, codes, slots)
+    return _slots(slots, *_native.sums_by_slot(values, codes, slots))
+
+
+def squared_error_by_slot(
+    prediction: FloatArray, target: FloatArray, weight: FloatArray | None, codes: IntArray, slots: int
+) -> tuple[SlotSums, ...] | None:
+    """See `msecli.kernel.interface.Kernel`."""
+    found = _native.squared_error_by_slot(prediction, target, weight, codes, slots)
+    return None if found is None else tuple(_slots(slots, *sums) for sums in found if sums is not None)
+
+
+def _slots(slots: int, level: int, digits: IntArray | None, special: FloatArray | None) -> SlotSums:
     return SlotSums(level, np.zeros((slots, 0), dtype=np.int64) if digits is None else digits, special)
 
 

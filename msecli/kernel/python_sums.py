@@ -136,3 +136,18 @@ def sums_by_slot(values: FloatArray, codes: IntArray, slots: int) -> SlotSums:
             weights = (sign[rows] * digit[rows]).astype(np.float64)
             digits += np.bincount(places[rows] + place, weights=weights, minlength=digits.size).astype(np.int64)
     return SlotSums(first, digits.reshape(slots, levels), special)
+
+
+def squared_error_by_slot(
+    prediction: FloatArray, target: FloatArray, weight: FloatArray | None, codes: IntArray, slots: int
+) -> tuple[SlotSums, ...] | None:
+    """See `msecli.kernel.interface.Kernel`."""
+    _check_sizes(prediction, target, weight, codes.view(np.float64))
+    with np.errstate(all="ignore"):
+        product = prediction - target
+        product *= product
+        if weight is not None:
+            product *= weight
+        if not (np.isfinite(product).all() and np.isfinite(prediction - target).all() and _are_weights(weight)):
+            return None
+    return tuple(sums_by_slot(values, codes, slots) for values in (product, weight) if values is not None)

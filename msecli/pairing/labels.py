@@ -170,7 +170,7 @@ def codes_of(labels: LabelArray) -> tuple[IntArray, LabelArray]:
 
 def _codes_in_range(labels: IntArray, low: int) -> tuple[IntArray, IntArray]:
     """Fast path of `codes_of` for integers whose range is no larger than the array."""
-    offsets = labels - low
+    offsets = labels - low if low else labels
     present = np.bincount(offsets) > 0
     dictionary = np.flatnonzero(present) + low
     return offsets if present.all() else (np.cumsum(present) - 1)[offsets], dictionary

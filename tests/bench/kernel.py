@@ -97,6 +97,7 @@ def jobs(rows: int) -> list[Job]:
         Job("gradient", rows, lambda chosen: chosen.gradient(p, t, None, 3.0, out)),
         Job("exact sum", rows, lambda chosen: chosen.exact_sum(p)),
         Job("sums of 100 slots", rows, lambda chosen: chosen.sums_by_slot(p, codes, 100)),
+        Job("squared error of 100 slots", rows, lambda chosen: chosen.squared_error_by_slot(p, t, None, codes, 100)),
     ]
 
 

@@ -52,6 +52,9 @@ def differing(data: bytes, kernels: Mapping[str, Kernel]) -> str | None:
             "exact_sum": bits(kernel.exact_sum(numbers)),
             "squared_error": bits(kernel.squared_error(numbers[:half], numbers[half : 2 * half])),
             "sums_by_slot": bits(kernel.sums_by_slot(numbers, codes, 3)),
+            "squared_error_by_slot": bits(
+                kernel.squared_error_by_slot(numbers[:half], numbers[half : 2 * half], None, codes[:half], 3)
+            ),
         }
 
     found = {name: answers(kernel) for name, kernel in kernels.items()}

@@ -9,7 +9,7 @@ import pytest
 
 from msecli import kernel
 from msecli.kernel import python, python_text
-from msecli.kernel.interface import Kernel, Scan, Texts
+from msecli.kernel.interface import WIDTH, Kernel, Scan, SlotSums, Texts
 
 ARROW = "python, by Arrow whatever the size"
 
@@ -32,7 +32,9 @@ KERNELS: dict[str, Kernel] = {kernel.name(): kernel.chosen(), "python": python, 
 
 
 def bits(found: Any) -> Any:
-    """Return a result with its arrays as their types, shapes and bytes; there is one NaN."""
+    """Return a result with its arrays as their types, shapes and bytes; there is one NaN, and slots have sums."""
+    if isinstance(found, SlotSums):
+        return slot_totals(found), bits(found.special)
     if isinstance(found, np.ndarray):
         found = np.where(np.isnan(found), np.nan, found) if found.dtype == np.float64 else found
         return found.dtype.str, found.shape, found.tobytes()
@@ -41,6 +43,13 @@ def bits(found: Any) -> Any:
     if isinstance(found, tuple):
         return tuple(map(bits, found))
     return found
+
+
+def slot_totals(sums: SlotSums) -> list[int]:
+    """Return the sum of every slot: its digits are chosen by the kernel."""
+    return [
+        sum(digit << (WIDTH * (sums.level + place)) for place, digit in enumerate(row)) for row in sums.digits.tolist()
+    ]
 
 
 def strings(found: Any) -> list[str]:

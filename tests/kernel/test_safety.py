@@ -107,6 +107,7 @@ def read_all(chosen: Kernel) -> None:
             assert chosen.squared_error(each, each, each) is not None
             assert chosen.gradient(each, each, each, 1.0, np.empty(count))
             assert chosen.sums_by_slot(each, codes, 1).special is None
+            assert chosen.squared_error_by_slot(each, each, each, codes, 1) is not None
         assert chosen.codes(codes)[1].tolist() == [0]
     number_all(chosen)
 

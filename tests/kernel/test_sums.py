@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msecli.core.exact import ExactSum
-from msecli.kernel.interface import WIDTH, FloatArray, Kernel, SlotSums, Sum
-from tests.kernel.kernels import KERNELS, bits
+from msecli.kernel.interface import FloatArray, Kernel, Sum
+from tests.kernel.kernels import KERNELS, bits, slot_totals
 
 UNIT = Fraction(1, 2**1074)
 SIZES = (0, 1, 7, 8, 1023, 1024, 1025, 5000)
@@ -163,12 +163,6 @@ def test_products_near_the_ends_of_the_range_are_left_to_the_caller(
     assert kernel.gradient(p[:1], np.zeros(1), None if w is None else w[:1], 1.0, np.empty(1))
 
 
-def slot_totals(sums: SlotSums) -> list[int]:
-    return [
-        sum(digit << (WIDTH * (sums.level + place)) for place, digit in enumerate(row)) for row in sums.digits.tolist()
-    ]
-
-
 @pytest.mark.parametrize("slots", [1, 3, 100])
 @pytest.mark.parametrize("width", [0, 60, 900])
 def test_every_slot_has_its_exact_sum(kernel: Kernel, slots: int, width: int) -> None:
@@ -195,6 +189,49 @@ def test_slots_keep_what_is_not_finite_apart(kernel: Kernel) -> None:
     assert np.array_equal(sums.special, [0.0, math.nan, math.nan, -math.inf, 0.0], equal_nan=True)
 
 
+def test_slots_take_more_values_than_their_multiples_have_room_for(kernel: Kernel) -> None:
+    size = 2**21 + 1025
+    values, codes = np.full(size, 1 - 2.0**-53), np.arange(size) % 2
+    # Hand arithmetic: so many times (2**53 - 1) * 2**-53.
+    each = (2**53 - 1) * 2 ** (1074 - 53)
+    counts = [size // 2 + 1, size // 2]
+    assert slot_totals(kernel.sums_by_slot(values, codes, 2)) == [count * each for count in counts]
+
+
+def test_a_few_small_values_beside_large_ones_are_kept_in_their_slots(kernel: Kernel) -> None:
+    values = np.random.default_rng(3).standard_normal(5000)
+    values[::100] *= 2.0**-90
+    values[7], values[4000] = 5e-324, 2.0**-1022
+    codes = np.arange(5000) % 7
+    assert slot_totals(kernel.sums_by_slot(values, codes, 7)) == [exact(values[slot::7]) for slot in range(7)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("width", [0, 60, 200])
+def test_the_squared_error_of_every_slot_is_exact(kernel: Kernel, size: int, weighted: bool, width: int) -> None:
+    p, t, w = spread(size, 1, width), spread(size, 2, width), np.abs(spread(size, 3, width))
+    codes = np.random.default_rng(size).integers(0, 4, size)
+    squares = (p - t) * (p - t)
+    terms = (squares * w, w) if weighted else (squares,)
+    found = kernel.squared_error_by_slot(p, t, w if weighted else None, codes, 5)
+    assert found is not None
+    expected = [[exact(term[codes == slot]) for slot in range(5)] for term in terms]
+    assert [slot_totals(sums) for sums in found] == expected
+
+
+@pytest.mark.parametrize("place", [0, 1500, 2999])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e200, -1.0])
+@pytest.mark.parametrize("where", [0, 1, 2])
+def test_slots_leave_what_is_not_finite_to_the_caller(kernel: Kernel, place: int, value: float, where: int) -> None:
+    arrays = np.ones((3, 3000))
+    arrays[where, place] = value
+    p, t, w = arrays
+    found = kernel.squared_error_by_slot(p, t, w, np.zeros(3000, dtype=np.int64), 1)
+    # A weight may be large, and a difference negative.
+    assert (found is not None) == ((where == 2 and value == 1e200) or (where < 2 and value == -1.0))
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.floats(), st.integers(0, 4)), max_size=40))
 def test_all_kernels_find_the_same_sums(pairs: list[tuple[float, int]]) -> None:
@@ -215,3 +252,7 @@ def test_impossible_requests_are_refused(kernel: Kernel) -> None:
     for code in (-1, 2, 2**62):
         with pytest.raises(IndexError, match="not a slot"):
             kernel.sums_by_slot(two, np.array([0, code]), 2)
+        with pytest.raises(IndexError, match="not a slot"):
+            kernel.squared_error_by_slot(two, two, None, np.array([0, code]), 2)
+    with pytest.raises(ValueError, match="different sizes"):
+        kernel.squared_error_by_slot(two, two, three, np.zeros(2, dtype=np.int64), 1)
