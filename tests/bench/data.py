@@ -26,8 +26,8 @@ ROW_GROUP_BLOCKS = 16
 SMALL_ROWS = 100
 SHARE = 5
 """Wide and shuffled files have a fifth of the rows."""
-MULTIPLE = 6
-"""Large files have six times the rows."""
+MULTIPLE, PARQUET_MULTIPLE = 6, 4
+"""Large arrays have six times the rows, large Parquet files four times."""
 GROUPS = 100
 
 TEXTS = {
@@ -190,6 +190,10 @@ def _more(rows: int) -> int:
     return rows * MULTIPLE
 
 
+def _many(rows: int) -> int:
+    return rows * PARQUET_MULTIPLE
+
+
 WIDE_COLUMNS = (
     *("region", "city", *(f"f{number}" for number in range(10)), "pred", "model", "remark"),
     *(*(f"f{number}" for number in range(10, FEATURES)), "target", "day"),
@@ -211,6 +215,8 @@ FILES = {
     "both.parquet": File(write_parquet, ("pred", "target"), pairs),
     "pred.parquet": File(write_parquet, ("pred",), pairs),
     "target.parquet": File(write_parquet, ("target",), pairs),
+    "large_pred.parquet": File(write_parquet, ("pred",), pairs, _many),
+    "large_target.parquet": File(write_parquet, ("target",), pairs, _many),
     "grouped.parquet": File(write_parquet, ("group", "pred", "target"), grouped),
     "shuffled_pred.parquet": File(write_parquet, ("id", "pred"), shuffled("pred", 3), _fewer),
     "shuffled_target.parquet": File(write_parquet, ("id", "target"), shuffled("target", 4), _fewer),
