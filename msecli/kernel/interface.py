@@ -163,15 +163,14 @@ class Scan(NamedTuple):
     ----------
     rows : int
     columns : tuple of Found
-    blank, blank_at_end : int
-        How many blank lines were skipped, and how many of these follow the last row.
+    blank : int
+        How many blank lines were skipped.
     fault : Fault, optional
     """
 
     rows: int
     columns: tuple[Found, ...]
     blank: int
-    blank_at_end: int
     fault: Fault | None
 
 

@@ -109,7 +109,7 @@ nb::tuple scan(const Buffer& buffer, const msecli::Dialect& dialect, const std::
         const char* const problem = PROBLEMS[static_cast<std::size_t>(result.fault.problem)];
         fault = nb::make_tuple(problem, result.rows, result.fault.column, result.fault.record, result.fault.at);
     }
-    return nb::make_tuple(result.rows, nb::tuple(found_columns), result.blank, result.blank_at_end, fault);
+    return nb::make_tuple(result.rows, nb::tuple(found_columns), result.blank, fault);
 }
 
 std::optional<std::size_t> border(const Buffer& buffer, const msecli::Dialect& dialect, std::size_t place, bool last) {

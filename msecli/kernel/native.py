@@ -32,15 +32,12 @@ def scan(buffer: Bytes, dialect: Dialect, wanted: Sequence[Wanted]) -> Scan:
     """See `msecli.kernel.interface.Kernel`."""
     check_request(dialect, wanted)
     columns = [(column, int(kind), *words) for column, kind, words in wanted]
-    rows, found, blank, blank_at_end, fault = _native.scan(
-        np.frombuffer(buffer, dtype=np.uint8), _dialect(dialect), columns
-    )
+    rows, found, blank, fault = _native.scan(np.frombuffer(buffer, dtype=np.uint8), _dialect(dialect), columns)
     kinds = [kind for _, kind, _ in wanted]
     return Scan(
         rows,
         tuple(_found(kind, column) for kind, column in zip(kinds, found, strict=True)),
         blank,
-        blank_at_end,
         None if fault is None else Fault(*fault),
     )
 

@@ -118,7 +118,7 @@ def _field(dialect: Dialect) -> re.Pattern[bytes]:
 def scan_by_record(text: bytes, dialect: Dialect, wanted: Sequence[Wanted], start: int = 0) -> Scan:
     """Scan a text from `start` on, record by record."""
     rows: list[list[tuple[Value, int, int]]] = []
-    position, blank, blank_at_end = start, 0, 0
+    position, blank = start, 0
     fault = None
     comment = None if dialect.comment is None else dialect.comment.encode()
     while position < len(text):
@@ -126,7 +126,7 @@ def scan_by_record(text: bytes, dialect: Dialect, wanted: Sequence[Wanted], star
             end = LINE_END[True].search(text, position)
             position = len(text) if end is None else end.end()
         elif dialect.width > 1 and (end := LINE_END[True].match(text, position)):
-            blank, blank_at_end = blank + 1, blank_at_end + 1
+            blank += 1
             position = end.end()
         else:
             try:
@@ -135,9 +135,8 @@ def scan_by_record(text: bytes, dialect: Dialect, wanted: Sequence[Wanted], star
                 fault = Fault(refused.problem, len(rows), refused.column, position, refused.at)
                 break
             rows.append(row)
-            blank_at_end = 0
     found = tuple(_column(column.kind, [row[i] for row in rows]) for i, column in enumerate(wanted))
-    return Scan(len(rows), found, blank, blank_at_end, fault)
+    return Scan(len(rows), found, blank, fault)
 
 
 def _taken(

@@ -37,7 +37,6 @@ class Cut(NamedTuple):
     text: bytes
     end: int
     blank: int
-    blank_at_end: int
 
 
 def scan(buffer: Bytes, dialect: Dialect, wanted: Sequence[Wanted]) -> Scan:
@@ -51,7 +50,7 @@ def scan(buffer: Bytes, dialect: Dialect, wanted: Sequence[Wanted]) -> Scan:
             rows, found = columns
             rest = scan_by_record(text, dialect, wanted, cut.end)
             fault = None if rest.fault is None else rest.fault._replace(row=rows)
-            return Scan(rows, tuple(found), cut.blank, cut.blank_at_end, fault)
+            return Scan(rows, tuple(found), cut.blank, fault)
     return scan_by_record(text, dialect, wanted)
 
 
@@ -68,13 +67,12 @@ def _cut(text: bytes, dialect: Dialect) -> Cut:
     """Return the rows up to the first fault of quotes."""
     no_blanks = dialect.width == 1 or not (b"\n\n" in text or text.startswith(b"\n"))
     if no_blanks and b"\r" not in text and is_plain(text, dialect):
-        return Cut(text, len(text), 0, 0)
+        return Cut(text, len(text), 0)
     pieces: list[bytes] = []
-    position = blank = blank_at_end = 0
+    position = blank = 0
     while position < len(text):
         match = whole_records(dialect, last=True).match(text, position)
         if match is not None and match.end() > position:
-            blank_at_end = 0
             # A comment between a carriage return and a line feed keeps two line ends apart; they must not merge.
             if pieces and pieces[-1][-1:] == b"\r" and text[position : position + 1] == b"\n":
                 pieces[-1] = pieces[-1][:-1] + b"\n"
@@ -84,9 +82,8 @@ def _cut(text: bytes, dialect: Dialect) -> Cut:
             if match is None:
                 break
             blank += match.lastgroup == "blank"
-            blank_at_end += match.lastgroup == "blank"
         position = match.end()
-    return Cut(b"".join(pieces), position, blank, blank_at_end)
+    return Cut(b"".join(pieces), position, blank)
 
 
 def _by_arrow(text: bytes, dialect: Dialect, wanted: Sequence[Wanted]) -> tuple[int, list[Found]] | None:

@@ -65,7 +65,7 @@ struct Scan {
     std::size_t rows = 0;
     std::vector<Found> found;
     std::vector<Undecided> undecided;
-    std::size_t blank = 0, blank_at_end = 0;
+    std::size_t blank = 0;
     Fault fault;
 };
 
@@ -216,7 +216,6 @@ class Scanner {
             } else if (is_line_end(*p) && dialect_.width > 1) {
                 next = after_line(p);
                 ++scan_.blank;
-                ++scan_.blank_at_end;
             } else {
                 next = record(p);
                 if (!next) {
@@ -226,7 +225,6 @@ class Scanner {
                 }
                 if (any_flag_) count_flags();
                 ++scan_.rows;
-                scan_.blank_at_end = 0;
             }
         }
         return std::move(scan_);

@@ -81,4 +81,5 @@ def test_two_files_of_any_formats_have_the_same_scores(folder: Path, predictions
     assert weighted.loss == mean(ALL, weights)
     if by is not None:
         found = {float(group["group"][by]): group["loss"] for group in weighted.to_dict()["groups"]}
-        assert found == {float(group): mean(group == GROUPS, weights) for group in range(3)}
+        rows = {float(group): np.equal(GROUPS, group) for group in range(3)}
+        assert found == {group: mean(chosen, weights) for group, chosen in rows.items()}
