@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from msecli.places.base import InputFile
+    from msecli.places.listing import Listing
 
 INNER = "::"
 """What stands in a path before the name of an array, a sheet or a table in the file."""
@@ -27,6 +28,9 @@ class Place(NamedTuple):
     module, opener : str
         A module of `msecli.places`, loaded when a file of the place is opened, and the callable in it that turns a
         path, the word of `InputFile` and the path as the user wrote it into an `InputFile`.
+    lister : str
+        The callable in the module that lists the files below a folder, a `msecli.places.listing.Lister`; "" if the
+        place has no folders.
     """
 
     name: str
@@ -34,14 +38,23 @@ class Place(NamedTuple):
     schemes: tuple[str, ...]
     module: str
     opener: str
+    lister: str = ""
 
     def open(self, path: str, word: str, shown: str) -> InputFile:
         """Return the file of a path in this place."""
         file: InputFile = getattr(import_module(f"msecli.places.{self.module}"), self.opener)(path, word, shown)
         return file
 
+    def listed(self, path: str) -> Listing | None:
+        """Return the files of a path in this place that names many, a folder or a pattern; None if it does not."""
+        if not self.lister:
+            return None
+        from msecli.places.listing import listing_of
 
-LOCAL = Place("local", "files of this machine, and standard input", (), "file", "LocalFile")
+        return listing_of(path, getattr(import_module(f"msecli.places.{self.module}"), self.lister))
+
+
+LOCAL = Place("local", "files of this machine, and standard input", (), "file", "LocalFile", "files_below")
 
 PLACES: dict[str, Place] = {place.name: place for place in (LOCAL,)}
 
@@ -72,6 +85,17 @@ def open_input(path: str, word: str = "", shown: str = "") -> InputFile:
         If it is empty.
     """
     return place_of(path).open(path, word, shown)
+
+
+def listed(path: str) -> Listing | None:
+    """Return the files of a path in any place that names many, a folder or a pattern; None if it does not.
+
+    Raises
+    ------
+    ReadWriteError
+        If a folder cannot be listed.
+    """
+    return place_of(path).listed(path)
 
 
 def split_inner(path: str) -> tuple[str, str]:

@@ -162,6 +162,30 @@ def _reopened(path: str, real: str, size: int, modified: int) -> LocalFile:
     return file
 
 
+def files_below(folder: str, enter: Callable[[str], bool]) -> Iterator[str] | None:
+    """Return the files below a folder. See `msecli.places.listing.Lister`."""
+    return _files_below(folder, "", enter, ()) if os.path.isdir(folder) else None
+
+
+def _files_below(
+    folder: str, inside: str, enter: Callable[[str], bool], above: tuple[tuple[int, int], ...]
+) -> Iterator[str]:
+    """Yield the files below a folder in a folder; `above` are those that it is in, to which a link may lead back."""
+    path = os.path.join(folder, inside)
+    try:
+        status = os.stat(path)
+        with os.scandir(path) as found:
+            entries = [(f"{inside}/{entry.name}" if inside else entry.name, entry.is_dir()) for entry in found]
+    except OSError as error:
+        raise ReadWriteError(f"{path}: cannot list the folder: {error.strerror or error}") from error
+    identity = status.st_dev, status.st_ino
+    for name, is_folder in entries if identity not in above else ():
+        if not is_folder:
+            yield name
+        elif enter(name):
+            yield from _files_below(folder, name, enter, (*above, identity))
+
+
 def check_streams(paths: Iterable[str]) -> None:
     """Refuse to read one stream under two names: each would miss what the other reads.
 
