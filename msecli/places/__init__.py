@@ -6,10 +6,15 @@ A place is a module whose opener turns a path into an `InputFile`; see `msecli.p
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
     from msecli.places.base import InputFile
     from msecli.places.listing import Listing
 
@@ -96,6 +101,49 @@ def listed(path: str) -> Listing | None:
         If a folder cannot be listed.
     """
     return place_of(path).listed(path)
+
+
+def is_path(data: Any) -> TypeIs[str | tuple[str, ...]]:
+    """Tell whether data are in files: their path, or several."""
+    return isinstance(data, str) or (
+        isinstance(data, tuple) and bool(data) and all(isinstance(each, str) for each in data)
+    )
+
+
+def paths_of(data: Iterable[Any]) -> tuple[str, ...]:
+    """Return the paths among data: of files, folders and patterns, without braces."""
+    named = (path for each in data if is_path(each) for path in ((each,) if isinstance(each, str) else each))
+    return tuple(chain.from_iterable(map(alternatives, named)))
+
+
+def files_of(path: str) -> tuple[str, ...]:
+    """Return the files that a path names: it alone, or those of a folder or a pattern."""
+    outer, _ = split_inner(path)
+    found = listed(outer)
+    return (outer,) if found is None else found.paths
+
+
+def would_name(path: str, file: str) -> bool:
+    """Tell whether a folder or a pattern of this machine would name a file if that were there."""
+    from msecli.places import listing
+
+    return place_of(path) is LOCAL and listing.would_name(split_inner(path)[0], file)
+
+
+def alternatives(path: str) -> tuple[str, ...]:
+    """Return the paths that one with braces stands for: "part-{0,1}.csv" for two, as in a shell.
+
+    Examples
+    --------
+    >>> alternatives("{a,b}/part-{0,1}.csv")
+    ('a/part-0.csv', 'a/part-1.csv', 'b/part-0.csv', 'b/part-1.csv')
+    """
+    found = re.search(r"\{([^{}]*,[^{}]*)\}", path) if "{" in path else None
+    if found is None or os.path.exists(path):
+        return (path,)
+    start, end = found.span()
+    made = (f"{path[:start]}{each}{path[end:]}" for each in found[1].split(","))
+    return tuple(each for one in made for each in alternatives(one))
 
 
 def split_inner(path: str) -> tuple[str, str]:

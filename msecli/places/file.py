@@ -134,9 +134,24 @@ class LocalFile:
     def _changed(self) -> DataError:
         return DataError(f"{self.path}: the file was changed while it was read; run again once it is complete")
 
-    def for_arrow(self) -> str:
+    def for_arrow(self) -> Descriptor:
         """Return a path that opens this very file, even if another file has taken its name."""
-        return f"/dev/fd/{self._file.fileno()}"
+        return Descriptor.of(self, self._file.fileno())
+
+
+class Descriptor(str):
+    """The path of a descriptor of a file, which stays open for as long as the path is there."""
+
+    __slots__ = ("file",)
+
+    file: LocalFile
+
+    @classmethod
+    def of(cls, file: LocalFile, number: int) -> Self:
+        """Return the path of a file's descriptor."""
+        path = cls(f"/dev/fd/{number}")
+        path.file = file
+        return path
 
 
 _open_files: weakref.WeakValueDictionary[tuple[str, int, int], LocalFile] = weakref.WeakValueDictionary()

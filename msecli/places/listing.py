@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
@@ -35,7 +36,7 @@ class Lister(Protocol):
             A path of the place, such as "preds" or "s3://bucket/preds".
         enter : callable
             From the path of a folder below this one, such as "region=north/year=2024", to whether the files below it
-            are wanted. A place that lists all depths at once need not ask: files that are not wanted are left out later.
+            are wanted. A place that lists all depths at once need not ask: what is not wanted is left out later.
 
         Returns
         -------
@@ -104,6 +105,18 @@ def listing_of(path: str, lister: Lister) -> Listing | None:
     return None if files is None or "/".join(components) in files else pattern.listing(fixed, files)
 
 
+def would_name(path: str, file: str) -> bool:
+    """Tell whether a local path is a folder that a file lies in, at any depth, or a pattern that its name matches."""
+    real = os.path.realpath(file)
+    if os.path.isdir(path):
+        return real.startswith(os.path.join(os.path.realpath(path), ""))
+    if not WILD.search(path) or os.path.exists(path):
+        return False
+    fixed, components = _split(path)
+    root = os.path.join(os.path.realpath(fixed or "."), "")
+    return real.startswith(root) and _Pattern(components).names(real.removeprefix(root))
+
+
 def _split(path: str) -> tuple[str, tuple[str, ...]]:
     """Return the folder before the first wild component of a path, and the components from there on."""
     components = path.split("/")
@@ -126,13 +139,13 @@ class _Pattern:
         """Tell whether files below a folder may match."""
         return self._leads(folder.split("/"), self._components, to_file=False) and not self._passes_over(folder)
 
+    def names(self, file: str) -> bool:
+        """Tell whether a file matches."""
+        return self._leads(file.split("/"), self._components, to_file=True) and not self._passes_over(file)
+
     def listing(self, root: str, files: Iterable[str]) -> Listing:
         """Return those of the files that match."""
-        kept = [
-            file
-            for file in files
-            if self._leads(file.split("/"), self._components, to_file=True) and not self._passes_over(file)
-        ]
+        kept = list(filter(self.names, files))
         return Listing(root, tuple(sorted(kept, key=lambda file: (natural(file), file))), len(self._skipped))
 
     def _passes_over(self, path: str) -> bool:
