@@ -212,6 +212,10 @@ class DataError(MsecliError, ValueError):
     exit_code = EXIT_DATA
 
 
+class NoRowsError(DataError):
+    """A file or data in memory that is sound, but has no rows; beside others in a folder it may be left out."""
+
+
 class ReadWriteError(MsecliError, OSError):
     """A file that cannot be opened, read or written."""
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from msecli import kernel
-from msecli.errors import SHOWN, DataError, Warned, for_file, shown
+from msecli.errors import SHOWN, DataError, NoRowsError, Warned, for_file, shown
 from msecli.formats.base import ROUNDED, Block, Column, LabelArray, Selection
 from msecli.kernel.interface import Dialect, Fault, Found, Kind, Scan, Texts, Wanted
 from msecli.places.base import InputFile
@@ -110,11 +110,10 @@ class CsvSource:
 
         Raises
         ------
-        DataError
-            If there are no rows.
+        NoRowsError
         """
         if self._empty:
-            raise DataError(f"{self.path}: there are no rows below the header")
+            raise NoRowsError(f"{self.path}: there are no rows below the header")
         wanted = self._wanted(selection)
         return [CsvPart(self._file, self._layout, wanted, self._ranges, number) for number in range(len(self._ranges))]
 

@@ -7,13 +7,14 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
 
-from msecli.errors import DataError, Problems, ReadWriteError, UsageError, Warned, many, shown
+from msecli.errors import DataError, NoRowsError, Problems, ReadWriteError, UsageError, Warned, many, shown
 from msecli.formats.base import Block, Column, FileCount, LabelArray, Part, Selection, Source
 from msecli.places import INNER, listed, open_input, split_inner
 from msecli.places.listing import Listing, below
@@ -84,24 +85,28 @@ def open_several(paths: Sequence[tuple[str, Listing | None]], name: str, opener:
         if listing is None:
             shards.append(Shard(path, {}))
         elif not listing.files:
-            raise ReadWriteError(f"{outer}: {_nothing(listing)}")
+            raise ReadWriteError(f"{outer}: {_nothing(listing, folder=listing.root == outer)}")
         else:
             shards += [Shard(f"{below(listing.root, file)}{mark}", _values(file)) for file in listing.files]
-    _check_names(name, [split_inner(shard.path)[0] for shard in shards], alike=alike)
+    _check_twice(name, [split_inner(shard.path)[0] for shard in shards])
+    if alike:
+        _check_suffixes(name, [file for _, listing in paths if listing for file in listing.files])
     if len(shards) == 1 and not shards[0].values:
         return opener(shards[0].path, open_input)
     _check_keys(name, shards)
     listings = [(split_inner(path)[0], listing) for path, listing in paths if listing is not None]
-    return FolderSource(name, _opened(name, shards, opener), _typed(shards), listings)
+    files = _opened(name, _typed(shards), opener)
+    return FolderSource(name, files, FileCount(len(shards), sum(each.skipped for _, each in listings)), listings)
 
 
-def _nothing(listing: Listing) -> str:
+def _nothing(listing: Listing, *, folder: bool) -> str:
     """Return that a folder or a pattern has no files."""
+    nothing = "the folder holds no file to read" if folder else "no file matches this pattern"
     skipped = many(listing.skipped, "hidden file") + " or marker" + ("" if listing.skipped == 1 else "s")
     more = (
         f"; {skipped} such as _SUCCESS {'was' if listing.skipped == 1 else 'were'} skipped" if listing.skipped else ""
     )
-    return f"no file to read{more}"
+    return nothing + more
 
 
 def _values(file: str) -> dict[str, Value]:
@@ -111,15 +116,19 @@ def _values(file: str) -> dict[str, Value]:
     return {key: None if value in {NO_VALUE, ""} else value for key, value in named}
 
 
-def _check_names(name: str, files: Sequence[str], *, alike: bool) -> None:
-    """Refuse files that are named twice, and names with several suffixes."""
+def _check_twice(name: str, files: Sequence[str]) -> None:
+    """Refuse files that are named twice."""
     twice = next((file for file, count in Counter(map(os.path.normpath, files)).items() if count > 1), None)
     if twice is not None:
         raise DataError(f"{name}: {twice} is named twice; each file counts once")
+
+
+def _check_suffixes(name: str, files: Sequence[str]) -> None:
+    """Refuse names with several suffixes, unless each file was named."""
     suffixes = Counter(map(_suffix, files))
-    if alike and len(suffixes) > 1:
+    if len(suffixes) > 1:
         counts = ", ".join(
-            f"{count} named {f'*{suffix}' if suffix else 'without a suffix'}"
+            f"{count} named *{suffix}" if suffix else f"{count} without a suffix"
             for suffix, count in suffixes.most_common()
         )
         usual = next(suffix for suffix, _ in suffixes.most_common() if suffix)
@@ -146,34 +155,41 @@ def _check_keys(name: str, shards: Sequence[Shard]) -> None:
         )
 
 
-def _typed(shards: Sequence[Shard]) -> list[Mapping[str, Value]]:
-    """Return the values of each file, a column of integers as such."""
+def _typed(shards: Sequence[Shard]) -> list[Shard]:
+    """Return the files with the values of a column that are all integers as such."""
     texts = {key: [shard.values[key] for shard in shards] for key in shards[0].values}
     for key, values in texts.items():
         known = [value for value in values if value is not None]
         if known and all(WHOLE.fullmatch(str(value)) for value in known):
             texts[key] = [None if value is None else int(value) for value in values]
-    return [{key: values[number] for key, values in texts.items()} for number in range(len(shards))]
+    return [
+        shard._replace(values={key: values[number] for key, values in texts.items()})
+        for number, shard in enumerate(shards)
+    ]
 
 
-def _opened(name: str, shards: Sequence[Shard], opener: Opener) -> list[Source]:
-    """Return the sources of the files.
+def _opened(name: str, shards: Sequence[Shard], opener: Opener) -> list[tuple[Shard, Source]]:
+    """Return the files with their sources, without those that have no rows: a job leaves some if it writes many.
 
     Raises
     ------
     MsecliError
         With the problems of some files, and the number of the others.
     """
-    sources: list[Source] = []
+    found: list[tuple[Shard, Source]] = []
     problems = Problems()
     for shard in shards:
-        with problems.collect(passing=(UsageError, OtherDialectError)):
+        with problems.collect(passing=(UsageError, OtherDialectError)), suppress(NoRowsError):
             source = opener(shard.path, OneOfMany)
-            if sources:
-                _check_source(source, sources[0])
-            sources.append(source)
+            if found:
+                _check_source(source, found[0][1])
+            if source.rows is None:
+                source.parts(Selection())  # raises an error of text without rows
+            found.append((shard, source))
     problems.raise_found(MOST_SHOWN)
-    return sources
+    if not found:
+        raise NoRowsError(f"{name}: there are no rows in any of the {many(len(shards), 'file')}")
+    return found
 
 
 def _check_source(source: Source, first: Source) -> None:
@@ -193,17 +209,9 @@ def _check_source(source: Source, first: Source) -> None:
         raise DataError(f"{source.path}: the first line holds no names of columns, unlike that of {first.path}")
     missing, others = [*(theirs - ours)], [*(ours - theirs)]
     if missing or others:
-        found = [f"no column {_listed(missing)}"] if missing else []
-        found += (
-            [
-                f"{'the' if missing else 'a'} column {_listed(others)} instead"
-                if missing
-                else f"a column {_listed(others)} more"
-            ]
-            if others
-            else []
-        )
-        raise DataError(f"{source.path}: {' but '.join(found)}, unlike {first.path}")
+        found = [f"no {_listed(missing)}"] if missing else []
+        found += [f"also {_listed(others)}"] if others else []
+        raise DataError(f"{source.path}: the columns are not those of {first.path}: {', but '.join(found)}")
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -217,9 +225,9 @@ class FolderSource:
     Parameters
     ----------
     path : str
-    sources : sequence of Source
-    values : sequence of mapping
-        The columns in the names of the folders, whose value is the same in a whole file, for each file.
+    files : sequence of (Shard, Source)
+        The files that have rows.
+    count : FileCount
     listings : sequence of (str, Listing)
         Folders and patterns, and what they named when they were opened.
     """
@@ -227,12 +235,14 @@ class FolderSource:
     def __init__(
         self,
         path: str,
-        sources: Sequence[Source],
-        values: Sequence[Mapping[str, Value]],
+        files: Sequence[tuple[Shard, Source]],
+        count: FileCount,
         listings: Sequence[tuple[str, Listing]],
     ) -> None:
-        self.path = path
-        self._sources, self._values, self._listings = sources, values, listings
+        self.path, self.file_count = path, count
+        self._sources = sources = [source for _, source in files]
+        self._values = [shard.values for shard, _ in files]
+        self._listings = listings
         first = sources[0]
         self.format, self.item = first.format, first.item
         self.work = sum(source.work for source in sources)
@@ -240,7 +250,8 @@ class FolderSource:
         self._firsts = list(accumulate(counts, initial=0)) if len(counts) == len(sources) else None
         self.rows = None if self._firsts is None else self._firsts[-1]
         self.divisible = all(source.divisible for source in sources)
-        self.file_count = FileCount(len(sources), sum(listing.skipped for _, listing in listings))
+        self._unlike: dict[str, list[str]] = {}
+        """Why columns cannot be read as numbers from all files."""
         self.columns: tuple[Column, ...] | None = self._all_columns()
         self.warnings: Sequence[Warned] = tuple(self._all_warnings())
 
@@ -254,19 +265,24 @@ class FolderSource:
         """
         self._check_numbers(selection.numbers)
         own = self._own(selection)
-        found = []
-        for number, source in enumerate(self._sources):
-            inside = None
-            if rows is not None and self._firsts is not None:
-                start, stop = self._firsts[number], self._firsts[number + 1]
-                inside = range(max(rows.start, start) - start, min(rows.stop, stop) - start)
-                if not inside:
-                    continue
-            paths = source.path, self.path
-            found += [
-                FolderPart(part, selection, self._values[number], number, paths) for part in source.parts(own, inside)
-            ]
-        return found
+        return [
+            FolderPart(part, selection, self._values[number], number, (self._sources[number].path, self.path))
+            for number, inside in self._touched(rows)
+            for part in self._sources[number].parts(own, inside)
+        ]
+
+    def _touched(self, rows: range | None) -> Iterator[tuple[int, range | None]]:
+        """Yield the numbers of the files that hold some of these rows, each with its share of them."""
+        if rows is None or self._firsts is None:
+            yield from ((number, None) for number in range(len(self._sources)))
+            return
+        for number in range(self._file_of(rows.start), self._file_of(rows.stop - 1) + 1):
+            start, stop = self._firsts[number : number + 2]
+            yield number, range(max(rows.start, start) - start, min(rows.stop, stop) - start)
+
+    def _file_of(self, row: int) -> int:
+        """Return the number of the file of a row."""
+        return min(bisect_right(self._firsts or (), row), len(self._sources)) - 1
 
     def cuts(self) -> Sequence[int] | None:
         """Return the first row of each part, followed by the number of rows; None if these are unknown."""
@@ -286,7 +302,7 @@ class FolderSource:
             return None if line is None else f"{self._sources[number].path}, line {line}"
         if self._firsts is None:
             return None
-        number = min(bisect_right(self._firsts, row), len(self._sources)) - 1
+        number = self._file_of(row)
         return f"{self._sources[number].path}, row {row - self._firsts[number] + 1}"
 
     def verify(self) -> None:
@@ -310,16 +326,30 @@ class FolderSource:
             return None
         by_name = [{column.name: column for column in source.columns or ()} for source in self._sources]
         own = [
-            _usual([columns.get(column.name, column) for columns in by_name])
+            self._usual([columns[column.name] for columns in by_name])
             for column in self._sources[0].columns or ()
             if column.name not in keys
         ]
         return (*own, *(self._of_folders(key) for key in keys))
 
+    def _usual(self, columns: Sequence[Column]) -> Column:
+        """Return a column as it is in most files, numeric or not; remember the others."""
+        numeric = 2 * sum(column.numeric for column in columns) >= len(columns)
+        usual = next(column for column in columns if column.numeric == numeric)
+        for source, column in zip(self._sources, columns, strict=True):
+            if numeric and not column.numeric:
+                message = (
+                    f"{source.path}: column {usual.name!r} holds {column.kind}, unlike in other files ({usual.kind})"
+                )
+                self._unlike.setdefault(usual.name, []).append(message)
+        return usual
+
     def _of_folders(self, key: str) -> Column:
         values = [values[key] for values in self._values if values[key] is not None]
         whole = bool(values) and all(isinstance(value, int) for value in values)
         kind = "integers" if whole else f"text such as {shown(str(values[0]))}" if values else "no value"
+        if not whole:
+            self._unlike[key] = [f"{self.path}: column {key!r} holds {kind} in the names of folders, no numbers"]
         return Column(key, f"{kind} in the names of folders", numeric=whole, outside=True)
 
     def _all_warnings(self) -> Iterator[Warned]:
@@ -330,6 +360,9 @@ class FolderSource:
                 found.setdefault((warning.code, warning.meaning), []).append(warning)
         for (code, meaning), alike in found.items():
             yield alike[0] if len(alike) == 1 else Warned(code, self.path, meaning, sum(each.count for each in alike))
+        empty = self.file_count.files - len(self._sources)
+        if empty:
+            yield Warned("files_without_rows", self.path, "a file without rows was passed over", empty)
         own = {column.name for column in self._sources[0].columns or ()}
         for key in self._values[0]:
             if key in own:
@@ -347,24 +380,10 @@ class FolderSource:
 
     def _check_numbers(self, names: Sequence[str]) -> None:
         """Refuse to read as numbers what holds none in some files, as far as they tell before they are read."""
-        columns = {column.name: column for column in self.columns or ()}
         problems = Problems()
-        for name in names:
-            usual = columns[name]
-            if usual.outside and not usual.numeric:
-                problems.add(DataError(f"{self.path}: column {name!r} holds {usual.kind}, no numbers"))
-            for source in self._sources if usual.numeric and not usual.outside else ():
-                kind = next(column for column in source.columns or () if column.name == name)
-                if not kind.numeric:
-                    message = f"{source.path}: column {name!r} holds {kind.kind}, unlike in other files ({usual.kind})"
-                    problems.add(DataError(message))
+        for message in (message for name in names for message in self._unlike.get(name, ())):
+            problems.add(DataError(message))
         problems.raise_found(MOST_SHOWN)
-
-
-def _usual(columns: Sequence[Column]) -> Column:
-    """Return a column as it is in most files: numeric or not."""
-    numeric = 2 * sum(column.numeric for column in columns) >= len(columns)
-    return next(column for column in columns if column.numeric == numeric)
 
 
 class FolderPart(NamedTuple):

@@ -137,30 +137,40 @@ class _Pattern:
 
     def enter(self, folder: str) -> bool:
         """Tell whether files below a folder may match."""
-        return self._leads(folder.split("/"), self._components, to_file=False) and not self._passes_over(folder)
+        if not self._leads(folder.split("/"), self._components, to_file=False):
+            return False
+        over = self._passed_over(folder)
+        if over is not None:
+            self._skipped.add(over)
+        return over is None
 
     def names(self, file: str) -> bool:
         """Tell whether a file matches."""
-        return self._leads(file.split("/"), self._components, to_file=True) and not self._passes_over(file)
+        over = self._passed_over(file)
+        if over is not None and over != file:
+            return self.enter(over)
+        matches = self._leads(file.split("/"), self._components, to_file=True)
+        if matches and over is not None:
+            self._skipped.add(file)
+        return matches and over is None
 
     def listing(self, root: str, files: Iterable[str]) -> Listing:
         """Return those of the files that match."""
-        kept = list(filter(self.names, files))
-        return Listing(root, tuple(sorted(kept, key=lambda file: (natural(file), file))), len(self._skipped))
+        kept = sorted(filter(self.names, files), key=lambda file: (natural(file), file))
+        return Listing(root, tuple(kept), len(self._skipped))
 
-    def _passes_over(self, path: str) -> bool:
-        """Tell whether a path is that of no data, or below such a folder, and remember where."""
+    def _passed_over(self, path: str) -> str | None:
+        """Return the path of what is passed over: the path itself, or a folder above it; None if it is not."""
         names = path.split("/")
         for number, name in enumerate(names, 1):
             if is_special(name) and not any(_matches(component, name) for component in self._named):
-                self._skipped.add("/".join(names[:number]))
-                return True
-        return False
+                return "/".join(names[:number])
+        return None
 
     def _leads(self, names: Sequence[str], components: Sequence[str], *, to_file: bool) -> bool:
         """Tell whether the components match all of the names, or, of a folder, names to which others may follow."""
         if not names:
-            return not to_file or not components
+            return bool(components) != to_file
         if not components:
             return False
         if components[0] == ANY_FOLDERS:
