@@ -45,7 +45,7 @@ class LocalFile:
     """A regular file, open for reads at any offset from any thread. See `msecli.places.base.InputFile`.
 
     Standard input and pipes are first copied to an unnamed temporary file, because they cannot be read at an offset.
-    Unpickling opens the file again, which must not have changed.
+    Unpickling opens the file again, which must not have changed; an `unnamed` one must still be open somewhere.
 
     Parameters
     ----------
@@ -93,6 +93,7 @@ class LocalFile:
         weakref.finalize(self, file.close)
         status = os.fstat(file.fileno())
         self.size = status.st_size
+        self.unnamed = status.st_nlink == 0
         self._modified = status.st_mtime_ns
         if self.size == 0:
             raise DataError(f"{self.path}: the file is empty (0 bytes)")

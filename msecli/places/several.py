@@ -19,7 +19,7 @@ MOST_OPEN = 16
 class OneOfMany:
     """A file that is opened whenever it is read. See `msecli.places.base.InputFile`.
 
-    In between only its pickled form is held, which refuses to be opened again once the file has changed.
+    In between only the pickled form is held, which refuses to be opened again once the file has changed.
 
     Parameters
     ----------
@@ -36,6 +36,8 @@ class OneOfMany:
         file = open_input(path, word, shown)
         self.path, self.word, self.size = file.path, word, file.size
         self._closed = pickle.dumps(file)
+        # A copy without a name, as of a pipe, cannot be opened again once it is closed.
+        self._copy = file if getattr(file, "unnamed", False) else None
         _keep_open(self._closed, file)
 
     def read(self, size: int, offset: int) -> bytes:

@@ -288,7 +288,9 @@ def test_a_pattern_that_the_shell_has_replaced_is_better_quoted(run: Run) -> Non
     assert "quote" not in run("compute", "a.csv", "b.csv", "nothing").err
 
 
-def test_files_that_can_be_read_only_once_may_be_among_others() -> None:
+@pytest.mark.parametrize("most_open", [0, 1, 16])
+def test_files_that_can_be_read_only_once_may_be_among_others(monkeypatch: pytest.MonkeyPatch, most_open: int) -> None:
+    monkeypatch.setattr("msecli.places.several.MOST_OPEN", most_open)
     Path("a.csv").write_text("y\n1\n")
     read, end = os.pipe()
     with os.fdopen(end, "wb") as writer:
@@ -756,10 +758,14 @@ def test_settings_of_reading_are_for_every_file(run: Run) -> None:
     assert run("compute", "d", "-p", "p", "-t", "t", "--delimiter", ";", "--decimal", ",").out == "0.25\n"
 
 
-def test_standard_input_is_not_one_of_several_files() -> None:
-    Path("a.csv").write_text("y\n1\n")
-    with pytest.raises((UsageError, DataError), match="standard input"):
-        msecli.score(["a.csv", "-"], ["-", "a.csv"])
+def test_standard_input_may_be_one_of_the_files_but_only_once(run: Run) -> None:
+    for number in range(3):
+        Path(f"{number}.csv").write_text(f"y\n{number}\n")
+    Path("t.csv").write_text("y\n0\n5\n2\n")
+    # The mean of 0, 16 and 0.
+    assert run("compute", "{0.csv,-,2.csv}", "t.csv", stdin=b"y\n1\n").out == f"{16 / 3}\n"
+    with pytest.raises(UsageError, match="standard input can be given only once"):
+        msecli.score(["0.csv", "-"], ["-", "0.csv"])
 
 
 def test_text_in_bytes_is_no_list_of_paths() -> None:
