@@ -78,7 +78,7 @@ def _open_paths(data: str | tuple[str, ...], reading: Reading, word: str) -> Sou
 
     name = data if isinstance(data, str) else f"{paths[0]}, … ({len(paths):,} paths)"
     opener = partial(_open_file, reading, word)
-    return open_several(list(zip(paths, found, strict=True)), name, opener, alike=reading.format is None)
+    return open_several(list(zip(paths, found, strict=True)), name, opener, reading)
 
 
 def _open_file(

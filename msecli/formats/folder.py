@@ -4,43 +4,37 @@ from __future__ import annotations
 
 import os
 import re
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from itertools import accumulate
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-import numpy as np
-
 from msecli.errors import DataError, NoRowsError, Problems, ReadWriteError, UsageError, Warned, many, shown
-from msecli.formats.base import Block, Column, FileCount, LabelArray, Part, Selection, Source
-from msecli.places import INNER, listed, open_input, split_inner
+from msecli.formats.base import Column, FileCount, Source
+from msecli.formats.joined import MOST_SHOWN, Joined, JoinedSource, Member, Value
+from msecli.places import INNER, open_input, split_inner
 from msecli.places.listing import Listing, below
 from msecli.places.several import OneOfMany
 from msecli.text.dialects import OtherDialectError
+from msecli.text.reading import Reading
 
 if TYPE_CHECKING:
-    from msecli.core.exact import FloatArray
     from msecli.places.base import InputFile
 
 Opener = Callable[[str, "Callable[[str, str, str], InputFile]"], Source]
 """From the path of one of the files, and what opens it, to its source."""
 
-MOST_SHOWN = 3
-"""Problems of single files that an error shows."""
+MOST_COLUMNS = 1 << 15
+"""Columns, times parts, of the files whose sources stay open: metadata of Parquet take up to 2 KiB for each."""
 
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 """What stands for a missing value in the name of a folder."""
 
 WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 """A value that is an integer, as pyarrow, DuckDB and Spark read it: zeros may lead."""
-
-FILE_BITS = 48
-"""Where a row begins is told by the number of the file, and the byte in it below these bits."""
-
-Value = int | str | None
 
 
 class Shard(NamedTuple):
@@ -58,7 +52,7 @@ class Shard(NamedTuple):
     values: Mapping[str, Value]
 
 
-def open_several(paths: Sequence[tuple[str, Listing | None]], name: str, opener: Opener, *, alike: bool) -> Source:
+def open_several(paths: Sequence[tuple[str, Listing | None]], name: str, opener: Opener, reading: Reading) -> Source:
     """Open what paths name together.
 
     Parameters
@@ -68,8 +62,8 @@ def open_several(paths: Sequence[tuple[str, Listing | None]], name: str, opener:
     name : str
         What messages call all of them.
     opener : callable
-    alike : bool
-        Whether the names of all files must end alike, because nobody said of which format they are.
+    reading : Reading
+        If it does not say of which format the files are, the names of all must end alike.
 
     Raises
     ------
@@ -89,14 +83,21 @@ def open_several(paths: Sequence[tuple[str, Listing | None]], name: str, opener:
         else:
             shards += [Shard(f"{below(listing.root, file)}{mark}", _values(file)) for file in listing.files]
     _check_twice(name, [split_inner(shard.path)[0] for shard in shards])
-    if alike:
+    if reading.format is None:
         _check_suffixes(name, [file for _, listing in paths if listing for file in listing.files])
     if len(shards) == 1 and not shards[0].values:
         return opener(shards[0].path, open_input)
     _check_keys(name, shards)
     listings = [(split_inner(path)[0], listing) for path, listing in paths if listing is not None]
-    files = _opened(name, _typed(shards), opener)
-    return FolderSource(name, files, FileCount(len(shards), sum(each.skipped for _, each in listings)), listings)
+    # Text in another encoding is copied, and so takes a descriptor as long as its source is there.
+    members, schema = _opened(name, _typed(shards), opener, light=reading.encoding is None)
+    joined = schema.joined(name, [member.values for member in members])
+    empty = len(shards) - len(members)
+    if empty:
+        more = Warned("files_without_rows", name, "a file without rows was passed over", empty)
+        joined = joined._replace(warnings=(*joined.warnings, more))
+    count = FileCount(len(shards), sum(each.skipped for _, each in listings))
+    return JoinedSource(name, members, joined, count, listings)
 
 
 def _nothing(listing: Listing, *, folder: bool) -> str:
@@ -168,28 +169,115 @@ def _typed(shards: Sequence[Shard]) -> list[Shard]:
     ]
 
 
-def _opened(name: str, shards: Sequence[Shard], opener: Opener) -> list[tuple[Shard, Source]]:
-    """Return the files with their sources, without those that have no rows: a job leaves some if it writes many.
+def _opened(name: str, shards: Sequence[Shard], opener: Opener, *, light: bool) -> tuple[list[Member], Schema]:
+    """Return the files that have rows, and their columns; a job that writes many files leaves some without rows.
 
     Raises
     ------
     MsecliError
         With the problems of some files, and the number of the others.
     """
-    found: list[tuple[Shard, Source]] = []
-    problems = Problems()
+    members: list[Member] = []
+    schema, problems, room = Schema(), Problems(), MOST_COLUMNS if light else 0
     for shard in shards:
         with problems.collect(passing=(UsageError, OtherDialectError)), suppress(NoRowsError):
-            source = opener(shard.path, OneOfMany)
-            if found:
-                _check_source(source, found[0][1])
-            if source.rows is None:
-                source.parts(Selection())  # raises an error of text without rows
-            found.append((shard, source))
+            source, file = _opened_with_file(opener, shard.path)
+            schema.check(source)
+            member = Member(source, file, shard.values, partial(_again, opener, shard.path), held=room > 0)
+            schema.add(source)
+            members.append(member)
+            room -= member.count * len(source.columns or ("",))
     problems.raise_found(MOST_SHOWN)
-    if not found:
+    if not members:
         raise NoRowsError(f"{name}: there are no rows in any of the {many(len(shards), 'file')}")
-    return found
+    return members, schema
+
+
+def _opened_with_file(opener: Opener, path: str) -> tuple[Source, OneOfMany]:
+    files: list[OneOfMany] = []
+
+    def opened(path: str, word: str, shown: str) -> OneOfMany:
+        files.append(OneOfMany(path, word, shown))
+        return files[-1]
+
+    return opener(path, opened), files[0]
+
+
+def _again(opener: Opener, path: str, file: OneOfMany) -> Source:
+    """Return the source of a file that is known already."""
+    return opener(path, lambda *_: file)
+
+
+class Schema:
+    """The columns and the warnings of all files: a column is numeric, or not, as it is in most of them."""
+
+    def __init__(self) -> None:
+        self.first: Source | None = None
+        self._count = 0
+        self._examples: dict[tuple[str, bool], Column] = {}
+        self._not_numeric: dict[str, list[tuple[str, str]]] = {}
+        self._warnings: dict[tuple[str, str], Warned] = {}
+
+    def check(self, source: Source) -> None:
+        """Refuse a file that does not hold what the first one holds.
+
+        Raises
+        ------
+        DataError
+        """
+        if self.first is None:
+            self.first = source
+        _check_source(source, self.first)
+
+    def add(self, source: Source) -> None:
+        """Take in a file that has rows: without any a column of text may look like one of numbers."""
+        self._count += 1
+        for column in source.columns or ():
+            self._examples.setdefault((column.name, column.numeric), column)
+            if not column.numeric:
+                self._not_numeric.setdefault(column.name, []).append((source.path, column.kind))
+        for warning in source.warnings:
+            seen = self._warnings.setdefault((warning.code, warning.meaning), warning)
+            if seen is not warning:
+                self._warnings[warning.code, warning.meaning] = replace(seen, count=seen.count + warning.count)
+
+    def joined(self, name: str, values: Sequence[Mapping[str, Value]]) -> Joined:
+        """Return what holds for all files, with the values in the names of their folders.
+
+        Parameters
+        ----------
+        name : str
+            What messages call all files.
+        values : sequence of mapping
+        """
+        keys, unlike, columns = values[0], dict[str, list[str]](), list[Column]()
+        own = [column.name for column in (self.first.columns if self.first else None) or ()]
+        for column in own:
+            if column not in keys:
+                columns.append(self._usual(column, unlike))
+        for key in keys:
+            known = [each[key] for each in values if each[key] is not None]
+            whole = bool(known) and all(isinstance(value, int) for value in known)
+            kind = "integers" if whole else f"text such as {shown(str(known[0]))}" if known else "no value"
+            columns.append(Column(key, f"{kind} in the names of folders", numeric=whole, outside=True))
+            if not whole:
+                unlike[key] = [f"{name}: column {key!r} holds {kind} in the names of folders, no numbers"]
+        warnings = [each if each.count == 1 else replace(each, where=name) for each in self._warnings.values()]
+        meaning = "the files have this column, too; the values in the names of their folders were used"
+        warnings += [Warned("column_in_folders", f"{name}, column {key!r}", meaning) for key in keys if key in own]
+        nameless = self.first is not None and self.first.columns is None and not keys
+        return Joined(None if nameless else tuple(columns), unlike, tuple(warnings))
+
+    def _usual(self, name: str, unlike: dict[str, list[str]]) -> Column:
+        """Return a column as it is in most files; tell why it is not numeric in others."""
+        others = self._not_numeric.get(name, [])
+        numeric = 2 * len(others) <= self._count
+        usual = self._examples[name, numeric]
+        if numeric and others:
+            unlike[name] = [
+                f"{path}: column {name!r} holds {kind}, unlike in other files ({usual.kind})" for path, kind in others
+            ]
+        return usual
 
 
 def _check_source(source: Source, first: Source) -> None:
@@ -217,243 +305,3 @@ def _check_source(source: Source, first: Source) -> None:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
     return ", ".join(map(shown, names[:MOST_SHOWN])) + more
-
-
-class FolderSource:
-    """The rows of several files, one file after the other. See `msecli.formats.base.Source`.
-
-    Parameters
-    ----------
-    path : str
-    files : sequence of (Shard, Source)
-        The files that have rows.
-    count : FileCount
-    listings : sequence of (str, Listing)
-        Folders and patterns, and what they named when they were opened.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        files: Sequence[tuple[Shard, Source]],
-        count: FileCount,
-        listings: Sequence[tuple[str, Listing]],
-    ) -> None:
-        self.path, self.file_count = path, count
-        self._sources = sources = [source for _, source in files]
-        self._values = [shard.values for shard, _ in files]
-        self._listings = listings
-        first = sources[0]
-        self.format, self.item = first.format, first.item
-        self.work = sum(source.work for source in sources)
-        counts = [source.rows for source in sources if source.rows is not None]
-        self._firsts = list(accumulate(counts, initial=0)) if len(counts) == len(sources) else None
-        self.rows = None if self._firsts is None else self._firsts[-1]
-        self.divisible = all(source.divisible for source in sources)
-        self._unlike: dict[str, list[str]] = {}
-        """Why columns cannot be read as numbers from all files."""
-        self.columns: tuple[Column, ...] | None = self._all_columns()
-        self.warnings: Sequence[Warned] = tuple(self._all_warnings())
-
-    def parts(self, selection: Selection, rows: range | None = None) -> Sequence[FolderPart]:
-        """Return the parts of all files in order.
-
-        Raises
-        ------
-        DataError
-            If a file has no rows, or a column that is to be read as numbers holds none.
-        """
-        self._check_numbers(selection.numbers)
-        own = self._own(selection)
-        return [
-            FolderPart(part, selection, self._values[number], number, (self._sources[number].path, self.path))
-            for number, inside in self._touched(rows)
-            for part in self._sources[number].parts(own, inside)
-        ]
-
-    def _touched(self, rows: range | None) -> Iterator[tuple[int, range | None]]:
-        """Yield the numbers of the files that hold some of these rows, each with its share of them."""
-        if rows is None or self._firsts is None:
-            yield from ((number, None) for number in range(len(self._sources)))
-            return
-        for number in range(self._file_of(rows.start), self._file_of(rows.stop - 1) + 1):
-            start, stop = self._firsts[number : number + 2]
-            yield number, range(max(rows.start, start) - start, min(rows.stop, stop) - start)
-
-    def _file_of(self, row: int) -> int:
-        """Return the number of the file of a row."""
-        return min(bisect_right(self._firsts or (), row), len(self._sources)) - 1
-
-    def cuts(self) -> Sequence[int] | None:
-        """Return the first row of each part, followed by the number of rows; None if these are unknown."""
-        found = [source.cuts() for source in self._sources]
-        known = [cuts for cuts in found if cuts is not None]
-        if self._firsts is None or len(known) < len(found):
-            return None
-        return [first + cut for first, cuts in zip(self._firsts, known, strict=False) for cut in cuts[:-1]] + [
-            self._firsts[-1]
-        ]
-
-    def line(self, row: int, begin: int | None = None) -> str | None:
-        """Return the file of a row, and where it is in it; None if that is unknown."""
-        if begin is not None:
-            number, at = begin >> FILE_BITS, begin % (1 << FILE_BITS)
-            line = self._sources[number].line(row, at)
-            return None if line is None else f"{self._sources[number].path}, line {line}"
-        if self._firsts is None:
-            return None
-        number = self._file_of(row)
-        return f"{self._sources[number].path}, row {row - self._firsts[number] + 1}"
-
-    def verify(self) -> None:
-        """Raise `DataError` if a file has changed since it was opened, or if there are others by now.
-
-        Raises
-        ------
-        DataError
-        """
-        for source in self._sources:
-            source.verify()
-        for path, listing in self._listings:
-            if listed(path) != listing:
-                raise DataError(
-                    f"{path}: files were added or removed while the others were read; run again once all are complete"
-                )
-
-    def _all_columns(self) -> tuple[Column, ...] | None:
-        keys = self._values[0]
-        if self._sources[0].columns is None and not keys:
-            return None
-        by_name = [{column.name: column for column in source.columns or ()} for source in self._sources]
-        own = [
-            self._usual([columns[column.name] for columns in by_name])
-            for column in self._sources[0].columns or ()
-            if column.name not in keys
-        ]
-        return (*own, *(self._of_folders(key) for key in keys))
-
-    def _usual(self, columns: Sequence[Column]) -> Column:
-        """Return a column as it is in most files, numeric or not; remember the others."""
-        numeric = 2 * sum(column.numeric for column in columns) >= len(columns)
-        usual = next(column for column in columns if column.numeric == numeric)
-        for source, column in zip(self._sources, columns, strict=True):
-            if numeric and not column.numeric:
-                message = (
-                    f"{source.path}: column {usual.name!r} holds {column.kind}, unlike in other files ({usual.kind})"
-                )
-                self._unlike.setdefault(usual.name, []).append(message)
-        return usual
-
-    def _of_folders(self, key: str) -> Column:
-        values = [values[key] for values in self._values if values[key] is not None]
-        whole = bool(values) and all(isinstance(value, int) for value in values)
-        kind = "integers" if whole else f"text such as {shown(str(values[0]))}" if values else "no value"
-        if not whole:
-            self._unlike[key] = [f"{self.path}: column {key!r} holds {kind} in the names of folders, no numbers"]
-        return Column(key, f"{kind} in the names of folders", numeric=whole, outside=True)
-
-    def _all_warnings(self) -> Iterator[Warned]:
-        """Yield the warnings of the files; those of several files are of all."""
-        found: dict[tuple[str, str], list[Warned]] = {}
-        for source in self._sources:
-            for warning in source.warnings:
-                found.setdefault((warning.code, warning.meaning), []).append(warning)
-        for (code, meaning), alike in found.items():
-            yield alike[0] if len(alike) == 1 else Warned(code, self.path, meaning, sum(each.count for each in alike))
-        empty = self.file_count.files - len(self._sources)
-        if empty:
-            yield Warned("files_without_rows", self.path, "a file without rows was passed over", empty)
-        own = {column.name for column in self._sources[0].columns or ()}
-        for key in self._values[0]:
-            if key in own:
-                meaning = "the files have this column, too; the values in the names of their folders were used"
-                yield Warned("column_in_folders", f"{self.path}, column {key!r}", meaning)
-
-    def _own(self, selection: Selection) -> Selection:
-        """Return what to read of the files; something, so that their rows are counted."""
-        numbers, labels = (tuple(name for name in names if name not in self._values[0]) for names in selection)
-        if numbers or labels or self.item is not None:
-            return Selection(numbers, labels)
-        columns = [column for column in self._sources[0].columns or () if column.name not in self._values[0]]
-        first = next((column.name for column in columns if column.numeric), columns[0].name)
-        return Selection((), (first,))
-
-    def _check_numbers(self, names: Sequence[str]) -> None:
-        """Refuse to read as numbers what holds none in some files, as far as they tell before they are read."""
-        problems = Problems()
-        for message in (message for name in names for message in self._unlike.get(name, ())):
-            problems.add(DataError(message))
-        problems.raise_found(MOST_SHOWN)
-
-
-class FolderPart(NamedTuple):
-    """Rows of one of the files. See `msecli.formats.base.Part`.
-
-    Parameters
-    ----------
-    part : Part
-    selection : Selection
-    values : mapping
-        The columns in the names of the folders.
-    number : int
-        That of the file.
-    paths : tuple of str
-        What warnings call the file, and all of them.
-    """
-
-    part: Part
-    selection: Selection
-    values: Mapping[str, Value]
-    number: int
-    paths: tuple[str, str]
-
-    def read(self) -> Iterator[Block]:
-        """Yield the blocks of the file, with the columns in the names of its folders."""
-        for block in self.part.read():
-            yield block._replace(
-                numbers=self._numbers(block) if self.values else block.numbers,
-                labels=self._labels(block) if self.values else block.labels,
-                warnings=tuple(map(self._of_all, block.warnings)),
-                begin=None if block.begin is None else (self.number << FILE_BITS) + block.begin,
-            )
-
-    def _numbers(self, block: Block) -> dict[str | None, FloatArray]:
-        selected = self.selection.numbers
-        if not selected:
-            return dict(block.numbers)
-        return {
-            name: _repeated_number(self.values[name], block.rows) if name in self.values else block.numbers[name]
-            for name in selected
-        }
-
-    def _labels(self, block: Block) -> dict[str, LabelArray]:
-        return {
-            name: _repeated_label(self.values[name], block.rows) if name in self.values else block.labels[name]
-            for name in self.selection.labels
-        }
-
-    def _of_all(self, warning: Warned) -> Warned:
-        """Return the same warning of all files, which are counted together."""
-        file, together = self.paths
-        where = warning.where
-        return Warned(
-            warning.code,
-            together + where.removeprefix(file) if where.startswith(file) else where,
-            warning.meaning,
-            warning.count,
-        )
-
-
-def _repeated_number(value: Value, rows: int) -> FloatArray:
-    return np.full(rows, np.nan if value is None else float(value))
-
-
-def _repeated_label(value: Value, rows: int) -> LabelArray:
-    if isinstance(value, int):
-        return np.full(rows, value, np.int64)
-    from msecli.arrow.functions import strings
-
-    word = b"" if value is None else value.encode(errors="surrogateescape")
-    ends = np.arange(0, (rows + 1) * len(word), len(word), dtype=np.int32) if word else np.zeros(rows + 1, np.int32)
-    missing = np.ones(rows, np.bool_) if value is None else None
-    return strings(np.frombuffer(word * rows, np.uint8), ends, missing)

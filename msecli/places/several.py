@@ -3,20 +3,65 @@
 from __future__ import annotations
 
 import pickle
+import weakref
+from abc import abstractmethod
 from collections import OrderedDict
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from msecli.places import open_input
 
 if TYPE_CHECKING:
     from msecli.places.base import InputFile
 
-MOST_OPEN = 16
-"""Files that stay open: more than most runs have threads, and few beside the 256 that some systems allow."""
+T = TypeVar("T")
+
+MOST_HELD = 16
+"""Things that stay open: more than most runs have threads, and few beside the 256 files that some systems allow."""
 
 
-class OneOfMany:
+class Reopened(Generic[T]):
+    """What opens a thing whenever it is needed, and holds it while it is one of the last that were. Picklable."""
+
+    _held: T | None = None
+
+    @abstractmethod
+    def _open(self) -> T:
+        """Open the thing."""
+
+    def get(self) -> T:
+        """Return the thing; it stays open for as long as it is referred to."""
+        held = self._held
+        if held is None:
+            held = self._held = self._open()
+        _last_used(self)
+        return held
+
+    def let_go(self) -> None:
+        """Hold it no longer."""
+        self._held = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the open thing."""
+        return self.__dict__ | {"_held": None}
+
+
+_used: dict[type, OrderedDict[int, weakref.ref[Reopened[Any]]]] = {}
+_lock = Lock()
+
+
+def _last_used(one: Reopened[Any]) -> None:
+    with _lock:
+        used = _used.setdefault(type(one), OrderedDict())
+        used.pop(id(one), None)
+        used[id(one)] = weakref.ref(one)
+        gone = [used.popitem(last=False)[1]() for _ in range(len(used) - MOST_HELD)]
+    for other in gone:
+        if other is not None:
+            other.let_go()
+
+
+class OneOfMany(Reopened["InputFile"]):
     """A file that is opened whenever it is read. See `msecli.places.base.InputFile`.
 
     In between only the pickled form is held, which refuses to be opened again once the file has changed.
@@ -38,47 +83,29 @@ class OneOfMany:
         self._closed = pickle.dumps(file)
         # A copy without a name, as of a pipe, cannot be opened again once it is closed.
         self._copy = file if getattr(file, "unnamed", False) else None
-        _keep_open(self._closed, file)
+        self._held = file
+        _last_used(self)
+
+    def _open(self) -> InputFile:
+        file: InputFile = self._copy or pickle.loads(self._closed)  # noqa: S301 - pickled by this very class
+        return file
 
     def read(self, size: int, offset: int) -> bytes:
         """Return up to `size` bytes from `offset`; fewer only at the end of the file."""
-        return self._opened().read(size, offset)
+        return self.get().read(size, offset)
 
     def fill(self, buffer: memoryview, offset: int) -> None:
         """Fill the whole buffer from `offset`."""
-        self._opened().fill(buffer, offset)
+        self.get().fill(buffer, offset)
 
     def reaches(self, offset: int) -> bool:
         """Tell whether there is a byte at `offset`."""
-        return self._opened().reaches(offset)
+        return self.get().reaches(offset)
 
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was first opened."""
-        self._opened().verify()
+        self.get().verify()
 
     def for_arrow(self) -> Any:
         """Return what pyarrow opens to read this very file."""
-        return self._opened().for_arrow()
-
-    def _opened(self) -> InputFile:
-        with _lock:
-            known = _open.get(self._closed)
-            if known is not None:
-                _open.move_to_end(self._closed)
-                return known
-        file: InputFile = pickle.loads(self._closed)  # noqa: S301 - pickled by this very class
-        _keep_open(self._closed, file)
-        return file
-
-
-_open: OrderedDict[bytes, InputFile] = OrderedDict()
-"""The files that were used last; another one closes when nobody uses it any more."""
-_lock = Lock()
-
-
-def _keep_open(closed: bytes, file: InputFile) -> None:
-    with _lock:
-        _open[closed] = file
-        _open.move_to_end(closed)
-        gone = [_open.popitem(last=False)[1] for _ in range(len(_open) - MOST_OPEN)]
-    del gone  # closes files, outside of the lock
+        return self.get().for_arrow()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import pytest
 import msecli
 from msecli.errors import DataError, ReadWriteError, UsageError
 from msecli.formats import open_source
-from msecli.formats.base import Selection
+from msecli.formats.base import Selection, file_count
 from msecli.text.reading import AS_FILES_SAY
 from tests.conftest import Ran
 from tests.files import Data, held, npy_bytes, opened, parquet_bytes, shards, sliced, suffix, text_bytes, write
@@ -290,7 +291,7 @@ def test_a_pattern_that_the_shell_has_replaced_is_better_quoted(run: Run) -> Non
 
 @pytest.mark.parametrize("most_open", [0, 1, 16])
 def test_files_that_can_be_read_only_once_may_be_among_others(monkeypatch: pytest.MonkeyPatch, most_open: int) -> None:
-    monkeypatch.setattr("msecli.places.several.MOST_OPEN", most_open)
+    monkeypatch.setattr("msecli.places.several.MOST_HELD", most_open)
     Path("a.csv").write_text("y\n1\n")
     read, end = os.pipe()
     with os.fdopen(end, "wb") as writer:
@@ -619,7 +620,7 @@ def test_a_file_that_comes_or_goes_is_noticed(format: str, path: str) -> None:
 
 
 def test_a_file_that_is_replaced_before_it_is_read_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("msecli.places.several.MOST_OPEN", 1)
+    monkeypatch.setattr("msecli.places.several.MOST_HELD", 1)
     many, _ = both("csv")
     found = opened(many)
     old = Path(f"{many}/part-9.csv")
@@ -630,6 +631,30 @@ def test_a_file_that_is_replaced_before_it_is_read_is_noticed(monkeypatch: pytes
 
 
 # Many files
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize("encoding", [None, "utf-16"])
+def test_files_may_be_opened_again_to_be_read(monkeypatch: pytest.MonkeyPatch, encoding: str | None, jobs: int) -> None:
+    """Sources that would take much memory, and copies in another encoding, are not held."""
+    monkeypatch.setattr("msecli.formats.folder.MOST_COLUMNS", 100)
+    monkeypatch.setattr("msecli.places.several.MOST_HELD", 2)
+    loss = msecli.score(DATA["p"], DATA["t"]).loss
+    for format in FORMATS:
+        many, one = both(format)
+        names: dict[str, Any] = {"pred": called(format, "p"), "target": called(format, "t"), "jobs": jobs}
+        if encoding is not None and format == "csv":
+            for path in (*Path(many).iterdir(), Path(one)):
+                path.write_bytes(path.read_text().encode(encoding))
+            names["reading"] = msecli.Reading(encoding=encoding)
+        assert msecli.score(many, **names).loss == loss
+        assert msecli.score(many, one, **names).loss == loss
+        assert msecli.score(one, many, **names).loss == loss
+        assert msecli.score(many, many, **names, on=called(format, "id")).loss == loss
+        bad = {name: np.where(np.arange(ROWS) == 100, np.nan, values) for name, values in DATA.items()}
+        shards(Path("bad"), format, bad, 12)
+        with pytest.raises(DataError, match=r"the first in row 101 \(bad/part-14"):
+            msecli.score("bad", **{**names, "reading": None})
 
 
 THOUSAND = """
@@ -653,13 +678,15 @@ def test_a_thousand_files_need_few_descriptors() -> None:
     assert ran.stdout.split() == ["9.0"] * 10
 
 
-def test_parts_are_read_elsewhere_once_pickled() -> None:
-    import pickle
-
-    many, _ = both("parquet")
+@pytest.mark.parametrize("most_columns", [0, 1 << 15])
+@formats
+def test_parts_are_read_elsewhere_once_pickled(monkeypatch: pytest.MonkeyPatch, format: str, most_columns: int) -> None:
+    monkeypatch.setattr("msecli.formats.folder.MOST_COLUMNS", most_columns)
+    many, _ = both(format)
     found = pickle.loads(pickle.dumps(opened(many)))
-    assert held(found, ["p"]).numbers["p"].tolist() == DATA["p"].tolist()
-    assert found.file_count == (12, 0)
+    name = called(format, "p")
+    assert held(found, [name]).numbers[name].tolist() == DATA["p"].tolist()
+    assert file_count(found) == (12, 0)
 
 
 # What else takes paths
