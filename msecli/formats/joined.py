@@ -71,7 +71,7 @@ class Member(Reopened[Source]):
 
     def get(self) -> Source:
         """Return the source."""
-        return self._small or super().get()
+        return super().get() if self._small is None else self._small
 
     def let_go(self) -> None:
         """Hold the source no longer."""
@@ -82,7 +82,7 @@ class Member(Reopened[Source]):
             gc.collect()
 
     def parts(self, selection: Selection, rows: range | None) -> Sequence[Part]:
-        """Return the parts of the file; those of a file that is not held are descriptions of descriptions."""
+        """Return the parts of the file; if its source is not held, each opens it again."""
         if self._small is not None:
             return self._small.parts(selection, rows)
         numbers = range(self.count) if rows is None else (None,)
@@ -90,7 +90,7 @@ class Member(Reopened[Source]):
 
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""
-        self._file.verify()
+        (self._file if self._small is None else self._small).verify()
 
 
 class LatePart(NamedTuple):

@@ -25,6 +25,7 @@ from msecli.formats.base import Selection, file_count
 from msecli.text.reading import AS_FILES_SAY
 from tests.conftest import Ran
 from tests.files import Data, held, npy_bytes, opened, parquet_bytes, shards, sliced, suffix, text_bytes, write
+from tests.fuzz.sizes import reading_in
 
 Run = Callable[..., Ran]
 
@@ -403,6 +404,23 @@ def test_rows_are_named_by_their_files(run: Run) -> None:
     assert "many-csv/part-11.csv, line 5: column 'p': 'oops' is not a number" in ran.err
 
 
+def test_rows_are_named_by_their_files_wherever_parts_begin() -> None:
+    lines = ["p,t", *(f"{number},{number if number % 20 else ''}" for number in range(1, 100))]
+    Path("d").mkdir()
+    for number in range(3):
+        Path(f"d/{number}.csv").write_text("\n".join(lines[:1] + lines[1 + number :: 3]) + "\n")
+    with reading_in({"part": 40}):
+        found = msecli.score("d", pred="p", target="t", nan_target="propagate", worst=1)
+        assert found.status == "nan"
+        # The file 0 holds 1, 4, …, 40, in line 15.
+        with pytest.raises(DataError, match=r"4 of 99 values missing, the first in row 14 \(d/0\.csv, line 15\)"):
+            msecli.score("d", pred="p", target="t")
+        # 20 is in line 8 of the file 1, row 40 of all.
+        Path("d/0.csv").write_text(Path("d/0.csv").read_text().replace("40,\n", "40,1\n"))
+        with pytest.raises(DataError, match=r"3 of 99 values missing, the first in row 40 \(d/1\.csv, line 8\)"):
+            msecli.score("d", pred="p", target="t")
+
+
 @pytest.mark.parametrize(("format", "place"), [("parquet", "row 4"), ("npy", "row 4")])
 def test_rows_of_files_without_lines_have_their_numbers(format: str, place: str) -> None:
     data = {name: np.array(values, np.float64) for name, values in DATA.items()}
@@ -525,6 +543,18 @@ def test_conditions_may_be_on_the_names_of_folders(format: str, where: str, rows
     # Both folders have these names, and must agree.
     partitioned("e", format, PARTS)
     assert msecli.score("d", "e", pred="p", target="t", where=where).loss == expected
+
+
+def test_a_missing_value_in_the_name_of_a_folder_is_no_number() -> None:
+    partitioned(
+        "d", "csv", {"k=1": slice(0, 100), "k=__HIVE_DEFAULT_PARTITION__": slice(100, 140), "k=": slice(140, 240)}
+    )
+    expected = msecli.score(DATA["p"][:100], DATA["t"][:100]).loss
+    result = msecli.score("d", pred="p", target="t", where="k < 2")
+    assert (result.loss, result.rows.used) == (expected, 100)
+    assert [warning.code for warning in result.warnings] == ["condition_unknown"]
+    found = msecli.score("d", pred="p", target="t", by="k").groups
+    assert [(entry.label["k"], entry.score.rows.used) for entry in found] == [(1, 100), (None, 140)]
 
 
 def test_keys_may_be_in_the_names_of_folders() -> None:
@@ -666,6 +696,8 @@ for path, names in (("csv", ("p", "t")), ("parquet", ("p", "t")), ("npy", ("0", 
         print(msecli.score(path, pred=names[0], target=names[1], jobs=jobs).loss)
     print(msecli.score(path, "csv", pred=names[0], target="t").loss)
 print(msecli.score("csv", "parquet", pred="p", target="t", on="p").loss)
+# Copies of text in another encoding take a descriptor each.
+print(msecli.score("other", pred="p", target="t", reading=msecli.Reading(encoding="utf-16")).loss)
 """
 
 
@@ -673,9 +705,11 @@ def test_a_thousand_files_need_few_descriptors() -> None:
     values = np.arange(2000.0)
     for format in FORMATS:
         shards(Path(format), format, {"p": values, "t": values + 3}, 1000)
+    for path in shards(Path("other"), "csv", {"p": values, "t": values + 3}, 100).iterdir():
+        path.write_bytes(path.read_text().encode("utf-16"))
     ran = subprocess.run([sys.executable, "-c", THOUSAND], capture_output=True, text=True, check=False)
     assert ran.stderr == ""
-    assert ran.stdout.split() == ["9.0"] * 10
+    assert ran.stdout.split() == ["9.0"] * 11
 
 
 @pytest.mark.parametrize("most_columns", [0, 1 << 15])
