@@ -82,7 +82,7 @@ def open_several(paths: Sequence[tuple[str, Listing | None]], name: str, opener:
             raise ReadWriteError(f"{outer}: {_nothing(listing, folder=listing.root == outer)}")
         else:
             shards += [Shard(f"{below(listing.root, file)}{mark}", _values(file)) for file in listing.files]
-    _check_twice(name, [split_inner(shard.path)[0] for shard in shards])
+    _check_twice(name, [shard.path for shard in shards])
     if reading.format is None:
         _check_suffixes(name, [file for _, listing in paths if listing for file in listing.files])
     if len(shards) == 1 and not shards[0].values:

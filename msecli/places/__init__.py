@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from msecli.places.base import InputFile
     from msecli.places.listing import Listing
 
+WILD = frozenset("*?[")
+"""What makes a path a pattern, unless a file has this very name."""
+
 INNER = "::"
 """What stands in a path before the name of an array, a sheet or a table in the file."""
 
@@ -52,8 +55,8 @@ class Place(NamedTuple):
 
     def listed(self, path: str) -> Listing | None:
         """Return the files of a path in this place that names many, a folder or a pattern; None if it does not."""
-        if not self.lister:
-            return None
+        if not self.lister or (self is LOCAL and not is_wild(path) and not os.path.isdir(path)):
+            return None  # most runs need none of what follows
         from msecli.places.listing import listing_of
 
         return listing_of(path, getattr(import_module(f"msecli.places.{self.module}"), self.lister))
@@ -92,6 +95,11 @@ def open_input(path: str, word: str = "", shown: str = "") -> InputFile:
     return place_of(path).open(path, word, shown)
 
 
+def is_wild(path: str) -> bool:
+    """Tell whether a path may be a pattern."""
+    return not WILD.isdisjoint(path)
+
+
 def listed(path: str) -> Listing | None:
     """Return the files of a path in any place that names many, a folder or a pattern; None if it does not.
 
@@ -125,9 +133,12 @@ def files_of(path: str) -> tuple[str, ...]:
 
 def would_name(path: str, file: str) -> bool:
     """Tell whether a folder or a pattern of this machine would name a file if that were there."""
+    outer, _ = split_inner(path)
+    if place_of(outer) is not LOCAL or not (is_wild(outer) or os.path.isdir(outer)):
+        return False
     from msecli.places import listing
 
-    return place_of(path) is LOCAL and listing.would_name(split_inner(path)[0], file)
+    return listing.would_name(outer, file)
 
 
 def alternatives(path: str) -> tuple[str, ...]:

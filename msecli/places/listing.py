@@ -7,8 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-WILD = re.compile(r"[*?\[]")
-"""What makes a path a pattern, unless a file has this very name."""
+from msecli.places import is_wild
 
 ANY_FOLDERS = "**"
 """The component of a pattern that stands for any number of folders."""
@@ -95,7 +94,7 @@ def listing_of(path: str, lister: Lister) -> Listing | None:
     found = lister(path, everything.enter)
     if found is not None:
         return everything.listing(path, found)
-    if not WILD.search(path):
+    if not is_wild(path):
         return None
     fixed, components = _split(path)
     pattern = _Pattern(components)
@@ -110,7 +109,7 @@ def would_name(path: str, file: str) -> bool:
     real = os.path.realpath(file)
     if os.path.isdir(path):
         return real.startswith(os.path.join(os.path.realpath(path), ""))
-    if not WILD.search(path) or os.path.exists(path):
+    if not is_wild(path) or os.path.exists(path):
         return False
     fixed, components = _split(path)
     root = os.path.join(os.path.realpath(fixed or "."), "")
@@ -120,7 +119,7 @@ def would_name(path: str, file: str) -> bool:
 def _split(path: str) -> tuple[str, tuple[str, ...]]:
     """Return the folder before the first wild component of a path, and the components from there on."""
     components = path.split("/")
-    first = next(number for number, component in enumerate(components) if WILD.search(component))
+    first = next(number for number, component in enumerate(components) if is_wild(component))
     fixed = "/".join(components[:first])
     # "/*" is below the root of the file system, and "runs/*/" stands for all that is in the folders.
     wild = [component for component in components[first:] if component]
