@@ -186,7 +186,7 @@ def _opened(name: str, shards: Sequence[Shard], opener: Opener, *, light: bool) 
             member = Member(source, file, shard.values, partial(_again, opener, shard.path), held=room > 0)
             schema.add(source)
             members.append(member)
-            room -= member.count * len(source.columns or ("",))
+            room -= max(1, len(member.cuts or ()) - 1) * len(source.columns or ("",))
     problems.raise_found(MOST_SHOWN)
     if not members:
         raise NoRowsError(f"{name}: there are no rows in any of the {many(len(shards), 'file')}")

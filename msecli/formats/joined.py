@@ -63,7 +63,8 @@ class Member(Reopened[Source]):
         self.values, self._file, self._reopen = values, file, reopen
         cuts = source.cuts()
         self.cuts = None if cuts is None else tuple(cuts)
-        self.count = len(source.parts(Selection())) if cuts is None else len(cuts) - 1
+        if cuts is None:
+            source.parts(Selection())  # raises an error of text without rows
         self._small = source if held else None
 
     def _open(self) -> Source:
@@ -82,11 +83,12 @@ class Member(Reopened[Source]):
             gc.collect()
 
     def parts(self, selection: Selection, rows: range | None) -> Sequence[Part]:
-        """Return the parts of the file; if its source is not held, each opens it again."""
+        """Return the parts of the file; if its source is not held, each opens it again, or one reads it all."""
         if self._small is not None:
             return self._small.parts(selection, rows)
-        numbers = range(self.count) if rows is None else (None,)
-        return [LatePart(self, selection, rows, number) for number in numbers]
+        if self.cuts is None or rows is not None:
+            return [LatePart(self, selection, rows)]
+        return [LatePart(self, selection, None, number) for number in range(len(self.cuts) - 1)]
 
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""
@@ -94,7 +96,7 @@ class Member(Reopened[Source]):
 
 
 class LatePart(NamedTuple):
-    """A part of a file whose source is opened to read it, or all of its parts that hold some rows.
+    """A part of a file whose source is opened to read it; without a number all parts, or those that hold some rows.
 
     See `msecli.formats.base.Part`.
     """
@@ -102,7 +104,7 @@ class LatePart(NamedTuple):
     member: Member
     selection: Selection
     rows: range | None
-    number: int | None
+    number: int | None = None
 
     def read(self) -> Iterator[Block]:
         """Open the source, and read the part."""

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from msecli.places import open_input
+from msecli.places import place_of
 
 if TYPE_CHECKING:
     from msecli.places.base import InputFile
@@ -78,7 +78,7 @@ class OneOfMany(Reopened["InputFile"]):
     """
 
     def __init__(self, path: str, word: str = "", shown: str = "") -> None:
-        file = open_input(path, word, shown)
+        file = place_of(path).open(path, word, shown)
         self.path, self.word, self.size = file.path, word, file.size
         self._closed = pickle.dumps(file)
         # A copy without a name, as of a pipe, cannot be opened again once it is closed.
