@@ -67,7 +67,8 @@ class Member(Reopened[Source]):
             source.parts(Selection())  # raises an error of text without rows
         self._small = source if held else None
 
-    def _open(self) -> Source:
+    def open(self) -> Source:
+        """Return the source, opened again."""
         return self._reopen(self._file)
 
     def get(self) -> Source:
@@ -108,8 +109,10 @@ class LatePart(NamedTuple):
 
     def read(self) -> Iterator[Block]:
         """Open the source, and read the part."""
-        parts = self.member.get().parts(self.selection, self.rows)
-        for part in parts if self.number is None else (parts[self.number],):
+        if self.number is not None:
+            yield from self.member.get().parts(self.selection)[self.number].read()
+            return
+        for part in self.member.open().parts(self.selection, self.rows):
             yield from part.read()
 
 

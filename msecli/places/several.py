@@ -26,14 +26,14 @@ class Reopened(Generic[T]):
     _held: T | None = None
 
     @abstractmethod
-    def _open(self) -> T:
+    def open(self) -> T:
         """Open the thing."""
 
     def get(self) -> T:
         """Return the thing; it stays open for as long as it is referred to."""
         held = self._held
         if held is None:
-            held = self._held = self._open()
+            held = self._held = self.open()
         _last_used(self)
         return held
 
@@ -86,7 +86,8 @@ class OneOfMany(Reopened["InputFile"]):
         self._held = file
         _last_used(self)
 
-    def _open(self) -> InputFile:
+    def open(self) -> InputFile:
+        """Open the file again."""
         file: InputFile = self._copy or pickle.loads(self._closed)  # noqa: S301 - pickled by this very class
         return file
 
