@@ -88,7 +88,8 @@ def score(
     Parameters
     ----------
     predictions : path, pandas.DataFrame, pyarrow.Table or array_like
-        A path names a CSV, TSV, Parquet or NPY file; "-" is standard input.
+        A path names a CSV, TSV, Parquet or NPY file, or a folder or a pattern of such; "-" is standard input. A list of
+        paths is one side, too.
     targets : path, pandas.DataFrame, pyarrow.Table or array_like, optional
         Without it, `predictions` holds both columns.
     pred, target : str or several

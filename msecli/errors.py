@@ -212,6 +212,10 @@ class DataError(MsecliError, ValueError):
     exit_code = EXIT_DATA
 
 
+class NoRowsError(DataError):
+    """A file or data in memory that is sound, but has no rows; beside others in a folder it may be left out."""
+
+
 class ReadWriteError(MsecliError, OSError):
     """A file that cannot be opened, read or written."""
 
@@ -231,10 +235,12 @@ class Problems:
         self._found: list[MsecliError] = []
 
     @contextmanager
-    def collect(self) -> Iterator[None]:
-        """Record a `MsecliError` raised in the block, and continue."""
+    def collect(self, passing: tuple[type[MsecliError], ...] = ()) -> Iterator[None]:
+        """Record a `MsecliError` raised in the block, and continue; those of the types in `passing` stay raised."""
         try:
             yield
+        except passing:
+            raise
         except MsecliError as error:
             self.add(error)
 
@@ -245,8 +251,8 @@ class Problems:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def raise_found(self) -> None:
-        """Raise the collected error, or one error with the messages of several.
+    def raise_found(self, most: int | None = None) -> None:
+        """Raise the collected error, or one error with the messages of several, of many only with the first.
 
         The joined error has the type with the highest exit code, so "cannot read" wins over "bad data".
         """
@@ -255,7 +261,10 @@ class Problems:
         worst = max(self._found, key=lambda error: error.exit_code)
         if len(self._found) == 1:
             raise worst
-        raise type(worst)("\n".join(unique([str(error.args[0]) for error in self._found]))) from worst
+        messages = unique([str(error.args[0]) for error in self._found])
+        more = messages[most:] if most is not None else []
+        told = [f"and {many(len(more), 'more problem')} of this kind"] if more else []
+        raise type(worst)("\n".join([*messages[: len(messages) - len(more)], *told])) from worst
 
 
 def unique(items: Sequence[str]) -> list[str]:
@@ -302,21 +311,27 @@ def not_one_of(value: str, known: Collection[str]) -> str:
     return f"{value!r} is not one of {', '.join(known)}{meant(value, known)}"
 
 
-def numbered(*rows: int, lines: Sequence[int | None] = ()) -> str:
+def numbered(*rows: int, lines: Sequence[int | str | None] = ()) -> str:
     """Return how messages name rows of data, which are counted from 0 here and from 1 there.
 
     Parameters
     ----------
     *rows : int
-    lines : sequence of int or None
-        The lines of a text file on which the rows begin, counted from 1.
+    lines : sequence of int, str or None
+        The lines of a text file on which the rows begin, counted from 1; or where they are in words.
 
     Examples
     --------
     >>> numbered(2), numbered(2, lines=[4]), numbered(0, 6, lines=[2, 9])
     ('row 3', 'row 3 (line 4)', 'rows 1 and 7 (lines 2 and 9)')
+    >>> numbered(6, lines=["part-1.csv, line 2"])
+    'row 7 (part-1.csv, line 2)'
     """
-    known = [("row", [row + 1 for row in rows]), *([("line", lines)] if lines and None not in lines else [])]
+    known: list[tuple[str, Sequence[int | str | None]]] = [("row", [row + 1 for row in rows])]
+    if lines and all(isinstance(line, str) for line in lines):
+        return f"{numbered(*rows)} ({' and '.join(map(str, lines))})"
+    if lines and None not in lines:
+        known.append(("line", lines))
     texts = [f"{noun}{'s' if len(numbers) > 1 else ''} {' and '.join(map(str, numbers))}" for noun, numbers in known]
     return texts[0] + "".join(f" ({text})" for text in texts[1:])
 

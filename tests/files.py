@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,6 +129,26 @@ def write(path: Path, data: Data | bytes | str) -> Path:
     format = next(name for name, format in FORMATS.items() if path.suffix in format.suffixes)
     path.write_bytes(WRITERS[format].content(data))
     return path
+
+
+def shards(folder: Path, format: str, data: Data, count: int = 3) -> Path:
+    """Write the rows of data to so many files of a new folder, or to one for each row, and return its path."""
+    rows = len(data if isinstance(data, np.ndarray) else next(iter(data.values())))
+    cuts = [rows * number // count for number in range(count + 1)] if rows > count else [*range(rows + 1)] or [0, 0]
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    for number, (start, stop) in enumerate(pairwise(cuts if rows else [0, 0])):
+        # The last ones are in order as numbers alone.
+        write(folder / f"part-{9 + number}{suffix(format)}", sliced(data, start, stop))
+    return folder
+
+
+def sliced(data: Data, start: int, stop: int) -> Data:
+    """Return some rows of data."""
+    if isinstance(data, np.ndarray):
+        return data[start:stop]
+    return {name: values[start:stop] for name, values in data.items()}
 
 
 class Held(NamedTuple):

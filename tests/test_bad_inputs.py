@@ -107,7 +107,7 @@ FILES = [
         READ_WRITE,
         ("a.csv: no such file", "b.csv: no such file"),
     ),
-    Case("01 a directory", {}, (".",), READ_WRITE, (".: ", "folder")),
+    Case("01 a folder with hidden files", {".x": b"a"}, (".",), READ_WRITE, (".: ", "folder", "1 hidden file")),
     Case("01 a name too long", {}, ("n" * 300,), READ_WRITE, ("nnn", "name too long")),
     Case(
         "01 missing beside bad data: both are told",

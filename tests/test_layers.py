@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "pairing": {"arrow", "core", "errors", "formats", "kernel"},
     "engines": {"errors"},
     "results": {"_version", "errors", "kernel"},
-    "outputs": {"errors", "results"},
+    "outputs": {"errors", "places", "results"},
     "scoring": READING | {"_version", "engines", "kernel", "formats", "pairing", "results", "text"},
     "functional": {"core", "engines", "errors", "formats"},
     "training": {"_version", "core", "errors", "formats", "functional", "results", "scoring"},

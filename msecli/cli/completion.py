@@ -200,7 +200,7 @@ def _columns(option: click.Option, context: click.Context) -> Iterator[str]:
     names = [*[NAMES[0]] * max(1, len(paths) - 1), NAMES[1]]
     for name, path in [*zip(names, paths, strict=False)][FILES.get(option.name or "", slice(None))]:
         # A pipe could be read only once.
-        if os.path.isfile(path):
+        if os.path.isfile(path) or os.path.isdir(path):
             try:
                 source = open_source(path, readings.of(name), path)
             except (MsecliError, OSError):

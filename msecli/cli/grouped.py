@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +156,7 @@ class GroupedCommand(click.Command):
         if ctx.resilient_parsing and args and self._takes_value(args[-1]):
             # The value is what is being completed; without one Click would not see the files before the option.
             args = [*args, ""]
+        ctx.allow_extra_args = True  # they are refused here, with a hint
         try:
             rest = super().parse_args(ctx, self._with_values(ctx, args))
         except click.NoSuchOption as error:
@@ -168,6 +169,7 @@ class GroupedCommand(click.Command):
                 _add_variables(error, ctx, [error.param])
             raise
         if not ctx.resilient_parsing:
+            _refuse_extra(ctx, rest)
             self._warn_of_variables(ctx)
         return rest
 
@@ -217,6 +219,18 @@ class GroupedCommand(click.Command):
                 shown = [variable for variable, hidden in known.items() if not hidden]
                 hint = meant(name, shown, f"{ctx.auto_envvar_prefix}_", str)
                 say("Warning", f"{visible(name)} is set, but {ctx.info_name} has no such option{hint}")
+
+
+def _refuse_extra(ctx: click.Context, extra: Sequence[str]) -> None:
+    """Refuse further arguments; those of a pattern that the shell has replaced by files are better quoted."""
+    if not extra:
+        return
+    suffix = os.path.splitext(extra[-1])[1]
+    files = all(map(os.path.isfile, extra))
+    hint = f". For several files of one side quote their pattern, as in 'preds/*{suffix}'" if files else ""
+    raise click.UsageError(
+        f"Got unexpected extra argument{'s' if len(extra) > 1 else ''} ({' '.join(extra)}){hint}", ctx
+    )
 
 
 class Commands(Mapping[str, click.Command]):

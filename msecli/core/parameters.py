@@ -49,7 +49,7 @@ def text(name: str, value: Any) -> str:
 
 
 def rows(name: str, value: Any) -> Any:
-    """Return `data`, having refused a single number, which has no rows.
+    """Return `data`, having refused a single number, which has no rows; several paths as a tuple of texts.
 
     Raises
     ------
@@ -58,6 +58,8 @@ def rows(name: str, value: Any) -> Any:
     """
     if isinstance(value, int | float | complex):
         raise UsageError(f"`{name}`: {value!r} is neither a path nor a table nor an array")
+    if isinstance(value, list | tuple) and value and all(isinstance(each, str | os.PathLike) for each in value):
+        return tuple(data(name, each) for each in value)
     return data(name, value)
 
 

@@ -6,11 +6,14 @@ A format is a module whose opener turns a file into a `Source`; see `msecli.form
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from msecli.errors import DataError, UsageError, Warned, about_file, not_one_of
 from msecli.formats.base import Format, Source
-from msecli.places import open_input, split_inner
+from msecli.places import alternatives, is_path, listed, open_input, split_inner
+from msecli.places.base import InputFile
 from msecli.text.reading import Reading
 
 FORMATS: dict[str, Format] = {
@@ -41,8 +44,9 @@ def open_source(data: Any, reading: Reading, name: str, word: str = "") -> Sourc
 
     Parameters
     ----------
-    data : str, or data in memory
-        The path of a file, "-" for standard input; or a DataFrame, a pyarrow Table or an array-like.
+    data : str, tuple of str, or data in memory
+        The path of a file, of a folder or a pattern of files, "-" for standard input; several paths; or a DataFrame, a
+        pyarrow Table or an array-like.
     reading : Reading
     name : str
         The name of data in memory in messages.
@@ -56,20 +60,34 @@ def open_source(data: Any, reading: Reading, name: str, word: str = "") -> Sourc
     DataError
         If its content is damaged or not of the requested format.
     """
-    if not isinstance(data, str):
+    if not is_path(data):
         from msecli.formats.memory import open_memory
 
         return open_memory(data, name)
+    _check_name(reading.format)
     with about_file(word):
-        return _open_file(data, reading, word)
+        return _open_paths(data, reading, word)
 
 
-def _open_file(path: str, reading: Reading, word: str) -> Source:
+def _open_paths(data: str | tuple[str, ...], reading: Reading, word: str) -> Source:
+    paths = alternatives(data) if isinstance(data, str) else data
+    found = [listed(split_inner(path)[0]) for path in paths]
+    if len(paths) == 1 and found[0] is None:
+        return _open_file(reading, word, paths[0])
+    from msecli.formats.folder import open_several
+
+    name = data if isinstance(data, str) else f"{paths[0]}, … ({len(paths):,} paths)"
+    opener = partial(_open_file, reading, word)
+    return open_several(list(zip(paths, found, strict=True)), name, opener, reading)
+
+
+def _open_file(
+    reading: Reading, word: str, path: str, opened: Callable[[str, str, str], InputFile] = open_input
+) -> Source:
     from msecli.text.foreign import check_kind
 
-    _check_name(reading.format)
     outer, inner = split_inner(path)
-    file = open_input(outer, word, path)
+    file = opened(outer, word, path)
     start = file.read(START_BYTES, 0)
     format = FORMATS[reading.format] if reading.format else detect(outer, start)
     if format.magic and not format.recognises(start):

@@ -42,6 +42,9 @@ class Column(NamedTuple):
         Whether the name, taken from the first line, is a number like those below it, so that it may be data.
     numbered : bool
         Whether the text has no names, so that the name is only a number, which says nothing of what the column holds.
+    outside : bool
+        Whether the values are not in the file, but in the names of the folders that it is in: they tell of its rows
+        what they are, and are data only if they are named.
     """
 
     name: str
@@ -49,6 +52,12 @@ class Column(NamedTuple):
     numeric: bool
     like_data: bool = False
     numbered: bool = False
+    outside: bool = False
+
+    @property
+    def data(self) -> bool:
+        """Whether it holds numbers that may be scored without being named."""
+        return self.numeric and not self.outside
 
 
 class Selection(NamedTuple):
@@ -150,8 +159,10 @@ class Source(Protocol):
         """Return the first row of each part, followed by the number of rows; None if these are unknown."""
         ...
 
-    def line(self, row: int, begin: int | None = None) -> int | None:
+    def line(self, row: int, begin: int | None = None) -> int | str | None:
         """Return the line of text, from 1, on which a row begins; None if the source has no lines, or not this row.
+
+        A source of several files returns the file, and where the row is in it, in words.
 
         Rows are counted from 0, beginning with that at the byte `begin`, which by default is the first one.
         """
@@ -160,6 +171,19 @@ class Source(Protocol):
     def verify(self) -> None:
         """Raise `DataError` if the source has changed since it was opened."""
         ...
+
+
+class FileCount(NamedTuple):
+    """How many files a source is made of, and how many were passed over because their names are those of no data."""
+
+    files: int = 1
+    skipped: int = 0
+
+
+def file_count(source: Source) -> FileCount:
+    """Return how many files a source is made of."""
+    found: FileCount = getattr(source, "file_count", FileCount())
+    return found
 
 
 class Format(NamedTuple):

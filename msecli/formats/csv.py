@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from msecli import kernel
-from msecli.errors import SHOWN, DataError, Warned, for_file, shown
+from msecli.errors import SHOWN, DataError, NoRowsError, Warned, for_file, shown
 from msecli.formats.base import ROUNDED, Block, Column, LabelArray, Selection
 from msecli.kernel.interface import Dialect, Fault, Found, Kind, Scan, Texts, Wanted
 from msecli.places.base import InputFile
@@ -86,10 +86,11 @@ class CsvSource:
         self._start = head.data
         grammar = grammar_of(reading, head.names)
         sample, missing = _sample(head), frozenset(grammar.missing)
-        self._present = present = [
+        present = [
             [field for row in sample if (field := row[number]) not in missing] for number in range(len(head.names))
         ]
         truths = {number: truth for number, fields in enumerate(present) if (truth := truth_of(fields)) is not None}
+        self._whole = tuple(map(_all_whole, present))
         self._layout = Layout(head.dialect, grammar._replace(truths=truths), file.word)
         self._empty = head.empty
         self._ranges = Ranges(self._file, self._layout.dialect, self._start, PART_BYTES)
@@ -110,11 +111,10 @@ class CsvSource:
 
         Raises
         ------
-        DataError
-            If there are no rows.
+        NoRowsError
         """
         if self._empty:
-            raise DataError(f"{self.path}: there are no rows below the header")
+            raise NoRowsError(f"{self.path}: there are no rows below the header")
         wanted = self._wanted(selection)
         return [CsvPart(self._file, self._layout, wanted, self._ranges, number) for number in range(len(self._ranges))]
 
@@ -147,7 +147,14 @@ class CsvSource:
 
     def _label_kind(self, column: int) -> Kind:
         """Return what to try to read the labels of a column as, judging by the sample; text is the fallback."""
-        return Kind.INTEGER if ALL_WHOLE.fullmatch("\n".join(self._present[column])) else Kind.TEXT
+        return Kind.INTEGER if self._whole[column] else Kind.TEXT
+
+
+def _all_whole(present: Sequence[str]) -> bool:
+    """Tell whether all fields are integers: the first one tells it of most columns."""
+    return (
+        bool(present) and ALL_WHOLE.fullmatch(present[0]) is not None and bool(ALL_WHOLE.fullmatch("\n".join(present)))
+    )
 
 
 def _sample(head: Head) -> list[list[str]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from msecli.core.check import as_float64, check_dtype
 from msecli.core.exact import FloatArray
-from msecli.errors import DataError, Warned
+from msecli.errors import DataError, NoRowsError, Warned
 from msecli.formats.base import ARRAY, ROUNDED, Block, Column, LabelArray, Selection
 from msecli.places.base import InputFile
 from msecli.text.reading import Reading
@@ -180,7 +180,7 @@ def _check_size(file: InputFile, layout: Layout) -> None:
             "is it several arrays in one file?"
         )
     if math.prod(layout.shape) == 0:
-        raise DataError(f"{file.path}: the array of shape {shape} has no elements; a loss needs at least one")
+        raise NoRowsError(f"{file.path}: the array of shape {shape} has no elements; a loss needs at least one")
 
 
 def _shown(shape: tuple[int, ...]) -> str:

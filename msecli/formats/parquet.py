@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from msecli.arrow.columns import floats, is_numeric, labels
 from msecli.core.exact import FloatArray
-from msecli.errors import DataError, Warned
+from msecli.errors import DataError, NoRowsError, Warned
 from msecli.formats.base import ROUNDED, Block, Column, Selection
 from msecli.places.base import InputFile
 from msecli.text.reading import Reading
@@ -75,14 +75,14 @@ class ParquetSource:
         own = frozenset(schema.names)
         self._steps = {path: steps for path, steps in _fields(schema) if path not in own}
         columns += [Column(path, STRUCT_FIELD, numeric=False) for path in self._steps]
+        _check_groups(file.path, self._metadata)
         self.columns: tuple[Column, ...] | None = tuple(columns)
         self.item: tuple[int, ...] | None = None
         self.rows: int | None = self._metadata.num_rows
         self.work = self._metadata.num_rows
         self.warnings: Sequence[Warned] = ()
         if not self.rows:
-            raise DataError(f"{file.path}: the table has no rows")
-        _check_groups(file.path, self._metadata)
+            raise NoRowsError(f"{file.path}: the table has no rows")
 
     def parts(self, selection: Selection, rows: range | None = None) -> Sequence[ParquetPart]:
         """Return one part per row group."""

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from msecli.errors import ReadWriteError, UsageError
+from msecli.places import would_name
 
 NAME_KEPT = 40
 """Characters of an output's name that its temporary file keeps: at most 160 of the 255 bytes a name may have."""
@@ -41,11 +42,17 @@ def check_outputs(
     ReadWriteError
         If the folder of an output is missing or read-only.
     """
-    taken = {_identity(path): f"the input {path}" for path in inputs if os.path.exists(path)}
+    paths = tuple(inputs)
+    taken = {_identity(path): f"the input {path}" for path in paths if os.path.exists(path)}
     for option, path in outputs:
         identity = _identity(path)
         if identity in taken and _is_replaceable(path):
             raise UsageError(f"{option} {path}: this is also {taken[identity]}; choose another name")
+        among = next((other for other in paths if would_name(other, path)), None)
+        if among is not None and _is_replaceable(path):
+            raise UsageError(
+                f"{option} {path}: this would be one of the files of the input {among}; choose another folder"
+            )
         if os.path.isfile(path) and not overwrite and path not in appended:
             raise UsageError(f"{option} {path}: the file exists; {OVERWRITE}")
         _check_folder(path)

@@ -34,7 +34,7 @@ def located_condition(text: str, tables: Sequence[Source], roles: Roles) -> tupl
         file, own = places[-1]
         kind = next(each for each in tables[file].columns or () if each.name == own)
         reads = kind.numeric if numeric is None else numeric
-        if len(places) > 1 and not kind.numeric:
+        if len(places) > 1 and not kind.data:
             shared.append(Shared((places[0][1], own), group=True))
         _check_kind(text, column, kind, numeric=numeric)
         found[column, numeric] = column._replace(file=file, own=own, numeric=reads)
@@ -99,7 +99,7 @@ def _places(
         return found
     if roles.keys and (found[0][1], found[1][1]) in zip(*roles.keys, strict=True):
         return found[:1]
-    numeric = any(each.numeric for file, own in found for each in tables[file].columns or () if each.name == own)
+    numeric = any(each.data for file, own in found for each in tables[file].columns or () if each.name == own)
     scored = any(own in place.columns for place in (roles.prediction, roles.target) for _, own in found)
     if numeric or scored:
         raise DataError(tell(f"both files have a column {shown(name)}; write pred.{name} or target.{name}"))

@@ -45,7 +45,7 @@ def is_identifying(number: int, column: Column) -> bool:
 def data_columns(source: Source) -> Names:
     """Return the names of a table's numeric columns, except row ids."""
     columns = enumerate(source.columns or ())
-    return tuple(column.name for number, column in columns if column.numeric and not is_identifying(number, column))
+    return tuple(column.name for number, column in columns if column.data and not is_identifying(number, column))
 
 
 def numeric_columns(source: Source, setting: str = "") -> Names:
@@ -64,7 +64,7 @@ def numeric_columns(source: Source, setting: str = "") -> Names:
     """
     names = data_columns(source)
     if not names:
-        numeric = [column for column in source.columns or () if column.numeric]
+        numeric = [column for column in source.columns or () if column.data]
         advice = f"; use `{setting}=COLUMN`" if setting else ""
         raise DataError(f"{source.path}: {ONLY_IDS}{advice}" if numeric else f"{source.path}: no column holds numbers")
     return names
@@ -86,7 +86,8 @@ class Side(NamedTuple):
     @property
     def whole(self) -> bool:
         """Whether this is an array to be scored whole."""
-        return self.source.item is not None and len(self.candidates) == len(self.source.columns or ())
+        own = [column for column in self.source.columns or () if not column.outside]
+        return self.source.item is not None and len(self.candidates) == len(own)
 
     @property
     def single(self) -> bool:

@@ -92,7 +92,24 @@ def vary(labels: LabelArray) -> bool:
     """Tell whether there are several labels."""
     if isinstance(labels, np.ndarray):
         return bool(labels[0] != labels[-1] or (labels != labels[0]).any())
-    return label_at(labels, 0) != label_at(labels, len(labels) - 1) or len(codes_of(labels)[1]) > 1
+    if label_at(labels, 0) != label_at(labels, len(labels) - 1):
+        return True
+    return not _repeat(labels) and len(codes_of(labels)[1]) > 1
+
+
+def _repeat(labels: LabelArray) -> bool:
+    """Fast path of `vary` for one word in all rows, as in a partition: tell whether the bytes say so."""
+    from msecli.arrow.columns import words
+
+    found = words(labels)
+    if found is None:
+        return False
+    data, ends = found
+    size = int(ends[1] - ends[0])
+    if int(ends[-1] - ends[0]) != size * (len(ends) - 1) or (np.diff(ends) != size).any():
+        return False
+    bytes_of_all = data[ends[0] : ends[-1]]
+    return np.array_equal(bytes_of_all[size:], bytes_of_all[: len(bytes_of_all) - size])
 
 
 def common_codes(left: LabelArray, right: LabelArray) -> tuple[IntArray, bool]:

@@ -246,7 +246,7 @@ def _weight_columns(source: Source, chosen: tuple[Names, Names], item: tuple[int
     """
     if source.item is not None:
         return ()
-    numeric = tuple(column.name for column in source.columns or () if column.numeric)
+    numeric = tuple(column.name for column in source.columns or () if column.data)
     # Among other columns a row id is not a weight, but an only column is, whatever its name.
     if len(numeric) != 1:
         numeric = numeric_columns(source)
@@ -284,7 +284,7 @@ def _shared_columns(
         names = tuple(column.name for _, column in found)
         comparable = all(is_comparable(column.kind) for _, column in found)
         if len(names) == 2 and comparable and used.isdisjoint(names):
-            identifying = any(is_identifying(*each) or not each[1].numeric for each in found)
+            identifying = any(is_identifying(*each) or not each[1].data for each in found)
             yield (names[0], names[1]), identifying
 
 

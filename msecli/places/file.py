@@ -45,7 +45,7 @@ class LocalFile:
     """A regular file, open for reads at any offset from any thread. See `msecli.places.base.InputFile`.
 
     Standard input and pipes are first copied to an unnamed temporary file, because they cannot be read at an offset.
-    Unpickling opens the file again, which must not have changed.
+    Unpickling opens the file again, which must not have changed; an `unnamed` one must still be open somewhere.
 
     Parameters
     ----------
@@ -93,6 +93,7 @@ class LocalFile:
         weakref.finalize(self, file.close)
         status = os.fstat(file.fileno())
         self.size = status.st_size
+        self.unnamed = status.st_nlink == 0
         self._modified = status.st_mtime_ns
         if self.size == 0:
             raise DataError(f"{self.path}: the file is empty (0 bytes)")
@@ -134,9 +135,24 @@ class LocalFile:
     def _changed(self) -> DataError:
         return DataError(f"{self.path}: the file was changed while it was read; run again once it is complete")
 
-    def for_arrow(self) -> str:
+    def for_arrow(self) -> Descriptor:
         """Return a path that opens this very file, even if another file has taken its name."""
-        return f"/dev/fd/{self._file.fileno()}"
+        return Descriptor.of(self, self._file.fileno())
+
+
+class Descriptor(str):
+    """The path of a descriptor of a file, which stays open for as long as the path is there."""
+
+    __slots__ = ("file",)
+
+    file: LocalFile
+
+    @classmethod
+    def of(cls, file: LocalFile, number: int) -> Self:
+        """Return the path of a file's descriptor."""
+        path = cls(f"/dev/fd/{number}")
+        path.file = file
+        return path
 
 
 _open_files: weakref.WeakValueDictionary[tuple[str, int, int], LocalFile] = weakref.WeakValueDictionary()
@@ -160,6 +176,30 @@ def _reopened(path: str, real: str, size: int, modified: int) -> LocalFile:
             raise file._changed()  # noqa: SLF001
         _open_files[known] = file
     return file
+
+
+def files_below(folder: str, enter: Callable[[str], bool]) -> Iterator[str] | None:
+    """Return the files below a folder. See `msecli.places.listing.Lister`."""
+    return _files_below(folder, "", enter, ()) if os.path.isdir(folder) else None
+
+
+def _files_below(
+    folder: str, inside: str, enter: Callable[[str], bool], above: tuple[tuple[int, int], ...]
+) -> Iterator[str]:
+    """Yield the files below a folder in a folder; `above` are those that it is in, to which a link may lead back."""
+    path = os.path.join(folder, inside)
+    try:
+        status = os.stat(path)
+        with os.scandir(path) as found:
+            entries = [(f"{inside}/{entry.name}" if inside else entry.name, entry.is_dir()) for entry in found]
+    except OSError as error:
+        raise ReadWriteError(f"{path}: cannot list the folder: {error.strerror or error}") from error
+    identity = status.st_dev, status.st_ino
+    for name, is_folder in entries if identity not in above else ():
+        if not is_folder:
+            yield name
+        elif enter(name):
+            yield from _files_below(folder, name, enter, (*above, identity))
 
 
 def check_streams(paths: Iterable[str]) -> None:

@@ -180,7 +180,7 @@ class Comparison(Report):
         """How many systems there are, and the columns and the file of the target."""
         count = len(self.systems)
         target = next(item for item in self._base.inputs if item.role == "target")
-        return ((f"{count} {plural('system', count)} vs", *target.columns[:1], target.path),)
+        return ((f"{count} {plural('system', count)} vs", *target.columns[:1], target.shown),)
 
     @property
     def what(self) -> Row:

@@ -46,7 +46,7 @@ class NormResult(Report):
     @property
     def title(self) -> tuple[tuple[str, ...], ...]:
         """The columns and the files."""
-        return title_of([item.columns for item in self.inputs], [item.path for item in self.inputs], "minus")
+        return title_of([item.columns for item in self.inputs], [item.shown for item in self.inputs], "minus")
 
     @property
     def what(self) -> Row:

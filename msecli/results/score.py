@@ -114,12 +114,23 @@ class Elements(NamedTuple):
 
 
 class Input(NamedTuple):
-    """An input, and the columns taken from it (none for a nameless array)."""
+    """An input, and the columns taken from it (none for a nameless array).
+
+    A folder or a pattern is of several files; those that were skipped are hidden, or markers such as _SUCCESS.
+    """
 
     role: str
     path: str
     format: str
     columns: tuple[str, ...]
+    files: int = 1
+    skipped: int = 0
+
+    @property
+    def shown(self) -> str:
+        """The path, and how many files it names if these are several."""
+        skipped = f", {self.skipped:,} skipped" if self.skipped else ""
+        return self.path if self.files == 1 else f"{self.path} ({self.files:,} files{skipped})"
 
 
 class Score(NamedTuple):
@@ -358,7 +369,10 @@ class Result(Report):
             if item.role not in OTHER_ROLES:
                 roles.setdefault(item.role, []).append(item)
         # There are several of a role where states were merged.
-        paths = [items[0].path + (f", … ({len(items):,} files)" if len(items) > 1 else "") for items in roles.values()]
+        paths = [
+            f"{items[0].path}, … ({sum(item.files for item in items):,} files)" if len(items) > 1 else items[0].shown
+            for items in roles.values()
+        ]
         return title_of([items[0].columns for items in roles.values()], paths, "vs")
 
     @property

@@ -17,6 +17,7 @@ from msecli.core.parameters import data
 from msecli.core.state import LossState, Rules
 from msecli.engines import engine_named
 from msecli.errors import MsecliError, UsageError, meant
+from msecli.places import files_of
 from msecli.results.batch import NOT_RUN, Batch, Planned, Run
 from msecli.results.score import Result, Rows, Score
 from msecli.scoring.finish import inputs_of, macro_of, score_of
@@ -298,7 +299,7 @@ def _size(request: Request) -> int:
 
 def _file_size(path: str) -> int:
     try:
-        return os.stat(path).st_size
+        return sum(os.stat(file).st_size for file in files_of(path))
     except OSError:
         return 0  # which the run will tell
 

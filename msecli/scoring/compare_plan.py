@@ -11,6 +11,7 @@ from msecli.errors import DataError, MsecliError, UsageError, Warned, meant, set
 from msecli.formats.base import Selection, Source
 from msecli.pairing.lookup import find_all, split_names
 from msecli.pairing.position import check_row_counts
+from msecli.places import is_path
 from msecli.scoring.compare_request import CompareRequest, Named
 from msecli.scoring.model import Parameters
 from msecli.scoring.opening import open_all, open_one
@@ -134,7 +135,7 @@ def open_systems(request: CompareRequest) -> Opened:
 
 
 def _opened(system: Named, request: CompareRequest) -> Source:
-    name = "predictions" if isinstance(system.data, str) else system.name
+    name = "predictions" if is_path(system.data) else system.name
     return open_one(system.data, request.base.reading, name)
 
 

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, Self
 
 from msecli.core.metrics import badness
 from msecli.core.paired import TESTS, Settings, Test
-from msecli.core.parameters import data, flag, optional, real_number, text, whole_number
+from msecli.core.parameters import data, flag, optional, real_number, rows, text, whole_number
 from msecli.errors import UsageError, not_one_of
+from msecli.places import paths_of
 from msecli.places.file import STDIN
 from msecli.scoring.request import Request
 
@@ -147,12 +148,10 @@ class CompareRequest:
     @property
     def files(self) -> tuple[str, ...]:
         """The paths of all files to read."""
-        paths = [system.data for system in self.systems if isinstance(system.data, str)]
-        own = [self.base.predictions] if isinstance(self.base.predictions, str) else []
         others = list(self.base.files)
-        for path in own:
+        for path in paths_of([self.base.predictions]):
             others.remove(path)
-        return (*paths, *others)
+        return (*paths_of([system.data for system in self.systems]), *others)
 
     def of_system(self, data: Any, pred: tuple[str, ...]) -> Request:
         """Return the request to score one system."""
@@ -275,7 +274,7 @@ def systems_of(predictions: Any) -> tuple[Named, ...]:
     UsageError
     """
     if isinstance(predictions, Mapping):
-        return tuple(Named(text("predictions", name), data("predictions", each)) for name, each in predictions.items())
+        return tuple(Named(text("predictions", name), rows("predictions", each)) for name, each in predictions.items())
     several = isinstance(predictions, list | tuple) and predictions
     if several and all(isinstance(each, str | os.PathLike) for each in predictions):
         return named_systems((None, data("predictions", each)) for each in predictions)

@@ -21,8 +21,10 @@ from msecli.core.reduction import Reduction
 from msecli.core.state import LossState, Summary
 from msecli.core.verdict import Where, check_usable, first_infinite, warnings_of
 from msecli.errors import DataError, Warned, visible
+from msecli.formats.base import file_count
 from msecli.pairing.lookup import key_name
 from msecli.pairing.roles import PREDICTION, Place
+from msecli.places import is_path
 from msecli.results.base import MISSING_LABEL, plural, status
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
 from msecli.scoring.details import intervals_of, ordered_groups, shown_labels, warnings_of_intervals, worst_elements
@@ -330,8 +332,9 @@ def inputs_of(plan: Plan) -> tuple[Input, ...]:
         places.append(("weight", roles.weight))
     places += [("baseline", place) for _, place in roles.baselines]
     return tuple(
-        Input(role, plan.sources[place.file].path, plan.sources[place.file].format, place.columns)
+        Input(role, source.path, source.format, place.columns, *file_count(source))
         for role, place in places
+        for source in (plan.sources[place.file],)
     )
 
 
@@ -353,7 +356,7 @@ def scored_columns(plan: Plan) -> str:
 def _weights(plan: Plan) -> str:
     file, weight = plan.request.weight_file, plan.roles.weight
     if file is not None:
-        return f"file({quoted(os.path.basename(_named(file) or ''))})"
+        return f"file({quoted(os.path.basename((_named(file) or '').rstrip('/')))})"
     return "none" if weight is None else f"column({','.join(map(quoted, weight.columns))})"
 
 
@@ -395,7 +398,7 @@ def settings_of(request: Request, pairing: str = "position", *, weighted: bool) 
 
 def _named(data: Any) -> str | None:
     """Return a path, or "memory" for data in memory."""
-    return data if data is None or isinstance(data, str) else "memory"
+    return data if data is None or isinstance(data, str) else ",".join(data) if is_path(data) else "memory"
 
 
 def signature_of(

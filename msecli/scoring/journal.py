@@ -17,6 +17,7 @@ from msecli._version import __version__
 from msecli.core.cells import Cells
 from msecli.core.state import Rules
 from msecli.errors import DataError, ReadWriteError
+from msecli.places import files_of, is_path
 from msecli.results.batch import Run
 from msecli.results.restored import restored
 from msecli.scoring.batch import Done, Sums
@@ -125,11 +126,14 @@ class Journal:
 
 def fingerprint_of(request: Request, *, hashes: bool) -> str | None:
     """Return what changes with the inputs and the settings of a run; None if an input is no regular file."""
-    if not all(isinstance(data, str) and os.path.isfile(data) for data in (*request.inputs, *request.params)):
+    if not all(map(is_path, (*request.inputs, *request.params))):
         return None
     settings = repr(replace(request, jobs=None))
     try:
-        files = [(os.path.realpath(path), _state(path, hashes=hashes)) for path in request.files]
+        named = [file for path in request.files for file in files_of(path)]
+        if not all(map(os.path.isfile, named)):
+            return None
+        files = [(os.path.realpath(path), _state(path, hashes=hashes)) for path in named]
     except OSError:
         return None
     return hashlib.sha256(repr((__version__, settings, files)).encode(errors="surrogateescape")).hexdigest()

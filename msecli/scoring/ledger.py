@@ -67,7 +67,7 @@ class Ledger:
         """Return how messages name rows of a source, counted from 0: by their numbers and their lines."""
         return numbered(*rows, lines=[self._line(source, row) for row in rows])
 
-    def _line(self, source: int, row: int) -> int | None:
+    def _line(self, source: int, row: int) -> int | str | None:
         begins = self._begins[source]
         before = bisect_right(begins, row, key=itemgetter(0))
         first, begin = begins[before - 1] if before else (0, None)

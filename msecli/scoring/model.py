@@ -100,9 +100,9 @@ def _named_coefficients(source: Source, inputs: Names) -> tuple[Names, FloatArra
     others = [
         column
         for number, column in enumerate(source.columns or ())
-        if folded_name(column.name) in wanted or not is_identifying(number, column) or not column.numeric
+        if folded_name(column.name) in wanted or not is_identifying(number, column) or not column.data
     ]
-    columns = tuple(column.name for column in others if column.numeric) or numeric_columns(source)
+    columns = tuple(column.name for column in others if column.data) or numeric_columns(source)
     texts = tuple(column.name for column in others if _is_text(column))
     refuse_rows_as_names(source, [name for name in columns if folded_name(name) not in wanted], "coef")
     array = _numbers(source, columns)

@@ -14,6 +14,7 @@ from msecli.core.processor import arithmetic
 from msecli.core.state import Rules
 from msecli.engines import engine_named
 from msecli.errors import DataError, UsageError, Warned
+from msecli.formats.base import file_count
 from msecli.pairing.candidates import numeric_columns
 from msecli.pairing.choice import ALL, UndecidedError
 from msecli.pairing.chunks import values_of
@@ -21,6 +22,7 @@ from msecli.pairing.lookup import find_all
 from msecli.pairing.position import Aligned
 from msecli.pairing.roles import Place, Roles, item_shape
 from msecli.pairing.twins import Twin, joined_twins, twins_of
+from msecli.places import paths_of
 from msecli.results.norm import NormResult
 from msecli.results.score import Input
 from msecli.scoring.advice import TAKEN, check_choice
@@ -107,7 +109,7 @@ class NormRequest:
     @property
     def files(self) -> tuple[str, ...]:
         """The paths of the inputs that are files."""
-        return tuple(path for path in self.inputs if isinstance(path, str))
+        return paths_of(self.inputs)
 
 
 def check_order(order: float) -> float:
@@ -153,7 +155,7 @@ def norms(request: NormRequest, progress: Progress = lambda _: None) -> NormResu
     check_choice(plan, twins, ledger.paired, ledger.warnings, TAKEN)
     places = (plan.roles.prediction, plan.roles.target)
     inputs = tuple(
-        Input(role, source.path, source.format, place.columns)
+        Input(role, source.path, source.format, place.columns, *file_count(source))
         for role, source, place in zip(("vector", "subtracted"), plan.sources, places, strict=False)
     )
     named = {str(int(order)) if float(order).is_integer() else repr(order): sums.norm(order) for order in orders}

@@ -8,6 +8,7 @@ from typing import Any
 from msecli.errors import BOTH, DataError, MsecliError, Problems, for_file, setting
 from msecli.formats import FORMATS, open_source
 from msecli.formats.base import Source
+from msecli.places import paths_of
 from msecli.places.file import check_streams
 from msecli.text.dialects import OtherDialectError
 from msecli.text.reading import Readings, files_named, word_of
@@ -30,7 +31,7 @@ def open_all(data: Sequence[Any], readings: Readings, names: Sequence[str], *, a
     MsecliError
         With the problems of all of them.
     """
-    check_streams([path for path in data if isinstance(path, str)])
+    check_streams(paths_of(data))
     problems, sources = Problems(), list[Source]()
     other_dialects: dict[str, OtherDialectError] = {}
     single = alone and len(data) == 1

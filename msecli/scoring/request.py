@@ -25,6 +25,7 @@ from msecli.core.reduction import Reduction, reduction_named
 from msecli.core.state import Policy, check_policies
 from msecli.engines import engine_named
 from msecli.errors import UsageError, many, not_one_of, setting
+from msecli.places import paths_of
 from msecli.results.gates import Gate
 from msecli.scoring.decision import SORTED_BY, check_decision
 from msecli.scoring.gates import Increase, check_gates, gated_names, taken_gate, taken_increase, taken_share
@@ -35,8 +36,8 @@ KEPT = ("grad", "grad_target", "grad_params", "predictions")
 
 
 TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
-    **dict.fromkeys(("predictions", "targets", "weight_file"), rows),
-    **dict.fromkeys(("coef", "intercept", "vector", "subtracted"), data),
+    **dict.fromkeys(("predictions", "targets", "weight_file", "vector", "subtracted"), rows),
+    **dict.fromkeys(("coef", "intercept"), data),
     **dict.fromkeys(("pred", "target", "on", "by", "columns"), names),
     **dict.fromkeys(
         ("batch_size", "shuffle", "jobs", "season", "worst", "top", "bootstrap", "seed"), optional(whole_number)
@@ -68,8 +69,9 @@ class Request:
 
     Parameters
     ----------
-    predictions, targets : str or data in memory
-        Paths, DataFrames, pyarrow Tables or arrays. Without targets, `predictions` holds both columns.
+    predictions, targets : str, tuple of str, or data in memory
+        Paths, DataFrames, pyarrow Tables or arrays; a folder, a pattern or several paths are several files, one after
+        the other. Without targets, `predictions` holds both columns.
     pred, target : tuple of str
         The columns to score, in pairs; by default chosen by name and type. With a model, `pred` names its inputs.
     reading : Readings
@@ -82,7 +84,7 @@ class Request:
         Whether rows paired by position must agree in the columns that both files have, besides the scored ones.
     weight : str, optional
         The column of the weights.
-    weight_file : str or data in memory, optional
+    weight_file : str, tuple of str, or data in memory, optional
         The weights, one for each row, or in the shape of the data.
     by : tuple of str
         Group the rows by the labels in these columns.
@@ -290,7 +292,7 @@ class Request:
     def files(self) -> tuple[str, ...]:
         """The paths of all files to read: of rows, of parameters, of the baseline."""
         data = (*self.inputs, *self.params, self.coef, self.intercept, self.baseline)
-        return tuple(path for path in data if isinstance(path, str))
+        return paths_of(data)
 
     @property
     def linear(self) -> bool:

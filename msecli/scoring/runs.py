@@ -253,7 +253,7 @@ def _about(error: MsecliError, values: Mapping[str, Any]) -> str:
 
 def _path(key: str, value: Any, manifest: Manifest) -> Any:
     """Return a path relative to the manifest; data in memory are for Python callers alone."""
-    if isinstance(value, list) and key == "params":
+    if isinstance(value, list) and key in LISTS:
         return [_path(key, each, manifest) for each in value]
     if not isinstance(value, str):
         if manifest.error is UsageError:
@@ -341,6 +341,9 @@ def _spelled(setting: Setting) -> str:
 
 
 # Patterns
+
+LISTS = frozenset({"params", "predictions", "targets", "weight_file"})
+"""The keys whose values may be lists of files."""
 
 WILD = re.compile(r"\*\*/?|\*|\?|\[!?\]?[^\]]*\]|\{(\w+)\}")
 """What stands for parts of a path in a pattern."""

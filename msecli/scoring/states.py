@@ -15,6 +15,7 @@ A state is a JSON document ("schema": "msecli-state/1"):
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ from msecli.errors import DataError, UsageError, Warned, Warnings, many, shown
 from msecli.formats.base import Source
 from msecli.pairing.labels import sort_key
 from msecli.pairing.roles import Place, Roles
+from msecli.places import files_of, paths_of
 from msecli.places.file import LocalFile
 from msecli.results.score import Input, Result, Rows
 from msecli.scoring.finish import finish
@@ -141,7 +143,15 @@ class State(NamedTuple):
         header = {key: document[key] for key in ("settings", "columns", "item", "parameters")}
         parts = tuple(
             Part(
-                Input(each["role"], each["path"], each["format"], tuple(each["columns"])),
+                Input(
+                    each["role"],
+                    each["path"],
+                    each["format"],
+                    tuple(each["columns"]),
+                    # States of earlier versions are of single files.
+                    int(each.get("files", 1)),
+                    int(each.get("skipped", 0)),
+                ),
                 tuple(sorted(each["file"].items())),
             )
             for each in document["inputs"]
@@ -401,11 +411,16 @@ def _read_array(written: Mapping[str, Any] | None) -> FloatArray | None:
 
 def _identity(data: Any) -> tuple[tuple[str, Any], ...]:
     """Return what tells an input from others."""
-    if isinstance(data, str) and os.path.isfile(data):
-        found = os.stat(data)
-        identity = {"path": os.path.realpath(data), "size": found.st_size, "changed_ns": found.st_mtime_ns}
-    else:
-        identity = {"id": os.urandom(16).hex()}
+    files = [file for path in paths_of([data]) for file in files_of(path)]
+    if not files or not all(map(os.path.isfile, files)):
+        return (("id", os.urandom(16).hex()),)
+    found = [
+        (os.path.realpath(file), status.st_size, status.st_mtime_ns) for file in files for status in (os.stat(file),)
+    ]
+    identity: dict[str, Any] = dict(zip(("path", "size", "changed_ns"), found[0], strict=True))
+    if len(found) > 1:
+        digest = hashlib.sha256(repr(found).encode(errors="surrogateescape")).hexdigest()
+        identity = {"path": os.path.commonpath([path for path, _, _ in found]), "files": len(found), "sha256": digest}
     return tuple(sorted(identity.items()))
 
 

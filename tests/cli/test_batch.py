@@ -223,7 +223,7 @@ def test_all_that_is_wrong_is_told_with_its_lines(run: Run, folder: Path) -> Non
         '[defaults]\nmetrcs = "mae"\n\n[[run]]\nname = "a"\n' + PAIR + 'text = """\n[[run]]\nreduction = 1\n"""\n'
         '[[run]]\nname = "b"\n' + PAIR + 'reduction = "meen"\n[[run]]\nname = "c"\n' + PAIR + "axis = true\n"
         '[[run]]\nname = "c"\n' + PAIR + "drop_last = 1\n[[run]]\ntargets = 3\n[[run]]\nname = 'd'\n" + PAIR +
-        "[[run]]\nname = 'd'\n" + PAIR + '[[run]]\npredictions = ["a"]\n[[run]]\npredictions = "-"\n'
+        "[[run]]\nname = 'd'\n" + PAIR + '[[run]]\npredictions = [3]\n[[run]]\npredictions = "-"\n'
     )  # fmt: skip
     ran = run("batch", "m.toml")
     assert (ran.code, ran.out) == (3, "")
@@ -235,7 +235,7 @@ def test_all_that_is_wrong_is_told_with_its_lines(run: Run, folder: Path) -> Non
         "m.toml, line 26: run 'c': drop_last: 1 is neither true nor false",
         "m.toml, line 27: name the file of the predictions",
         "m.toml, line 34: the name 'd' is also that of line 29",
-        "m.toml, line 38: predictions: ['a'] is not a path",
+        "m.toml, line 38: predictions: 3 is not a path",
         "m.toml, line 40: predictions: a batch does not read standard input",
     ]
     lines = ran.err.splitlines()

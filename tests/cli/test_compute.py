@@ -254,8 +254,8 @@ def test_the_json_document_has_the_promised_shape(run: Run, sample_data: Path) -
             "total": 442, "used": 442, "ignored": 0, "nan_target": 0, "nan_prediction": 0, "infinite": 0,
         },
         "inputs": [
-            {"role": "prediction", "path": files[0], "format": "csv", "columns": ["progression"]},
-            {"role": "target", "path": files[1], "format": "csv", "columns": ["progression"]},
+            {"role": role, "path": path, "format": "csv", "columns": ["progression"], "files": 1, "skipped": 0}
+            for role, path in zip(("prediction", "target"), files, strict=True)
         ],
         "settings": {
             "reduction": "mean", "metrics": ["rmse"], "nan_target": "raise", "nan_pred": "raise",

@@ -86,7 +86,9 @@ def test_the_document_names_orders_elements_and_columns(run: Run, tmp_path: Path
         "norms": {"2": 5.0, "2.5": vector_norm([3.0, 4.0], 2.5)},
         "status": "ok",
         "elements": 4,
-        "inputs": [{"role": "vector", "path": str(path), "format": "csv", "columns": ["a", "b"]}],
+        "inputs": [
+            {"role": "vector", "path": str(path), "format": "csv", "columns": ["a", "b"], "files": 1, "skipped": 0}
+        ],
         "warnings": [],
     }
 

@@ -170,7 +170,7 @@ def test_parameters_are_a_path_or_several_of_anything(path: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "predictions", [["x.csv"], np.array(5.0), object(), []], ids=lambda predictions: type(predictions).__name__
+    "predictions", [["x.csv", 1.0], np.array(5.0), object(), []], ids=lambda predictions: type(predictions).__name__
 )
 def test_data_in_memory_that_hold_no_numbers_are_bad_data(predictions: Any) -> None:
     with pytest.raises(DataError, match="predictions"):

@@ -120,6 +120,8 @@ def test_the_column_may_be_in_either_file_and_follows_the_keys(run: Run, tmp_pat
         "path": path,
         "format": path.rpartition(".")[2],
         "columns": ["naive"],
+        "files": 1,
+        "skipped": 0,
     }
 
 

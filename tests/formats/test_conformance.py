@@ -32,7 +32,7 @@ from msecli.errors import DataError
 from msecli.formats import FORMATS, open_source
 from msecli.formats.base import Selection, Source
 from msecli.text.reading import AS_FILES_SAY, Reading
-from tests.files import WRITERS, Data, as_columns, held, opened, suffix, write
+from tests.files import WRITERS, Data, as_columns, held, opened, shards, suffix, write
 from tests.fuzz.sizes import reading_in, tiny
 
 Arrays = NDArray[Any]
@@ -43,8 +43,12 @@ MEMORY: dict[str, Callable[[Data], Any]] = {
     "Table": lambda data: pa.table({name: pa.array(values) for name, values in as_columns(data).items()}),
     "array": lambda data: data if isinstance(data, np.ndarray) else np.column_stack(list(data.values())),
 }
-SOURCES = [*FILES, *MEMORY]
-NAMED = [name for name in SOURCES if (WRITERS[name].named if name in WRITERS else name != "array")]
+FOLDERS = {f"folder of {format}": format for format in FILES}
+"""Sources of several files, and the format of these."""
+SOURCES = [*FILES, *FOLDERS, *MEMORY]
+NAMED = [
+    name for name in SOURCES if (WRITERS[FOLDERS.get(name, name)].named if name not in MEMORY else name != "array")
+]
 NAMELESS = [name for name in SOURCES if name not in NAMED]
 TEXTS = ("csv", "tsv")
 """The formats that have lines, and do not tell their rows before they are read."""
@@ -62,6 +66,8 @@ def made(folder: Path, source: str, data: Data, name: str = "x") -> Any:
     """Return a path of a file, or data in memory."""
     if source in MEMORY:
         return MEMORY[source](data)
+    if source in FOLDERS:
+        return str(shards(folder / f"{name} of {FOLDERS[source]}", FOLDERS[source], data))
     return str(write(folder / f"{name}{suffix(source)}", data))
 
 
@@ -113,6 +119,15 @@ def test_infinities_subnormals_and_signed_zeros_are_kept(tmp_path: Path, source:
 @sources
 def test_a_row_is_told_its_line_where_there_are_lines(tmp_path: Path, source: str) -> None:
     found = taken(made(tmp_path, source, {"a": [1.0, 2.0], "b": [3.0, 4.0]}))
+    if source in FOLDERS:
+        begins = [block.begin for block in held(found, [called(source, {"a": 0, "b": 0}, "a")]).blocks]
+        # One row in each file, below a line with the names.
+        where = [
+            f"{found.path}/part-{number}{suffix(found.format)}, {'line 2' if found.format in TEXTS else 'row 1'}"
+            for number in (9, 10)
+        ]
+        assert [found.line(0 if begin else row, begin) for row, begin in enumerate(begins)] == where
+        return
     # Below a line with the names.
     assert [found.line(row) for row in range(2)] == ([2, 3] if found.format in TEXTS else [None, None])
 
@@ -243,8 +258,8 @@ def test_the_work_of_the_blocks_is_that_of_the_source(tmp_path: Path, source: st
     with reading_in({"part": 40, "array": 16, "rows": 8}):
         found = taken(made(tmp_path, source, data))
         blocks = held(found, [called(source, data, "v")]).blocks
-    # The header of a text is read, but is no work.
-    header = len("v,w\n") if found.format in TEXTS else 0
+    # The header of a text is read, but is no work; three files have three.
+    header = (len("v,w\n") if found.format in TEXTS else 0) * (3 if source in FOLDERS else 1)
     assert sum(block.work for block in blocks) == found.work - header
     assert sum(block.rows for block in blocks) == 50
 

@@ -19,6 +19,8 @@ CONSTANTS = {
     "array": ["formats.npy.PART_ELEMENTS"],
     "rows": ["formats.parquet.ROWS_PER_BLOCK", "formats.memory.ROWS_PER_BLOCK", "pairing.keys.ROWS_PER_BLOCK"],
     "result": ["scoring.side_by_side.ROWS_PER_RESULT"],
+    "held": ["formats.folder.MOST_COLUMNS"],
+    "open": ["places.several.MOST_HELD"],
     "block": ["core.chunk.BLOCK", "core.exact.BLOCK"],
 }
 """Where each size is kept, below `msecli`."""
@@ -36,6 +38,8 @@ def tiny(random: Random) -> Sizes:
         "array": random.choice([1, 2, 3, 7, 1 << 18]),
         "rows": random.choice([1, 2, 3, 7, 1 << 17]),
         "result": random.choice([1, 5, 1 << 20]),
+        "held": random.choice([0, 7, 1 << 15]),
+        "open": random.choice([0, 1, 16]),
         "block": random.choice([1, 2, 7, 1 << 17]),
     }
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from msecli.arrow import columns
 from msecli.arrow.columns import number_labels
 from msecli.formats.base import LabelArray
-from msecli.pairing.labels import codes_of, first_difference, group_codes, missing, shown_keys, sort_key
+from msecli.pairing.labels import codes_of, first_difference, group_codes, missing, shown_keys, sort_key, vary
 
 LABELS = st.none() | st.sampled_from(["a", "b", "ab", "", "7", "007", "-1", "é"])
 NUMBERS = st.none() | st.integers(-2, 12) | st.sampled_from([-(2**63), 2**63 - 1])
@@ -164,3 +164,23 @@ def test_keys_are_sorted_by_number_or_text_with_missing_ones_last() -> None:
     assert sorted(numbers, key=sort_key) == [(-1, "z"), (9, "a"), (9, "b"), (9, None), (10, "b"), (None, "a")]
     texts: list[tuple[Any, ...]] = [("10",), (None,), ("9",), ("",)]
     assert sorted(texts, key=sort_key) == [("",), ("10",), ("9",), (None,)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "several"),
+    [
+        (["a", "b", "a"], True),
+        (["a", "a", "a"], False),
+        (["ab", "a", "ab"], True),
+        (["aa", "a", "aaa", "aa"], True),
+        (["", "", ""], False),
+        (["", "a", ""], True),
+        (["é"], False),
+        ([None, "a", None], True),
+        ([None, None], False),
+    ],
+)
+def test_labels_vary_if_any_is_another(labels: list[str | None], *, several: bool) -> None:
+    column = pa.array(labels, pa.string())
+    assert vary(column) == several
+    assert vary(pa.array(["x", *labels, "y"], pa.string())[1:-1]) == several
