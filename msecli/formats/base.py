@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias
@@ -102,6 +102,25 @@ class Block(NamedTuple):
         return type(self)(len(rows), {name: values[rows] for name, values in self.numbers.items()}, labels)
 
 
+class Facts(NamedTuple):
+    """What a file knows of all values of a column without reading them; None is what it does not know.
+
+    Parameters
+    ----------
+    kind : str, optional
+        The type of the values of an array, which has no columns that would say it.
+    missing : int, optional
+        How many values are missing, NaN included.
+    minimum, maximum : int, float or str, optional
+        The smallest and the largest value; numbers if the column is numeric, otherwise labels.
+    """
+
+    kind: str | None = None
+    missing: int | None = None
+    minimum: int | float | str | None = None
+    maximum: int | float | str | None = None
+
+
 class Part(Protocol):
     """A description of some rows of a source; whoever runs it reads them. Picklable."""
 
@@ -160,6 +179,20 @@ class Source(Protocol):
     def verify(self) -> None:
         """Raise `DataError` if the source has changed since it was opened."""
         ...
+
+
+class Knowing(Protocol):
+    """A source whose file knows more of its columns than their names and types."""
+
+    def facts(self) -> Mapping[str | None, Facts]:
+        """Return what is known from headers and footers alone, by the names of columns or under `ARRAY`."""
+        ...
+
+
+def facts_of(source: Source) -> Mapping[str | None, Facts]:
+    """Return what the file of a source knows of its columns, by their names or under `ARRAY`; most know nothing."""
+    known: Callable[[], Mapping[str | None, Facts]] | None = getattr(source, "facts", None)
+    return {} if known is None else known()
 
 
 class Format(NamedTuple):
