@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from msecli._version import __version__
-from msecli.errors import Warned, escaped
+from msecli.errors import Warned, escaped, visible
 from msecli.results.base import SCHEMA, Line, Number, Report, Row, Section, jsonable, not_finite, plural
 from msecli.results.score import Elements, Rows
 
@@ -207,9 +207,9 @@ class KeyMatch(NamedTuple):
         """What would be paired, in words."""
         where = "" if self.complete else ", in the first rows"
         if self.matched is None or self.only_prediction is None or self.only_target is None:
-            return (f"key {escaped(self.name)}: not unique{where}",)
+            return (f"key {self.name}: not unique{where}",)
         alone = (self.only_prediction, " only in the predictions, ", self.only_target, " only in the targets")
-        return (f"key {escaped(self.name)}: pairs ", self.matched, f" {plural('row', self.matched)}, ", *alone, where)
+        return (f"key {self.name}: pairs ", self.matched, f" {plural('row', self.matched)}, ", *alone, where)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it in the shape of the JSON output."""
@@ -287,8 +287,8 @@ class Interpretation(NamedTuple):
         yield (f"compute would score {self._scored}: {RULES[self.rule]}",)
         yield tuple(self._paired())
         told = [f"{name}: {_told(value)}" for name, value in self.settings.items() if value not in USUAL.get(name, ())]
-        told += [f"gate: {escaped(gate)}" for gate in self.gates]
-        told += [f"writes: {escaped(path)}" for path in self.outputs]
+        told += [f"gate: {gate}" for gate in self.gates]
+        told += [f"writes: {path}" for path in self.outputs]
         if told:
             yield ("; ".join(told),)
 
@@ -297,22 +297,20 @@ class Interpretation(NamedTuple):
         if not self.columns:
             return "all values"
         pairs = [
-            escaped(ours or theirs or "")
-            if ours == theirs or None in (ours, theirs)
-            else f"{escaped(ours or '')} against {escaped(theirs or '')}"
+            (ours or theirs or "") if ours == theirs or None in (ours, theirs) else f"{ours} against {theirs}"
             for ours, theirs in self.columns
         ]
         more = len(pairs) - NAMES_SHOWN
         return ", ".join(pairs[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
     def _paired(self) -> Iterator[str | Number]:
-        keys = ", ".join(escaped(ours if ours == theirs else f"{ours}={theirs}") for ours, theirs in self.on)
+        keys = ", ".join(ours if ours == theirs else f"{ours}={theirs}" for ours, theirs in self.on)
         yield {"key": f"rows are paired by {keys}", "position": "rows are paired by position"}.get(
             self.pairing, "each row holds a prediction and its target"
         )
         if self.pairing == "position":
-            checked = ", ".join(map(escaped, self.checked_by))
-            looked_at = ", ".join(map(escaped, self.looked_at))
+            checked = ", ".join(self.checked_by)
+            looked_at = ", ".join(self.looked_at)
             yield f", checked by {checked}" if checked else ", not checked by any column"
             yield f", in the first rows by {looked_at}" if looked_at else ""
         if self.rows is not None:
@@ -352,7 +350,7 @@ USUAL: dict[str, tuple[Any, ...]] = {
 
 
 def _told(value: Any) -> str:
-    return escaped(", ".join(map(str, value)) if isinstance(value, list) else str(value))
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 class Problem(NamedTuple):
@@ -444,7 +442,9 @@ class Inspection(Report):
             found.append(Section(None, note=_headline(file)))
             if file.columns:
                 found.append(_table(file))
-        return [*found, *self.details()]
+            wrong = [column for column in file.columns if column.problem is not None]
+            found += [Section(None, note=_no_numbers(column), typed=True) for column in wrong[:COLUMNS_SHOWN]]
+        return [_visible(section) if section.header is None else section for section in (*found, *self.details())]
 
     def details(self) -> list[Section]:
         """Return the sentences on what would be done."""
@@ -539,10 +539,21 @@ def _flat(description: Description) -> dict[str, Any]:
     }
 
 
+def _visible(section: Section) -> Section:
+    """Return a sentence as people are shown it; names in messages are in quotes already, and escaped there."""
+    spelled = visible if section.typed else escaped
+    return section._replace(note=tuple(spelled(piece) if isinstance(piece, str) else piece for piece in section.note))
+
+
+def _no_numbers(column: InspectedColumn) -> Row:
+    return (f"{column.name} cannot be read as numbers: {' '.join((column.problem or '').split())}",)
+
+
 def _headline(file: InspectedFile) -> Row:
     if file.format is None:
-        return (f"{escaped(file.path)}: {file.problem}",)
-    return (f"{escaped(file.path)}: {file.format}, ", *file.size)
+        problem = " ".join((file.problem or "").split())
+        return (problem if problem.startswith(file.path) else f"{file.path}: {problem}",)
+    return (f"{file.path}: {file.format}, ", *file.size)
 
 
 def _table(file: InspectedFile) -> Section:
