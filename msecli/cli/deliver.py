@@ -152,7 +152,7 @@ def _look_first(request: Request, values: Mapping[str, Any], outputs: Sequence[s
     wording = wording_of(request, values, whole=True)
     found = inspect_files(request, wording=wording, outputs=outputs, dry_run=True)
     warn(found.warnings)
-    write_report(found, table_unless_told({**values, "output": (), "save_state": None}))
+    write_report(found, table_unless_told({**values, "output": (), "append": False}))
 
 
 class _StateKeeper:

@@ -601,6 +601,7 @@ look_first = _option(
     "Running",
     "--dry-run",
     is_flag=True,
+    brief="only show what would be scored",
     help="Show what would be scored, as msecli inspect does, and score nothing: headers and first rows are read, and "
     "nothing is written.",
 )

@@ -127,9 +127,11 @@ def inspect_files(
     reading = None
     if finding.plan is not None and finding.error is None:
         reading = _reading(finding.plan, finding.result, outputs, wording)
-    warnings = Warnings(warning for look in looks if isinstance(look, Look) for warning in _warnings(look))
-    if finding.plan is not None:
-        warnings.add(warning for warning in finding.warnings if warning not in warnings.all())
+    warnings = Warnings()
+    for look in looks:
+        if isinstance(look, Look):
+            warnings.add_new((*look.source.warnings, *look.warnings.all()))
+    warnings.add_new(finding.warnings)
     return Inspection(
         files,
         full,
@@ -233,10 +235,6 @@ def _check_missing(plan: Plan, looks: Sequence[Look | MsecliError]) -> None:
                     f"{where}: {many(seen.missing, 'value')} missing in the first {look.rows} rows; "
                     f"to leave them out, {advice}"
                 )
-
-
-def _warnings(look: Look) -> Sequence[Warned]:
-    return (*look.source.warnings, *look.warnings.all())
 
 
 def _reading(plan: Plan, result: Result | None, outputs: Sequence[str], wording: Wording) -> Interpretation:

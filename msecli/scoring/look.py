@@ -60,7 +60,7 @@ class Look:
         self.rows, self.whole, self.about = seen.rows, seen.whole, seen.about
         self.numbers |= seen.numbers
         self.labels |= seen.labels
-        self.warnings.add(seen.warnings)
+        self.warnings.add_new(seen.warnings)
 
 
 class Seen(NamedTuple):

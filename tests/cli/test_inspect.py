@@ -608,6 +608,25 @@ def test_the_command_of_a_dry_run_has_all_its_options(options: str, run: Run, fo
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
 
 
+def test_a_dry_run_adds_no_line_to_a_history(run: Run, folder: Path) -> None:
+    write(folder / "x.csv", "yhat,y\n1,2\n")
+    words = ["compute", "x.csv", "--append", "-o", "jsonl=h.jsonl"]
+    assert run(*words).code == 0
+    before = (folder / "h.jsonl").read_bytes()
+    ran = run(*words, "--dry-run")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.endswith("msecli compute x.csv -p yhat -t y -o jsonl=h.jsonl --append\n")
+    assert (folder / "h.jsonl").read_bytes() == before
+
+
+def test_warnings_are_told_once_however_often_the_rows_are_read(run: Run, folder: Path) -> None:
+    write(folder / "x.csv", "id,yhat,y\n1,1,2\n\n2,x,3\n3,4,5\n")
+    ran = run("inspect", "x.csv", "--full")
+    assert (ran.code, ran.err) == (0, "Warning: x.csv: blank lines were skipped\n")
+    write(folder / "x.csv", f"id,yhat,y\n1,1,{2**60 + 1}\n\n2,7,3\n")
+    assert run("inspect", "x.csv").err.splitlines() == run("compute", "x.csv").err.splitlines()
+
+
 def test_a_dry_run_reads_no_more_than_the_first_rows(run: Run, folder: Path, large: pd.DataFrame) -> None:
     large.to_csv("x.csv", index=False)
     with Path("x.csv").open("a") as file:
@@ -665,12 +684,13 @@ def test_frames_tables_and_arrays_are_looked_at_alike() -> None:
 def test_python_callers_get_a_call_that_scores(name: str, run: Run, folder: Path) -> None:
     files, typed, _ = PAIRS[name]
     prepare(folder, files)
-    options: dict[str, Any] = {
+    every: dict[str, dict[str, Any]] = {
         "a key": {"on": "id=Id"},
         "missing values": {"nan_target": "omit", "nan_pred": "omit"},
         "semicolons": {"reading": msecli.Reading(delimiter=";", decimal=",")},
         "files of two dialects": {"reading": {"pred": msecli.Reading(delimiter=";", decimal=",")}, "pred": "a"},
-    }.get(name, {})
+    }
+    options = every.get(name, {})
     paths = [word for word in shlex.split(typed) if word.endswith(".csv")]
     found = msecli.inspect(*paths, **options)
     assert found.reading is not None
@@ -687,4 +707,4 @@ def test_python_callers_read_of_parameters(folder: Path) -> None:
     with pytest.raises(msecli.ReadWriteError):
         msecli.inspect("missing.csv")
     with pytest.raises(msecli.UsageError):
-        msecli.inspect("x.csv", nan_pred="zebra")
+        msecli.inspect("x.csv", on="id")
