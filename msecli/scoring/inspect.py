@@ -11,14 +11,11 @@ from typing import Any, NamedTuple
 
 from msecli.core.exact import FloatArray
 from msecli.engines import engine_named
-from msecli.errors import DataError, MsecliError, Warned, Warnings, many
-from msecli.formats.base import ARRAY, Selection, Source
+from msecli.errors import DataError, MsecliError, Problems, Warned, Warnings, many
+from msecli.formats.base import ARRAY, Selection
 from msecli.pairing.position import Aligned, compared
-from msecli.results.inspect import (
-    Inspection,
-    Interpretation,
-    Problem,
-)
+from msecli.results.inspect import Inspection
+from msecli.results.look import Interpretation, Problem
 from msecli.results.score import Result
 from msecli.results.values import Keys, Layout
 from msecli.scoring.finish import settings_of
@@ -102,36 +99,28 @@ def inspect_files(
         [name for _, name in named],
         alone=not request.parameter_names,
     )
+    if not all(isinstance(error, DataError) for error in opened if isinstance(error, MsecliError)):
+        problems.raise_found()
     shares = _Shares(progress, len(opened) + 1)
-    looks: list[Look | MsecliError] = []
     with engine_named(request.engine).start(request.jobs) as engine:
-        for number, each in enumerate(opened):
-            if isinstance(each, MsecliError):
-                looks.append(each)
-            else:
-                looks.append(look_at(each, engine if full else None, shares.of(number)))
-        complete = all(isinstance(look, Look) and (look.whole or full) for look in looks)
-        finding = _Finding()
-        try:
-            problems.raise_found()
-            sources = tuple(look.source for look in looks if isinstance(look, Look))
-            if not more:
-                finding = _interpreted(request, sources, looks, complete, shares.of(len(opened)))
-        except DataError as error:
-            finding = finding._replace(error=error)
+        looks = [
+            each if isinstance(each, MsecliError) else look_at(each, engine if full else None, shares.of(number))
+            for number, each in enumerate(opened)
+        ]
+        finding = _Finding() if more else _found(request, looks, problems, shares.of(len(opened)), full=full)
         keys = () if more else matching_keys(request, finding.plan, looks, engine)
         files = tuple(
-            inspected(look, data, wording.message, engine, Uses(number, request, finding.plan))
-            for number, (look, (data, _)) in enumerate(zip(looks, named, strict=True))
+            inspected(look, data if isinstance(data, str) else name, wording.message, engine, uses)
+            for look, (data, name), uses in zip(looks, named, finding.uses(request, len(named)), strict=True)
         )
-    reading = None
-    if finding.plan is not None and finding.error is None:
-        reading = _reading(finding.plan, finding.result, outputs, wording)
     warnings = Warnings()
     for look in looks:
         if isinstance(look, Look):
             warnings.add_new((*look.source.warnings, *look.warnings.all()))
     warnings.add_new(finding.warnings)
+    reading = None
+    if finding.plan is not None and finding.error is None:
+        reading = _reading(finding.plan, finding.result, outputs, wording)
     return Inspection(
         files,
         full,
@@ -162,6 +151,10 @@ class _Finding(NamedTuple):
     error: DataError | None = None
     warnings: Sequence[Warned] = ()
 
+    def uses(self, request: Request, files: int) -> list[Uses]:
+        """Return what the columns of each file are for."""
+        return [Uses(number, request, self.plan) for number in range(files)]
+
 
 class _Nowhere:
     """Takes values of elements and drops them. See `msecli.scoring.values.Sink`."""
@@ -173,32 +166,31 @@ class _Nowhere:
         """Do nothing."""
 
 
-def _interpreted(
-    request: Request,
-    sources: tuple[Source, ...],
-    looks: Sequence[Look | MsecliError],
-    complete: bool,  # noqa: FBT001 - a fact
-    progress: Progress,
+def _found(
+    request: Request, looks: Sequence[Look | MsecliError], problems: Problems, progress: Progress, *, full: bool
 ) -> _Finding:
-    """Return what `compute` would do: of whole files what it finds out as it reads them, else what their heads tell."""
-    plan = plan_of(request, sources, read_parameters(request))
-    finding = _Finding(plan, warnings=plan.roles.warnings)
+    """Return what `compute` would do: of whole files what it finds as it reads them, else what their heads tell."""
+    finding = _Finding()
     try:
+        problems.raise_found()
+        seen = [look for look in looks if isinstance(look, Look)]
+        plan = plan_of(request, tuple(look.source for look in seen), read_parameters(request))
+        finding = _Finding(plan, warnings=plan.roles.warnings)
         check_scopes(plan)
-        if complete:
-            nowhere = dict.fromkeys(("losses", "grad", "grad_target", "predictions"), _Nowhere())
-            result = run(request, nowhere, progress, make=lambda _: plan)
-            return finding._replace(result=result, warnings=result.warnings)
-        _check_heads(plan, looks)
+        if not (full or all(look.whole for look in seen)):
+            _check_heads(plan, seen)
+            return finding
+        nowhere = dict.fromkeys(("losses", "grad", "grad_target", "predictions"), _Nowhere())
+        result = run(request, nowhere, progress, make=lambda _: plan)
+        return finding._replace(result=result, warnings=result.warnings)
     except DataError as error:
         return finding._replace(error=error)
-    return finding
 
 
-def _check_heads(plan: Plan, looks: Sequence[Look | MsecliError]) -> None:
+def _check_heads(plan: Plan, looks: Sequence[Look]) -> None:
     """Refuse what `compute` would refuse in the first rows."""
     for look in looks:
-        if isinstance(look, Look) and look.problem is not None:
+        if look.problem is not None:
             raise look.problem
     if not plan.request.on and len(plan.sources) > 1:
         with engine_named("local").start(1) as engine:
@@ -216,7 +208,7 @@ def _check_first_labels(plan: Plan, ledger: Ledger) -> None:
     ledger.check.add(checked, compared(Aligned(0, tuple(block.slice(0, rows) for block in blocks)), checked))
 
 
-def _check_missing(plan: Plan, looks: Sequence[Look | MsecliError]) -> None:
+def _check_missing(plan: Plan, looks: Sequence[Look]) -> None:
     """Refuse missing values in the first rows, unless a setting may leave these rows out."""
     request = plan.request
     if request.where is not None or request.unmatched == "skip" or any(map(math.isnan, request.ignore_index)):
@@ -227,8 +219,8 @@ def _check_missing(plan: Plan, looks: Sequence[Look | MsecliError]) -> None:
     ):
         look = looks[place.file]
         for column in place.columns or (ARRAY,):
-            seen = look.numbers.get(column) if isinstance(look, Look) else None
-            if policy == "raise" and seen is not None and seen.missing and isinstance(look, Look):
+            seen = look.numbers.get(column)
+            if policy == "raise" and seen is not None and seen.missing:
                 where = look.source.path if column is None else f"{look.source.path}, column {column!r}"
                 advice = "use `nan_target=omit`" if name == "target" else "use `nan_pred=omit`"
                 raise DataError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msecli.core.summary import Summary, Value
 from msecli.engines import Engine
@@ -14,7 +14,7 @@ from msecli.pairing.candidates import PREDICTION_NAMES, TARGET_NAMES, is_identif
 from msecli.pairing.choice import MATRIX, SAME
 from msecli.pairing.lookup import folded_name
 from msecli.pairing.roles import PREDICTION
-from msecli.results.inspect import Description, InspectedColumn, InspectedFile
+from msecli.results.look import Description, InspectedColumn, InspectedFile
 from msecli.scoring.inspect_keys import is_unique
 from msecli.scoring.look import Look
 from msecli.scoring.plan import Plan
@@ -95,7 +95,7 @@ class Uses(NamedTuple):
 
 
 def inspected(
-    look: Look | MsecliError, data: Any, message: Callable[[MsecliError], str], engine: Engine, uses: Uses
+    look: Look | MsecliError, path: str, message: Callable[[MsecliError], str], engine: Engine, uses: Uses
 ) -> InspectedFile:
     """Return what is told of a file.
 
@@ -103,7 +103,8 @@ def inspected(
     ----------
     look : Look or MsecliError
         What was seen in it, or why it cannot be read.
-    data : str or data in memory
+    path : str
+        That of the file, or the name of data in memory.
     message : callable
         Words errors.
     engine : Engine
@@ -111,7 +112,7 @@ def inspected(
     uses : Uses
     """
     if isinstance(look, MsecliError):
-        return InspectedFile(data if isinstance(data, str) else "data", None, problem=message(look))
+        return InspectedFile(path, None, problem=message(look))
     source, facts = look.source, facts_of(look.source)
     if source.columns is None:
         columns: tuple[InspectedColumn, ...] = (_values(look, facts.get(ARRAY, Facts()), uses),)

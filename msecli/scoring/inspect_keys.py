@@ -13,7 +13,7 @@ from msecli.pairing.labels import codes_of, missing
 from msecli.pairing.lookup import Names
 from msecli.pairing.position import Stream
 from msecli.pairing.roles import shared_columns
-from msecli.results.inspect import KeyMatch
+from msecli.results.look import KeyMatch
 from msecli.scoring.advice import LARGEST_TRIED
 from msecli.scoring.look import Look, first_block
 from msecli.scoring.plan import Plan
