@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 from msecli.errors import DataError, ReadWriteError, Warned
 
@@ -181,6 +181,7 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
 class Knowing(Protocol):
     """A source whose file knows more of its columns than their names and types."""
 
@@ -191,8 +192,7 @@ class Knowing(Protocol):
 
 def facts_of(source: Source) -> Mapping[str | None, Facts]:
     """Return what the file of a source knows of its columns, by their names or under `ARRAY`; most know nothing."""
-    known: Callable[[], Mapping[str | None, Facts]] | None = getattr(source, "facts", None)
-    return {} if known is None else known()
+    return source.facts() if isinstance(source, Knowing) else {}
 
 
 class Format(NamedTuple):

@@ -64,8 +64,8 @@ class InspectedColumn(NamedTuple):
     identifies_rows : str or None
         "name" or "type": what says that the column identifies rows, so that it is scored only if named.
     roles : tuple of str
-        What it is for: "prediction", "target", "weight", "group", "cluster", "key", "baseline", "condition"; "check" if
-        it is compared in every row, "look" if in the first rows.
+        What it is for: "prediction", "target", "weight", "group", "cluster", "key", "baseline", "condition", "bins";
+        "check" if it is compared in every row, "look" if in the first rows.
     why : str
         Why it is scored, or why not.
     known : Description

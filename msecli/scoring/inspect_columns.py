@@ -64,7 +64,8 @@ class Uses(NamedTuple):
         places = [("prediction", roles.prediction), ("target", roles.target), ("weight", roles.weight)]
         places += [("group", place) for place in roles.by]
         places += [("cluster", roles.cluster), *(("baseline", place) for _, place in roles.baselines)]
-        places += [("condition", place) for place in (*roles.beside, *roles.labels_beside)]
+        bins = None if plan.bins is None else plan.bins.place
+        places += [("bins" if place == bins else "condition", place) for place in (*roles.beside, *roles.labels_beside)]
         for role, place in places:
             if place is not None and place.file == self.file and (name in place.columns or not place.columns):
                 yield role

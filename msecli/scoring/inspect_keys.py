@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msecli.engines import Engine
 from msecli.errors import DataError, MsecliError
@@ -39,14 +39,15 @@ def matching_keys(
     tables = [look for look in looks[:2] if isinstance(look, Look) and look.problem is None and look.rows]
     if len(tables) < 2 or request.targets is None or any(look.source.columns is None for look in tables):
         return ()
+    tried: list[tuple[Names, Names]] = [((ours,), (theirs,)) for ours, theirs in _shared(tables)]
     if plan is not None and plan.roles.keys:
-        tried: list[tuple[Names, Names]] = [(plan.roles.keys[0], plan.roles.keys[1])]
-    else:
-        tried = [((ours,), (theirs,)) for ours, theirs in _shared(tables)]
-    found = [_matched(ours, theirs, tables, engine) for ours, theirs in tried]
-    if len(tried) > 1 and not any(each.unique for each in found):
-        ours, theirs = (tuple(name for pair in tried for name in pair[side]) for side in range(2))
-        found.append(_matched(ours, theirs, tables, engine))
+        tried = [(plan.roles.keys[0], plan.roles.keys[1])]
+    matches = (_matched(ours, theirs, tables, engine) for ours, theirs in tried)
+    found = [each for each in matches if each is not None]
+    if len(found) > 1 and not any(each.unique for each in found):
+        ours, theirs = zip(*(pair for each in found for pair in each.columns), strict=True)
+        together = _matched(ours, theirs, tables, engine)
+        found += [] if together is None else [together]
     return tuple(found)
 
 
@@ -58,22 +59,32 @@ def _shared(tables: Sequence[Look]) -> list[tuple[str, str]]:
     return sorted(found, key=lambda names: names[0] not in named)[:TRIED_KEYS]
 
 
-def _matched(ours: Names, theirs: Names, tables: Sequence[Look], engine: Engine) -> KeyMatch:
+def _matched(ours: Names, theirs: Names, tables: Sequence[Look], engine: Engine) -> KeyMatch | None:
+    """Return how rows would be paired by keys; None if these cannot be read."""
     complete = all(look.whole and look.source.work <= LARGEST_TRIED for look in tables)
-    columns = tuple(zip(ours, theirs, strict=True))
     # Of two files that were not read to the end as many rows: the others of the longer piece could have no partner.
     most = None if complete else min(look.rows for look in tables)
-    held = []
-    for look, names in zip(tables, (ours, theirs), strict=True):
-        selection = Selection((), names)
-        blocks = blocks_of(look.source, selection, engine) if most is None else _first(look.source, selection, most)
-        held.append(Held(Stream(look.source.path, blocks), dict(zip(ours, names, strict=True))))
+    columns = tuple(zip(ours, theirs, strict=True))
     try:
-        found = match(held[0], held[1], ours, skip_unmatched=True)
+        prediction, target = (
+            _held(look.source, dict(zip(ours, names, strict=True)), engine, most)
+            for look, names in zip(tables, (ours, theirs), strict=True)
+        )
+    except DataError:
+        return None
+    try:
+        found = match(prediction, target, ours, skip_unmatched=True)
     except DataError:  # keys that are there twice
         return KeyMatch(columns, unique=False, complete=complete)
     counts = found.rows, found.unmatched_prediction, found.unmatched_target
     return KeyMatch(columns, *counts, unique=True, complete=complete)
+
+
+def _held(source: Source, names: Mapping[str, str], engine: Engine, most: int | None) -> Held:
+    """Return keys under the names of the first file: of all rows, or of the first ones."""
+    selection = Selection((), tuple(names.values()))
+    blocks = blocks_of(source, selection, engine) if most is None else _first(source, selection, most)
+    return Held(Stream(source.path, blocks), names)
 
 
 def _first(source: Source, selection: Selection, most: int) -> Iterator[Block]:

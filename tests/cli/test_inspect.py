@@ -354,6 +354,37 @@ def test_every_column_has_a_role_or_a_reason(run: Run, folder: Path) -> None:
     assert identifying == {"id": "name", "date": "name", "g": "type", "yhat": None, "w": None, "x": None}
 
 
+def test_columns_of_bins_conditions_and_baselines_are_told(run: Run, folder: Path) -> None:
+    write(folder / "x.csv", "yhat,y,age,h,naive\n1,2,30,1,0\n3,5,40,1,4\n2,2,50,2,1\n")
+    ran = run(
+        "compute",
+        "x.csv",
+        "--by-bins",
+        "age:2",
+        "--where",
+        "h < 2",
+        "-m",
+        "skill:naive",
+        "--dry-run",
+        "--format",
+        "json",
+    )
+    roles = {name: each["roles"] for name, each in columns(json.loads(ran.out)).items()}
+    assert (roles["age"], roles["h"], roles["naive"]) == (["bins"], ["condition"], ["baseline"])
+
+
+def test_a_key_that_cannot_be_compared_is_left_out(run: Run, folder: Path) -> None:
+    for name, column in (("p", "yhat"), ("t", "y")):
+        table = {"a_id": pa.array(["a", "b"]), "b_id": pa.array([[1], [2]]), column: [1.0, 2.0]}
+        pq.write_table(pa.table(table), f"{name}.parquet")
+    document = looked(run, "p.parquet", "t.parquet")
+    assert [each["on"][0]["prediction"] for each in document["keys"]] == ["a_id"]
+    assert columns(document)["b_id"]["type"].startswith("list")
+    document = looked(run, "p.parquet", "t.parquet", "--on", "b_id")
+    assert (document["keys"], document["reading"]) == ([], None)
+    assert "whose values cannot be compared" in document["problem"]["message"]
+
+
 def test_what_checked_the_rows_is_told_as_compute_tells_it(run: Run, sample_data: Path) -> None:
     files = [str(sample_data / name) for name in ("diabetes_ridge.csv", "diabetes_target.csv")]
     reading = looked(run, *files)["reading"]
