@@ -267,7 +267,7 @@ PAIRS: dict[str, tuple[dict[str, Any], str, str]] = {
     "values ignored": ({"x.csv": "yhat,y\n1,2\n3,-100\n"}, "x.csv --ignore-index -100", "names"),
     "semicolons": ({"x.csv": "yhat;y\n1,5;2\n3;5\n"}, "x.csv --delimiter ';' --decimal ,", "names"),
     "files of two dialects": (
-        {"p.csv": "a;z\n1,5;0\n2;0\n", "t.csv": "a\n1\n2\n"},
+        {"p.csv": "a;z\n1,5;0\n2;0\n", "t.csv": "a,b\n1.25,0\n2,0\n"},
         "p.csv t.csv --delimiter 'pred=;' --decimal pred=, -p a", "named",
     ),
     "no header": ({"p.csv": "1\n2\n", "t.csv": "y\n2\n4\n"}, "p.csv t.csv --no-header pred", "names"),
