@@ -244,7 +244,7 @@ def _table(file: InspectedFile) -> Section:
         for column, known, first in zip(shown, *cells, strict=True)
     ]
     header = ("column", "type", "use", *(f"{name}*" if name in starred else name for name in names))
-    return Section(header, rows, note=tuple(_note(file, starred=bool(starred))), kind="column", complete="json")
+    return Section(header, rows, note=_note(file, starred=bool(starred)), kind="column", complete="json")
 
 
 def _infinite(column: InspectedColumn) -> bool:
@@ -269,17 +269,19 @@ def _short(value: Value) -> Value:
     return f"{value[: TEXT_SHOWN - 1]}…"
 
 
-def _note(file: InspectedFile, *, starred: bool) -> Iterator[str | Number]:
-    """Yield what to know below the table of a file's columns."""
+def _note(file: InspectedFile, *, starred: bool) -> Row:
+    """Return what to know below the table of a file's columns."""
+    found: list[Row] = []
     if starred:
-        yield "*: of the first "
-        yield file.looked_at_rows
-        yield " rows; --full reads all"
-    more = len(file.columns) - COLUMNS_SHOWN
-    if more > 0:
-        yield "; " if starred else ""
-        yield more
-        yield f" more {plural('column', more)}; use --format json or -o FILE.json"
+        found.append(("*: of the first ", file.looked_at_rows, " rows; --full reads all"))
+    for word, unique in (("unique", True), ("not unique", False)):
+        named = [each for each in file.columns if each.identifies_rows == "name" and each.known.unique is unique]
+        if named:
+            names = ", ".join(str(each.name) for each in named[:COLUMNS_SHOWN])
+            found.append((f"{word}: {names}",))
+    if (more := len(file.columns) - COLUMNS_SHOWN) > 0:
+        found.append((more, f" more {plural('column', more)}; use --format json or -o FILE.json"))
     if file.problem is not None:
-        yield "; " if starred or more > 0 else ""
-        yield f"not all rows can be read: {' '.join(file.problem.split())}"
+        found.append((f"not all rows can be read: {' '.join(file.problem.split())}",))
+    pieces = [piece for sentence in found for piece in ("; ", *sentence)][1:]
+    return tuple(escaped(piece) if isinstance(piece, str) else piece for piece in pieces)

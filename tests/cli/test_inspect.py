@@ -183,6 +183,7 @@ def test_whether_keys_are_unique_is_known_of_all_rows(run: Run, folder: Path) ->
     frame.to_csv("x.csv", index=False)
     found = columns(looked(run, "x.csv", "--full"))
     assert (found["id"]["unique"], found["twice_id"]["unique"], found["x"]["unique"]) == (True, False, False)
+    assert "\nunique: id; not unique: twice_id\n" in run("inspect", "x.csv", "--full").out
     found = columns(looked(run, "x.csv"))
     assert found["id"]["unique"] is None
 
