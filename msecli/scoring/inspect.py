@@ -32,9 +32,6 @@ from msecli.scoring.rows import PairedRows
 from msecli.scoring.run import run
 from msecli.text.reading import Reading, Readings
 
-TRIED_KEYS = 5
-"""Columns that are tried as keys by themselves."""
-
 Chosen = Mapping[str, Sequence[str]]
 """The columns to score by the settings that name them, "pred" and "target"; none for whole arrays."""
 
@@ -107,12 +104,15 @@ def inspect_files(
             each if isinstance(each, MsecliError) else look_at(each, engine if full else None, shares.of(number))
             for number, each in enumerate(opened)
         ]
-        finding = _Finding() if more else _found(request, looks, problems, shares.of(len(opened)), full=full)
+        finding = _Finding() if more else _planned(request, looks, problems)
         keys = () if more else matching_keys(request, finding.plan, looks, engine)
         files = tuple(
             inspected(look, data if isinstance(data, str) else name, wording.message, engine, uses)
             for look, (data, name), uses in zip(looks, named, finding.uses(request, len(named)), strict=True)
         )
+    if finding.plan is not None and finding.error is None:
+        # The last reading, because sources need not keep what streams hold beyond that of a run.
+        finding = _tried(finding, finding.plan, looks, shares.of(len(opened)), full=full)
     warnings = Warnings()
     for look in looks:
         if isinstance(look, Look):
@@ -166,25 +166,34 @@ class _Nowhere:
         """Do nothing."""
 
 
-def _found(
-    request: Request, looks: Sequence[Look | MsecliError], problems: Problems, progress: Progress, *, full: bool
-) -> _Finding:
-    """Return what `compute` would do: of whole files what it finds as it reads them, else what their heads tell."""
+def _planned(request: Request, looks: Sequence[Look | MsecliError], problems: Problems) -> _Finding:
+    """Return what `compute` would decide before rows are read."""
     finding = _Finding()
     try:
         problems.raise_found()
-        seen = [look for look in looks if isinstance(look, Look)]
-        plan = plan_of(request, tuple(look.source for look in seen), read_parameters(request))
+        sources = tuple(look.source for look in looks if isinstance(look, Look))
+        plan = plan_of(request, sources, read_parameters(request))
         finding = _Finding(plan, warnings=plan.roles.warnings)
         check_scopes(plan)
+    except DataError as error:
+        return finding._replace(error=error)
+    return finding
+
+
+def _tried(
+    finding: _Finding, plan: Plan, looks: Sequence[Look | MsecliError], progress: Progress, *, full: bool
+) -> _Finding:
+    """Return also what `compute` would find as it reads: of whole files all of it, else what their heads tell."""
+    seen = [look for look in looks if isinstance(look, Look)]
+    try:
         if not (full or all(look.whole for look in seen)):
             _check_heads(plan, seen)
             return finding
         nowhere = dict.fromkeys(("losses", "grad", "grad_target", "predictions"), _Nowhere())
-        result = run(request, nowhere, progress, make=lambda _: plan)
-        return finding._replace(result=result, warnings=result.warnings)
+        result = run(plan.request, nowhere, progress, make=lambda _: plan)
     except DataError as error:
         return finding._replace(error=error)
+    return finding._replace(result=result, warnings=result.warnings)
 
 
 def _check_heads(plan: Plan, looks: Sequence[Look]) -> None:
@@ -261,7 +270,7 @@ def as_call(request: Request, chosen: Chosen) -> str:
     "score('p.csv', 't.csv', pred='yhat', target='y', on='id')"
     """
     inputs = [(name, getattr(request, name)) for name in ("predictions", "targets")]
-    words = [repr(data) if isinstance(data, str) else name for name, data in inputs if data is not None]
+    words = [repr(data) if isinstance(data, str | tuple) else name for name, data in inputs if data is not None]
     words += [f"{name}={_called(list(columns))}" for name, columns in chosen.items()]
     for each in fields(request):
         value = getattr(request, each.name)

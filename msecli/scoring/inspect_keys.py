@@ -21,15 +21,20 @@ from msecli.scoring.request import Request
 from msecli.scoring.side_by_side import blocks_of
 
 TRIED_KEYS = 5
-"""Columns that are tried as keys by themselves."""
+"""Shared columns that are tried as keys by themselves."""
 
 
 def is_unique(source: Source, name: str, engine: Engine) -> bool | None:
     """Tell whether no row has the label of another in a column; None if it is not worth the memory."""
-    if source.work > LARGEST_TRIED:
+    if not _is_small(source):
         return None
     held = Held(Stream(source.path, blocks_of(source, Selection((), (name,)), engine)))
     return missing(held.labels[name]) is None and len(codes_of(held.labels[name])[1]) == held.rows
+
+
+def _is_small(source: Source) -> bool:
+    """Tell whether the keys of a source may be held; those of one of unknown size may not."""
+    return 0 < (source.work or 0) <= LARGEST_TRIED
 
 
 def matching_keys(
@@ -61,7 +66,7 @@ def _shared(tables: Sequence[Look]) -> list[tuple[str, str]]:
 
 def _matched(ours: Names, theirs: Names, tables: Sequence[Look], engine: Engine) -> KeyMatch | None:
     """Return how rows would be paired by keys; None if these cannot be read."""
-    complete = all(look.whole and look.source.work <= LARGEST_TRIED for look in tables)
+    complete = all(look.whole and _is_small(look.source) for look in tables)
     # Of two files that were not read to the end as many rows: the others of the longer piece could have no partner.
     most = None if complete else min(look.rows for look in tables)
     columns = tuple(zip(ours, theirs, strict=True))

@@ -171,7 +171,7 @@ def _is_of_rows(problem: DataError, name: str, read: Read) -> bool:
 def _first_rows(source: Source, most: int, selection: Selection) -> Seen:
     block, whole = first_block(source, selection)
     about = None
-    if source.rows is None and not whole and block.work:
+    if source.rows is None and not whole and block.work and source.work:
         about = _about(block.rows * source.work / block.work)
     return _seen(block, most)._replace(whole=whole, about=about)
 
@@ -185,7 +185,8 @@ def _all_rows(source: Source, most: int, engine: Engine, progress: Progress, sel
     seen: Seen | None = None
     for more in engine.run(partial(_of_part, most), source.parts(selection)):
         seen = more if seen is None else seen.joined(more)
-        progress(min(1.0, seen.work / max(1, source.work)))
+        if source.work:
+            progress(min(1.0, seen.work / source.work))
     source.verify()
     if seen is None:
         raise DataError(f"{source.path}: there are no rows")
