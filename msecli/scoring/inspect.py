@@ -219,19 +219,19 @@ def _check_first_labels(plan: Plan, ledger: Ledger) -> None:
 
 def _check_missing(plan: Plan, looks: Sequence[Look]) -> None:
     """Refuse missing values in the first rows, unless a setting may leave these rows out."""
-    request = plan.request
-    if request.where is not None or request.unmatched == "skip" or any(map(math.isnan, request.ignore_index)):
+    request, roles = plan.request, plan.roles
+    if request.where is not None or request.unmatched == "skip" or request.drop_last:
         return
-    for place, name, policy in (
-        (plan.roles.target, "target", request.nan_target),
-        (plan.roles.prediction, "pred", request.nan_pred),
-    ):
+    ignored = any(map(math.isnan, request.ignore_index))
+    # Where the target is ignored, the prediction is not looked at.
+    sides = [(roles.target, request.nan_target, "use `nan_target=omit`")] * (not ignored)
+    sides += [(roles.prediction, request.nan_pred, "use `nan_pred=omit`")] * (not request.ignore_index)
+    for place, policy, advice in sides:
         look = looks[place.file]
         for column in place.columns or (ARRAY,):
             seen = look.numbers.get(column)
             if policy == "raise" and seen is not None and seen.missing:
                 where = look.source.path if column is None else f"{look.source.path}, column {column!r}"
-                advice = "use `nan_target=omit`" if name == "target" else "use `nan_pred=omit`"
                 raise DataError(
                     f"{where}: {many(seen.missing, 'value')} missing in the first {look.rows} rows; "
                     f"to leave them out, {advice}"

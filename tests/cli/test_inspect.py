@@ -691,6 +691,10 @@ def test_of_large_files_the_first_rows_tell_what_compute_would_stop_at(
     assert message.startswith(f"x{suffix}, column 'yhat': 1 value missing in the first ")
     assert message.endswith(" rows; to leave them out, use --nan-pred omit")
     assert looked(run, f"x{suffix}", "--nan-pred", "omit")["problem"] is None
+    # Where the target is ignored, the prediction may be missing.
+    ignored = str(missing["y"][7])
+    assert looked(run, f"x{suffix}", "--ignore-index", ignored)["problem"] is None
+    assert run("compute", f"x{suffix}", "--ignore-index", ignored).code == 0
 
 
 # Python callers
