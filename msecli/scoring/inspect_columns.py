@@ -13,7 +13,7 @@ from msecli.formats.base import ARRAY, Column, Facts, facts_of
 from msecli.pairing.candidates import PREDICTION_NAMES, TARGET_NAMES, is_identifying
 from msecli.pairing.choice import MATRIX, SAME
 from msecli.pairing.lookup import folded_name
-from msecli.pairing.roles import PREDICTION
+from msecli.pairing.roles import PREDICTION, is_comparable
 from msecli.results.look import Description, InspectedColumn, InspectedFile
 from msecli.scoring.inspect_keys import is_unique
 from msecli.scoring.look import Look
@@ -164,7 +164,7 @@ def _column(look: Look, number: int, column: Column, facts: Facts, uses: Uses) -
         column.name,
         column.kind.partition(EXAMPLE)[0],
         column.numeric,
-        "name" if identifying else None if column.numeric else "type",
+        "name" if identifying else "type" if not column.numeric and is_comparable(column.kind) else None,
         *uses.of(number, column),
         known,
         first,

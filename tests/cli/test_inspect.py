@@ -381,6 +381,11 @@ def test_a_key_that_cannot_be_compared_is_left_out(run: Run, folder: Path) -> No
     document = looked(run, "p.parquet", "t.parquet")
     assert [each["on"][0]["prediction"] for each in document["keys"]] == ["a_id"]
     assert columns(document)["b_id"]["type"].startswith("list")
+    pq.write_table(
+        pa.table({"l": pa.array([[1], [2]]), "d": pa.array([1, 2], pa.date32()), "b": [b"1", b"2"]}), "x.parquet"
+    )
+    found = {name: each["identifies_rows"] for name, each in columns(looked(run, "x.parquet")).items()}
+    assert found == {"l": None, "d": "type", "b": None}
     document = looked(run, "p.parquet", "t.parquet", "--on", "b_id")
     assert (document["keys"], document["reading"]) == ([], None)
     assert "whose values cannot be compared" in document["problem"]["message"]
