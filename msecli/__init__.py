@@ -13,13 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from msecli.api import batch, compare, diff, gradcheck, linear, merge, norm, score
+    from msecli.api import batch, compare, diff, gradcheck, inspect, linear, merge, norm, score
     from msecli.errors import DataError, GateError, MsecliError, ReadWriteError, UsageError
     from msecli.functional import LinearResult, linear_loss, mse_loss, mse_loss_grad, penalty, vector_norm
     from msecli.results.batch import Batch
     from msecli.results.compare import Comparison
     from msecli.results.difference import Difference
     from msecli.results.gradcheck import GradCheck
+    from msecli.results.inspect import Inspection
     from msecli.results.norm import NormResult
     from msecli.results.score import Result
     from msecli.text.reading import Reading
@@ -33,6 +34,7 @@ _HOMES = {
     "Difference": "msecli.results.difference",
     "GateError": "msecli.errors",
     "GradCheck": "msecli.results.gradcheck",
+    "Inspection": "msecli.results.inspect",
     "LinearResult": "msecli.functional",
     "MSELoss": "msecli.training",
     "MsecliError": "msecli.errors",
@@ -45,6 +47,7 @@ _HOMES = {
     "compare": "msecli.api",
     "diff": "msecli.api",
     "gradcheck": "msecli.api",
+    "inspect": "msecli.api",
     "iter_batches": "msecli.training",
     "linear": "msecli.api",
     "linear_loss": "msecli.functional",
@@ -65,6 +68,7 @@ __all__ = [
     "Difference",
     "GateError",
     "GradCheck",
+    "Inspection",
     "LinearResult",
     "MSELoss",
     "MsecliError",
@@ -78,6 +82,7 @@ __all__ = [
     "compare",
     "diff",
     "gradcheck",
+    "inspect",
     "iter_batches",
     "linear",
     "linear_loss",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from msecli.core.parameters import data, names, real_numbers
+from msecli.core.parameters import data, names, real_numbers, rows
 from msecli.core.reduction import legacy_reduction
 from msecli.core.state import Policy
 from msecli.errors import UsageError
@@ -13,6 +13,7 @@ from msecli.results.batch import Batch
 from msecli.results.compare import Comparison
 from msecli.results.difference import Difference
 from msecli.results.gradcheck import GradCheck
+from msecli.results.inspect import Inspection
 from msecli.results.norm import NormResult
 from msecli.results.score import Result
 from msecli.scoring.compare import compare_systems
@@ -837,6 +838,84 @@ def gradcheck(
         jobs=jobs,
     )
     return check_gradient(request, samples=samples, seed=seed, tolerance=tolerance)
+
+
+def inspect(
+    predictions: Data,
+    /,
+    *others: Data,
+    full: bool = False,
+    pred: Names = (),
+    target: Names = (),
+    on: Names = (),
+    unmatched: str = "error",
+    row_check: bool = True,
+    weight: str | None = None,
+    weight_file: Data = None,
+    by: Names = (),
+    ignore_index: float | Iterable[float] | None = (),
+    nan_target: Policy = "raise",
+    nan_pred: Policy = "raise",
+    reading: Readable = None,
+    engine: str = "local",
+    jobs: int | None = None,
+) -> Inspection:
+    """Look at files, tables or arrays: what they hold, and what `score` would do with them.
+
+    Parameters
+    ----------
+    predictions : path, pandas.DataFrame, pyarrow.Table or array_like
+    *others : paths, DataFrames, pyarrow Tables or arrays
+        The last one holds the targets. With more than two in all, nothing is said of a score.
+    full : bool
+        Read all rows; by default headers, footers and the first rows.
+    pred, target, on, unmatched, row_check, weight, weight_file, by, ignore_index, nan_target, nan_pred, reading, \
+engine, jobs
+        As for `score`.
+
+    Returns
+    -------
+    Inspection
+        `files` with their `columns`; `reading`, what `score` would do; if it would raise an error, `reading` is None,
+        and `problem` holds its message.
+
+    Raises
+    ------
+    UsageError
+        For parameters that contradict each other.
+    ReadWriteError
+        If a file cannot be read.
+
+    Examples
+    --------
+    >>> found = inspect("sample_data/diabetes_ridge.csv", "sample_data/diabetes_target.csv")
+    >>> found.numbers()
+    {'sample_data/diabetes_ridge.csv': 442, 'sample_data/diabetes_target.csv': 442}
+    >>> found.reading.columns, found.reading.rule, found.reading.checked_by
+    ((('progression', 'progression'),), 'single', ('id',))
+    """
+    from msecli.scoring.inspect import inspect_files
+
+    *more, targets = others or (None,)
+    request = Request.of(
+        predictions=predictions,
+        targets=targets,
+        pred=pred,
+        target=target,
+        on=on,
+        unmatched=unmatched,
+        row_check=row_check,
+        weight=weight,
+        weight_file=weight_file,
+        by=by,
+        ignore_index=ignore_index,
+        nan_target=nan_target,
+        nan_pred=nan_pred,
+        reading=reading,
+        engine=engine,
+        jobs=jobs,
+    )
+    return inspect_files(request, [rows("predictions", each) for each in more], full=full)
 
 
 def diff(old: Data, new: Data, /) -> Difference:

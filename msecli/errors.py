@@ -396,6 +396,11 @@ class Warnings:
             seen = self._found.get(key)
             self._found[key] = warning if seen is None else replace(warning, count=warning.count + seen.count)
 
+    def add_new(self, warnings: Iterable[Warned]) -> None:
+        """Add those warnings that are not there yet; the others come from reading the same rows again."""
+        known = set(self._found)
+        self.add(each for each in warnings if (each.code, each.where, each.meaning) not in known)
+
     def all(self) -> tuple[Warned, ...]:
         """Return the warnings in order of first appearance."""
         return tuple(self._found.values())

@@ -59,6 +59,12 @@ def test_keys_and_groups_of_integers_in_text_load_no_arrow(sample_data: Path) ->
     assert _loaded("compute", *files, "--on", "id", "--by", "id") == {"click", "numpy"}
 
 
+def test_a_look_at_numbers_loads_no_more_than_a_score(sample_data: Path) -> None:
+    files = [str(sample_data / name) for name in ("diabetes_ridge.csv", "diabetes_target.csv")]
+    assert _loaded("inspect", *files) == {"click", "numpy"}
+    assert _loaded("compute", *files, "--dry-run") == {"click", "numpy"}
+
+
 PARQUET = ("compute", "diabetes_scores.parquet", "-p", "ridge", "-t", "target")
 SHUFFLED = ("compute", "diabetes_forest_shuffled.parquet", "diabetes_scores.parquet", "-t", "target")
 
@@ -121,6 +127,7 @@ def test_the_public_names_are_these() -> None:
         "Difference",
         "GateError",
         "GradCheck",
+        "Inspection",
         "LinearResult",
         "MSELoss",
         "MsecliError",
@@ -134,6 +141,7 @@ def test_the_public_names_are_these() -> None:
         "compare",
         "diff",
         "gradcheck",
+        "inspect",
         "iter_batches",
         "linear",
         "linear_loss",

@@ -80,3 +80,9 @@ def dictionary_encode(array: pa.Array) -> pa.DictionaryArray:
 def take(array: pa.Array, rows: IntArray) -> pa.Array:
     """Return the values of some rows."""
     return call_function("take", [array, integers(rows)])
+
+
+def extremes(array: pa.Array) -> tuple[int | str, int | str]:
+    """Return the smallest and the largest value, of which there must be one."""
+    found = call_function("min_max", [array]).as_py()
+    return found["min"], found["max"]

@@ -38,6 +38,7 @@ Examples:
     options.grad_params,
     *options.OUTPUT,
     options.save_state,
+    options.look_first,
     *options.RUNNING,
 )
 def compute(predictions: str, targets: str | None, **values: Any) -> None:

@@ -112,6 +112,9 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
 
     keep = _StateKeeper(request) if values.get("save_state") else None
     check_outputs(outputs, request.files, overwrite=values["overwrite"], appended=appended_from(values))
+    if values.get("dry_run"):
+        _look_first(request, values, [path for _, path in outputs])
+        return
     _warn_of_precision(destinations)
     _warn_of_details(destinations)
     with Staging(overwrite=values["overwrite"]) as staging:
@@ -139,6 +142,17 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
             main.finish(result)
         process.take_no_more_signals()
     end(result)
+
+
+def _look_first(request: Request, values: Mapping[str, Any], outputs: Sequence[str]) -> None:
+    """Print what would be scored, and written to these files."""
+    from msecli.cli.retyped import wording_of
+    from msecli.scoring.inspect import inspect_files
+
+    wording = wording_of(request, values, whole=True)
+    found = inspect_files(request, wording=wording, outputs=outputs, dry_run=True)
+    warn(found.warnings)
+    write_report(found, table_unless_told({**values, "output": (), "append": False}))
 
 
 class _StateKeeper:

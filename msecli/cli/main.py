@@ -34,8 +34,6 @@ LINE_END = "\n"
 
 EXAMPLES = """\b
 Example: msecli compute pred.csv target.csv -m rmse,r2
-
-\b
 A screen of help: msecli COMMAND -h      All options: msecli COMMAND --help
 The manual: man msecli, and README.md of the project
 """
@@ -51,7 +49,17 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
 @click.group(
     cls=CommandGroup,
     commands=Commands(
-        "compute", "compare", "batch", "linear", "norm", "gradcheck", "merge", "diff", "selftest", "completion"
+        "compute",
+        "compare",
+        "batch",
+        "linear",
+        "norm",
+        "gradcheck",
+        "merge",
+        "inspect",
+        "diff",
+        "selftest",
+        "completion",
     ),
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MSECLI", "max_content_width": 100},
     epilog=EXAMPLES,

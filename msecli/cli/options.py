@@ -597,6 +597,21 @@ dry_run = _option(
     brief="only show what would be scored",
     help="Open only the headers of the files, and show what would be scored.",
 )
+look_first = _option(
+    "Running",
+    "--dry-run",
+    is_flag=True,
+    brief="only show what would be scored",
+    help="Show what would be scored, as msecli inspect does, and score nothing: headers and first rows are read, and "
+    "nothing is written.",
+)
+full = _option(
+    "Running",
+    "--full",
+    is_flag=True,
+    brief="read all rows, not just the first ones",
+    help="Read all rows. By default headers, footers and the first rows are read.",
+)
 resume = _option(
     "Running",
     "--resume",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 from msecli.errors import DataError, ReadWriteError, Warned
 
@@ -111,6 +111,25 @@ class Block(NamedTuple):
         return type(self)(len(rows), {name: values[rows] for name, values in self.numbers.items()}, labels)
 
 
+class Facts(NamedTuple):
+    """What a file knows of all values of a column without reading them; None is what it does not know.
+
+    Parameters
+    ----------
+    kind : str, optional
+        The type of the values of an array, which has no columns that would say it.
+    missing : int, optional
+        How many values are missing, NaN included.
+    minimum, maximum : int, float or str, optional
+        The smallest and the largest value; numbers if the column is numeric, otherwise labels.
+    """
+
+    kind: str | None = None
+    missing: int | None = None
+    minimum: int | float | str | None = None
+    maximum: int | float | str | None = None
+
+
 class Part(Protocol):
     """A description of some rows of a source; whoever runs it reads them. Picklable."""
 
@@ -184,6 +203,20 @@ def file_count(source: Source) -> FileCount:
     """Return how many files a source is made of."""
     found: FileCount = getattr(source, "file_count", FileCount())
     return found
+
+
+@runtime_checkable
+class Knowing(Protocol):
+    """A source whose file knows more of its columns than their names and types."""
+
+    def facts(self) -> Mapping[str | None, Facts]:
+        """Return what is known from headers and footers alone, by the names of columns or under `ARRAY`."""
+        ...
+
+
+def facts_of(source: Source) -> Mapping[str | None, Facts]:
+    """Return what the file of a source knows of its columns, by their names or under `ARRAY`; most know nothing."""
+    return source.facts() if isinstance(source, Knowing) else {}
 
 
 class Format(NamedTuple):

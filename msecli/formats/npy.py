@@ -8,7 +8,7 @@ import sys
 import textwrap
 import tokenize
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from msecli.core.check import as_float64, check_dtype
 from msecli.core.exact import FloatArray
 from msecli.errors import DataError, NoRowsError, Warned
-from msecli.formats.base import ARRAY, ROUNDED, Block, Column, LabelArray, Selection
+from msecli.formats.base import ARRAY, ROUNDED, Block, Column, Facts, LabelArray, Selection
 from msecli.places.base import InputFile
 from msecli.text.reading import Reading
 
@@ -109,6 +109,10 @@ class NpySource:
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""
         self._file.verify()
+
+    def facts(self) -> Mapping[str | None, Facts]:
+        """Return the type of the values."""
+        return {ARRAY: Facts(str(self._layout.dtype))}
 
 
 def read_layout(file: InputFile) -> Layout:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from msecli.arrow.columns import floats, is_numeric, labels
 from msecli.core.exact import FloatArray
 from msecli.errors import DataError, NoRowsError, Warned
-from msecli.formats.base import ROUNDED, Block, Column, Selection
+from msecli.formats.base import ROUNDED, Block, Column, Facts, Selection
 from msecli.places.base import InputFile
 from msecli.text.reading import Reading
 
@@ -101,6 +101,18 @@ class ParquetSource:
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""
         self._file.verify()
+
+    def facts(self) -> Mapping[str | None, Facts]:
+        """Return what the footer knows of the columns."""
+        from msecli.formats.parquet_facts import LARGEST_FOOTER, facts_in  # only a look at the file needs it
+
+        end = self._file.size - TRAILER_BYTES
+        size = int.from_bytes(self._file.read(4, end), "little")
+        if size > min(LARGEST_FOOTER, end):
+            return {}
+        found = facts_in(self._file.read(size, end - size))
+        paths = {column.name: self._steps.get(column.name, (column.name,)) for column in self.columns or ()}
+        return {name: found[path] for name, path in paths.items() if path in found}
 
 
 def _fields(fields: Iterable[pa.Field], above: Steps = ()) -> Iterator[tuple[str, Steps]]:

@@ -90,11 +90,20 @@ def _title(report: Report, style: Style) -> list[str]:
 
 
 def _result(report: Report, style: Style) -> list[list[str]]:
-    parts = [_section(section, style, len(section.rows)) for section in report.sections()]
+    parts: list[list[str]] = []
+    alone = False
+    for section in report.sections():
+        lines = _section(section, style, len(section.rows))
+        follows, alone = alone, section.header is None and not section.rows
+        if follows and alone:
+            parts[-1] += lines  # sentences that follow each other are a paragraph
+        else:
+            parts.append(lines)
     footer = report.short_footer if style.terminal else report.footer
     if footer:
         # Elsewhere on one line, for scripts that look for it.
-        parts.append(_broken(footer, _columns(style)) if style.terminal else [footer])
+        breaks = report.footer_breaks if style.terminal else ""
+        parts.append(_broken(footer, breaks, _columns(style)) if breaks else [footer])
     return parts
 
 
@@ -117,7 +126,7 @@ def _section(section: Section, style: Style, all_rows: int) -> list[str]:
         what = " and ".join(left_out)
         named = f"{what} ({names}); {where}"
         notes.append(named if names and _width(named) <= room else f"{what}; {where}")
-    return lines + [line for note in notes for line in _wrapped(note, room)]
+    return lines + [line for note in notes for line in ([note] if section.typed else _wrapped(note, room))]
 
 
 def _columns_of(section: Section, style: Style) -> list[list[Cell]]:
@@ -228,10 +237,10 @@ def _wrapped(text: str, width: int) -> list[str]:
     return _joined(text.split(" "), " ", width)
 
 
-def _broken(signature: str, width: int) -> list[str]:
-    """Return a signature in lines; no field is broken."""
-    first, *others = signature.split("|")
-    return _joined([first, *(f"|{field}" for field in others)], "", width)
+def _broken(footer: str, mark: str, width: int) -> list[str]:
+    """Return a footer in lines, broken only before a mark: no field of a signature is."""
+    first, *others = footer.split(mark)
+    return _joined([first, *(f"{mark}{field}" for field in others)], "", width)
 
 
 def _joined(words: Iterable[str], blank: str, width: int) -> list[str]:

@@ -163,7 +163,7 @@ def assign_roles(
     checked: dict[tuple[str, str], bool] = {}
     looked_at: list[Shared] = []
     if row_check and last and not keys:
-        for columns, identifying in _shared_columns(tables[0], tables[1], (*chosen, taken)):
+        for columns, identifying in shared_columns(tables[0], tables[1], (*chosen, taken)):
             if identifying:
                 checked[columns] = False
             elif chosen[0] != chosen[1]:
@@ -271,7 +271,7 @@ def is_comparable(kind: str) -> bool:
     return kind == UUID or not kind.startswith((*NESTED, "extension<"))
 
 
-def _shared_columns(
+def shared_columns(
     prediction: Source, target: Source, taken: Iterable[Collection[str]]
 ) -> Iterator[tuple[tuple[str, str], bool]]:
     """Yield the columns that both files have under the same name in any case, and whether they identify rows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +59,8 @@ class Section(NamedTuple):
         What one of the rows is about.
     complete : str
         A format that holds all rows.
+    typed : bool
+        Whether the sentence holds a command, so that its line is not broken.
     """
 
     header: tuple[str, ...] | None
@@ -68,6 +70,7 @@ class Section(NamedTuple):
     headline: bool = False
     kind: str = "row"
     complete: str = "csv"
+    typed: bool = False
 
 
 class Case(NamedTuple):
@@ -167,6 +170,9 @@ class Report(ABC):
     def short_footer(self) -> str | None:
         """The footer for terminals."""
         return self.footer
+
+    footer_breaks: ClassVar[str] = "|"
+    """Before what a terminal may break the footer; "" if nowhere."""
 
     def main_numbers(self) -> list[Number]:
         """Return the numbers that a bare array holds: all of them."""

@@ -31,22 +31,34 @@ def open_all(data: Sequence[Any], readings: Readings, names: Sequence[str], *, a
     MsecliError
         With the problems of all of them.
     """
+    found, problems = open_each(data, readings, names, alone=alone)
+    problems.raise_found()
+    return tuple(each for each in found if not isinstance(each, MsecliError))
+
+
+def open_each(
+    data: Sequence[Any], readings: Readings, names: Sequence[str], *, alone: bool
+) -> tuple[list[Source | MsecliError], Problems]:
+    """Open several sources as `open_all` does; return for each the source or its error, and the problems of all."""
     check_streams(paths_of(data))
-    problems, sources = Problems(), list[Source]()
+    problems, found = Problems(), list[Source | MsecliError]()
     other_dialects: dict[str, OtherDialectError] = {}
     single = alone and len(data) == 1
     for each, name in zip(data, names, strict=False):
         word = "" if single else word_of(name)
-        with problems.collect():
-            try:
-                sources.append(open_source(each, readings.of(name), name, word))
-            except OtherDialectError as error:
-                other_dialects[word] = error
+        try:
+            found.append(open_source(each, readings.of(name), name, word))
+        except OtherDialectError as error:
+            other_dialects[word] = error
+            found.append(_with_advice({word: error}, everywhere=single, whole=False))
+        except MsecliError as error:
+            problems.add(error)
+            found.append(error)
     if other_dialects:
-        texts = any(source.format in FORMATS and FORMATS[source.format].delimited for source in sources)
+        formats = [each.format for each in found if not isinstance(each, MsecliError)]
+        texts = any(format in FORMATS and FORMATS[format].delimited for format in formats)
         problems.add(_with_advice(other_dialects, everywhere=alone and not texts and not problems, whole=not problems))
-    problems.raise_found()
-    return tuple(sources)
+    return found, problems
 
 
 def open_one(data: Any, readings: Readings, name: str) -> Source:

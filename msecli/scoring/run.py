@@ -28,6 +28,7 @@ def run(
     sinks: Mapping[str, Sink] | None = None,
     progress: Progress = lambda _: None,
     observe: Observer | None = None,
+    make: Callable[[Request], Plan] = make_plan,
 ) -> Result:
     """Score as requested.
 
@@ -41,6 +42,8 @@ def run(
         Called with the share of the work done, from 0 to 1.
     observe : callable, optional
         Called at the end with the plan, what it was folded to, and the result.
+    make : callable
+        Returns the plan of the request.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def run(
     """
     with arithmetic() as found:
         baseline = read_baseline(request)
-        plan = make_plan(request)
+        plan = make(request)
         check_scopes(plan)
         given, kept = dict(sinks or {}), {}
         for name in plan.kept_values:

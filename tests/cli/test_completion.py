@@ -89,6 +89,7 @@ def test_words_of_the_command_line_are_completed(
         (("compute", "-p", "yhat", "scores.csv", "--by", "region,y"), ["region,yhat", "region,y pred"]),
         (("linear", "scores.csv", "target.csv", "-x", "y"), ["yhat", "y pred"]),
         (("norm", "target.csv", "-c", "y"), ["yobs"]),
+        (("inspect", "scores.csv", "target.csv", "-t", "y"), ["yobs"]),
         (("compute", "semicolons.csv", "--delimiter", "\\;", "-p", "y"), ["yhat", "ytrue"]),
         (("compute", "missing.csv", "-p", "y"), []),
         (("compute", "-", "-p", "y"), []),

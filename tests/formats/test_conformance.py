@@ -108,6 +108,23 @@ def test_numbers_of_any_type_are_their_float64(tmp_path: Path, source: str, kind
 
 
 @sources
+@pytest.mark.parametrize("full", [False, True])
+def test_a_look_tells_what_went_in(tmp_path: Path, source: str, full: bool) -> None:
+    data = {"v": np.array([0.5, math.nan, -2.25] * 9), "w": np.arange(27.0)}
+    (file,) = msecli.inspect(made(tmp_path, source, data), full=full).files
+    found = {column.name: column for column in file.columns}
+    numbers, counts = (found[called(source, data, name)] for name in "vw")
+    assert file.rows in ({27} if full else {27, None})
+    assert numbers.numeric
+    told = {"missing": 9, "infinite": 0, "minimum": -2.25, "maximum": 0.5, "mean": -0.875, "distinct": 2}
+    for name, value in told.items():
+        # What is told of all values is true of them, and all of it is told where all were read.
+        assert getattr(numbers.known, name) in ({value} if file.whole else {value, None})
+    assert (counts.known.minimum, counts.known.maximum) in ({(0, 26)} if file.whole else {(0, 26), (None, None)})
+    assert file.whole or not full
+
+
+@sources
 def test_infinities_subnormals_and_signed_zeros_are_kept(tmp_path: Path, source: str) -> None:
     array = np.array([math.inf, -math.inf, 5e-324, -0.0, 1.7976931348623157e308])
     data = {"v": array, "w": array}

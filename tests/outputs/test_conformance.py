@@ -128,6 +128,11 @@ def preview() -> Report:
     return Preview(tuple(map(previewed, runs_named(runs))))
 
 
+def inspected(**options: Any) -> Report:
+    frame = pd.DataFrame({"pred": [0.1, INF, 3.0], "target": [0.4, NAN, 1e300], "a|b\n": ["x\ty", None, "\u2028"]})
+    return msecli.inspect(frame, frame.assign(id=[2**60, 2**60 + 1, 3]), pred="pred", target="target", **options)
+
+
 KINDS: dict[str, Callable[[], Report]] = {
     "a score": scored,
     "a score with metrics": lambda: scored(metrics=["rmse", "mae", "r2", "lp:3"], weight="w"),
@@ -167,6 +172,9 @@ KINDS: dict[str, Callable[[], Report]] = {
     "a batch that fails": lambda: msecli.batch([{"name": n, "predictions": "no such file"} for n in ("a", "b")]),
     "merged states": merged,
     "what a batch would score": preview,
+    "a look at tables": lambda: inspected(nan_target="omit"),
+    "a look at what would stop": inspected,
+    "a look at arrays": lambda: msecli.inspect(np.ones((3, 2, 2)), np.full((3, 2, 2), INF), np.arange(6.0)),
     "a gradient check that fails": lambda: msecli.gradcheck([INF, 2.0], [3.0, -0.5]),
 }  # fmt: skip
 
@@ -225,6 +233,9 @@ def check_markdown(written: bytes, report: Report) -> None:
             assert cell == ("" if value is None else rounded(value) if isinstance(value, float | str) else str(value))
     if report.gates:
         check_gates(markdown_rows(below.pop(0)), report)
+    else:
+        for section in report.details():
+            assert below.pop(0).removesuffix("\n") == "".join(map(rounded, section.note))
     assert below == ([f"`{report.footer}`\n"] if report.footer else [])
 
 
@@ -312,7 +323,8 @@ def check_table(written: bytes, report: Report) -> None:
                 assert place >= 0, (row, line)
                 place += len(text)
         if section.note:
-            assert next(lines) == "".join(map(rounded, section.note))
+            # Names in sentences are escaped already.
+            assert next(lines) == "".join(piece if isinstance(piece, str) else rounded(piece) for piece in section.note)
     if report.footer:
         assert next(lines) == report.footer
     assert list(lines) == []

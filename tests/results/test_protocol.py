@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import msecli
-from msecli import Comparison, GradCheck, NormResult, Result
+from msecli import Comparison, GradCheck, Inspection, NormResult, Result
 from msecli.results.base import Report, finite, jsonable, not_finite, number_text, status
 from msecli.results.gradcheck import Check
 
@@ -73,9 +73,26 @@ def comparison() -> Comparison:
     return msecli.compare({"a": TABLE["pred"], "b": TABLE["target"]}, TABLE["target"], fail_if_worse=True)
 
 
+def inspection() -> Inspection:
+    """Three rows in both tables."""
+    return msecli.inspect(TABLE, TABLE, pred="pred", target="target")
+
+
 REPORTS: dict[str, Callable[[], Report]] = {
     function.__name__: function
-    for function in (score, groups, batches, columns, elements, linear, norms, gradcheck, undefined, comparison)
+    for function in (
+        score,
+        groups,
+        batches,
+        columns,
+        elements,
+        linear,
+        norms,
+        gradcheck,
+        undefined,
+        comparison,
+        inspection,
+    )
 }
 each_report = pytest.mark.parametrize("make", REPORTS.values(), ids=list(REPORTS))
 
@@ -90,6 +107,7 @@ NUMBERS: dict[str, dict[str, float | None]] = {
     "norms": {"2": 5.0, "1": 7.0, "inf": 4.0},
     "gradcheck": {"max_relative_error": 0.0},
     "comparison": {"a": 14 / 3, "b": 0.0},
+    "inspection": {"predictions": 3, "targets": 3},
 }
 
 
