@@ -241,9 +241,13 @@ struct Slots {
             special.resize(slots);
             special[slot] += value;
         } else if (value != 0) {
-            const auto mantissa = static_cast<std::int64_t>((bits & ((std::uint64_t{1} << 52) - 1)) |
-                                                            (exponent ? std::uint64_t{1} << 52 : 0));
-            add(slot, bits >> 63 ? -mantissa : mantissa, std::max(exponent, 1U) - 1);
+            const std::uint64_t mantissa = (bits & ((std::uint64_t{1} << 52) - 1)) |
+                                           (exponent ? std::uint64_t{1} << 52 : 0);
+            // What is left of a value has the value's last bit, and zeros below it, perhaps below the first level.
+            const unsigned position = std::max(exponent, 1U) - 1;
+            const unsigned first = std::max(position, static_cast<unsigned>(first_level) * WIDTH);
+            const auto size = static_cast<std::int64_t>(mantissa >> (first - position));
+            add(slot, bits >> 63 ? -size : size, first);
         }
     }
 };
