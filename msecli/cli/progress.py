@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from msecli.cli.colors import is_terminal
 from msecli.errors import visible
-from msecli.places.file import Copied, copied
+from msecli.places.file import COPYING, Copied, copied
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -20,7 +20,7 @@ INTERVAL_SECONDS = 0.1
 
 
 class ProgressBar:
-    """Shows the share of work done when called with it, and how much of a stream has been copied.
+    """Shows the share of work done when called with it, and how much of a stream of unknown length has come.
 
     Only on a terminal, and not in the first second.
     """
@@ -54,9 +54,9 @@ class ProgressBar:
             left = f"  {time_text(seconds * (1 - share) / share)} left" if share > 0 < seconds else ""
             self._show(f"{share:.0%}{left}", share)
 
-    def _copied(self, path: str, size: int) -> None:
-        """Show that this many bytes of a stream have been copied, and how fast."""
-        seconds = self._seconds(f"copying {path}")
+    def _copied(self, path: str, size: int, doing: str = COPYING) -> None:
+        """Show that this many bytes of a stream have been copied or read, and how fast."""
+        seconds = self._seconds(f"{doing} {path}")
         if self._is_due():
             rate = f"  {size_text(size / seconds)}/s" if seconds > 0 else ""
             self._show(f"{size_text(size)}{rate}", None)

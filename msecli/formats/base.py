@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 from msecli.errors import DataError, ReadWriteError, Warned
 
@@ -125,8 +125,8 @@ class Source(Protocol):
         The shape of a row of a nameless array; None for a table.
     rows : int, or None
         The number of rows, if it is known before they are read.
-    work : int
-        The size of the whole source, in the unit of `Block.work`.
+    work : int, or None
+        The size of the whole source, in the unit of `Block.work`, as far as it is known or can be told.
     warnings : sequence of Warned
         Warnings from opening the source.
     divisible : bool
@@ -138,9 +138,13 @@ class Source(Protocol):
     columns: tuple[Column, ...] | None
     item: tuple[int, ...] | None
     rows: int | None
-    work: int
     warnings: Sequence[Warned]
     divisible: bool
+
+    @property
+    def work(self) -> int | None:
+        """See above."""
+        ...
 
     def parts(self, selection: Selection, rows: range | None = None) -> Sequence[Part]:
         """Return the parts of the source in order; if it is divisible, only those of these rows."""
@@ -160,6 +164,22 @@ class Source(Protocol):
     def verify(self) -> None:
         """Raise `DataError` if the source has changed since it was opened."""
         ...
+
+
+@runtime_checkable
+class ReadOnce(Protocol):
+    """A source that may be a stream, which need not be kept where its parts are read only once more."""
+
+    def once(self) -> None:
+        """From now on the parts are read once, in order."""
+        ...
+
+
+def read_once(sources: Iterable[Source]) -> None:
+    """Say that from now on the parts of sources are read once, in order."""
+    for source in sources:
+        if isinstance(source, ReadOnce):
+            source.once()
 
 
 class Format(NamedTuple):

@@ -9,6 +9,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
+from msecli.places.compressed import decompressed
+
 if TYPE_CHECKING:
     from msecli.places.base import InputFile
 
@@ -41,7 +43,7 @@ class Place(NamedTuple):
         return file
 
 
-LOCAL = Place("local", "files of this machine, and standard input", (), "file", "LocalFile")
+LOCAL = Place("local", "files of this machine, and standard input", (), "local", "open_local")
 
 PLACES: dict[str, Place] = {place.name: place for place in (LOCAL,)}
 
@@ -53,7 +55,7 @@ def place_of(path: str) -> Place:
 
 
 def open_input(path: str, word: str = "", shown: str = "") -> InputFile:
-    """Return the file of a path in any place.
+    """Return the file of a path in any place; of a compressed one, what it holds.
 
     Parameters
     ----------
@@ -69,9 +71,9 @@ def open_input(path: str, word: str = "", shown: str = "") -> InputFile:
     ReadWriteError
         If the file does not exist or cannot be read.
     DataError
-        If it is empty.
+        If it is empty, or compressed and damaged at the beginning.
     """
-    return place_of(path).open(path, word, shown)
+    return decompressed(place_of(path).open(path, word, shown))
 
 
 def split_inner(path: str) -> tuple[str, str]:

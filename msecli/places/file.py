@@ -1,4 +1,4 @@
-"""Files of this machine: open them, read at an offset, notice that one has changed."""
+"""Regular files of this machine: open them, read at an offset, notice that one has changed."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ import contextlib
 import os
 import re
 import stat
-import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
-from functools import partial
-from io import BufferedReader
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, Protocol, Self
 
 from msecli.errors import DataError, ReadWriteError, UsageError, meant
 
-Copied = Callable[[str, int], None]
+COPYING, READING = "copying", "reading"
 
 
-def _nobody(path: str, size: int) -> None:
+class Copied(Protocol):
+    """Is told of a stream."""
+
+    def __call__(self, path: str, size: int, doing: str = COPYING) -> None:
+        """Learn how many bytes of a stream have come so far, and what is done with them."""
+        ...
+
+
+def _nobody(path: str, size: int, doing: str = COPYING) -> None:
     """Tell nobody."""
 
 
 copied: ContextVar[Copied] = ContextVar("copied", default=_nobody)
-"""Called with the name of a stream and how many of its bytes have been copied so far.
+"""Called as a stream comes of which it is not known how long it is.
 
 A run that shows its progress sets it; otherwise every function from the command to here would have to pass it on.
 """
@@ -44,13 +49,11 @@ SMALL_BYTES = 1 << 15
 class LocalFile:
     """A regular file, open for reads at any offset from any thread. See `msecli.places.base.InputFile`.
 
-    Standard input and pipes are first copied to an unnamed temporary file, because they cannot be read at an offset.
     Unpickling opens the file again, which must not have changed.
 
     Parameters
     ----------
     path : str
-        "-" is standard input.
     word : str
         What settings call the file, if there are others.
     shown : str
@@ -68,8 +71,8 @@ class LocalFile:
 
     def __init__(self, path: str, word: str = "", shown: str = "") -> None:
         self.path, self.word = shown or path, word
-        with _explained(path):
-            self._adopt(_open_seekable(path))
+        with explained(path):
+            self._adopt(_opened(path))
 
     def __reduce__(self) -> tuple[Callable[[str, str, int, int], LocalFile], tuple[str, str, int, int]]:
         # An unnamed file can only be reached through the descriptor of the process that has it open.
@@ -99,7 +102,7 @@ class LocalFile:
 
     def read(self, size: int, offset: int) -> bytes:
         """Return up to `size` bytes from `offset`; fewer only at the end of the file."""
-        with _explained(self.path):
+        with explained(self.path):
             if self.size <= SMALL_BYTES:
                 # Read once, whatever is asked for: a call costs more than the bytes.
                 self._content = self._content or os.pread(self._file.fileno(), self.size, 0)
@@ -114,7 +117,7 @@ class LocalFile:
         """Fill the whole buffer from `offset`."""
         done = 0
         while done < len(buffer):
-            with _explained(self.path):
+            with explained(self.path):
                 count = os.preadv(self._file.fileno(), [buffer[done:]], offset + done)
             if count == 0:
                 raise self._changed()
@@ -126,7 +129,7 @@ class LocalFile:
 
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""
-        with _explained(self.path):
+        with explained(self.path):
             status = os.fstat(self._file.fileno())
         if (status.st_size, status.st_mtime_ns) != (self.size, self._modified):
             raise self._changed()
@@ -154,7 +157,7 @@ def _reopened(path: str, real: str, size: int, modified: int) -> LocalFile:
     known = real, size, modified
     file = _open_files.get(known)
     if file is None:
-        with _explained(path):
+        with explained(path):
             file = LocalFile.of(path, open(real, "rb", buffering=0))  # noqa: SIM115 - kept open while it is in use
         if (file.size, file._modified) != (size, modified):  # noqa: SLF001 - of this very module
             raise file._changed()  # noqa: SLF001
@@ -186,25 +189,17 @@ def check_streams(paths: Iterable[str]) -> None:
         seen[identity] = path
 
 
-def _open_seekable(path: str) -> BinaryIO:
+def _opened(path: str) -> BinaryIO:
     if "://" in path and (scheme := re.match(URL, path)) and not os.path.exists(path):
         fetched = scheme[1].lower() in FETCHED
         advice = f"`|curl -fsSL={path}`" if fetched else "copy the file to this machine first"
         raise ReadWriteError(f"{path}: msecli reads files, not URLs; {advice}")
-    if path == STDIN:
-        if sys.stdin is None:
-            raise ReadWriteError(f"{path}: cannot read: standard input is closed")
-        return _spool(path, iter(partial(cast("BufferedReader", sys.stdin.buffer).read1, CHUNK_BYTES), b""))
-    file = open(path, "rb", buffering=0)  # noqa: SIM115 - kept open for as long as the source is used
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    with file:
-        return _spool(path, iter(partial(file.read, CHUNK_BYTES), b""))
+    return open(path, "rb", buffering=0)
 
 
 def spooled(path: str, chunks: Iterable[bytes]) -> LocalFile:
     """Return an input file whose bytes are these chunks, kept in an unnamed temporary file."""
-    with _explained(path):
+    with explained(path):
         return LocalFile.of(path, _spool(path, chunks))
 
 
@@ -226,7 +221,13 @@ def _spool(path: str, chunks: Iterable[bytes]) -> BinaryIO:
 
 
 @contextlib.contextmanager
-def _explained(path: str) -> Iterator[None]:
+def explained(path: str) -> Iterator[None]:
+    """Turn an error of the system into one that says which file cannot be read, and why.
+
+    Raises
+    ------
+    ReadWriteError
+    """
     try:
         yield
     except ReadWriteError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msecli.errors import MsecliError, Warned, Warnings, numbered
 from msecli.formats.base import Source
 from msecli.pairing.position import Read, RowCheck, Side
+from msecli.places.file import READING, copied
 
 if TYPE_CHECKING:
     from msecli.pairing.keys import Matched
@@ -46,7 +47,7 @@ class Ledger:
         self.rows[source] += read.rows
         self._work[source] += read.work
         self.warnings.add(read.warnings)
-        self._progress(self._share)
+        self._tell(source)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but who is told of progress, in this process alone."""
@@ -57,11 +58,17 @@ class Ledger:
         """The number of paired rows, without those that do not meet the condition."""
         return (self.rows[0] if self.matched is None else self.matched.rows) - self.filtered
 
-    @property
-    def _share(self) -> float:
-        """The share of all sources read so far."""
+    def _tell(self, number: int) -> None:
+        """Tell the share of all sources read so far; or how much of the first one whose size is unknown."""
+        if self._progress is _untold:
+            return
         sizes = [source.work for source in self._sources]
-        return sum(done / size for done, size in zip(self._work, sizes, strict=True)) / len(sizes)
+        unknown = [each for each, size in enumerate(sizes) if size is None]
+        if not unknown:
+            shares = [done / size for done, size in zip(self._work, sizes, strict=True) if size]
+            self._progress(min(1.0, sum(shares) / len(sizes)))
+        elif number == unknown[0]:
+            copied.get()(self._sources[number].path, self._work[number], READING)
 
     def place(self, source: int, *rows: int) -> str:
         """Return how messages name rows of a source, counted from 0: by their numbers and their lines."""
