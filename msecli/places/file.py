@@ -206,16 +206,22 @@ def spooled(path: str, chunks: Iterable[bytes]) -> LocalFile:
 def _spool(path: str, chunks: Iterable[bytes]) -> BinaryIO:
     import tempfile
 
-    # Buffered, because an unbuffered write may silently write only some of the bytes.
-    spool = tempfile.TemporaryFile()  # noqa: SIM115 - kept open for as long as the source is used
+    spool: BinaryIO | None = None
     try:
+        # Buffered, because an unbuffered write may silently write only some of the bytes.
+        spool = tempfile.TemporaryFile()  # noqa: SIM115 - kept open for as long as the source is used
         tell, size = copied.get(), 0
         for chunk in chunks:
             size += spool.write(chunk)
             tell(path, size)
         spool.flush()
-    except BaseException:
-        spool.close()
+    except BaseException as error:
+        if spool is not None:
+            with contextlib.suppress(OSError):
+                spool.close()
+        if isinstance(error, OSError) and not isinstance(error, ReadWriteError):
+            reason = error.strerror or error
+            raise ReadWriteError(f"{path}: cannot be copied to a temporary file: {reason}; see TMPDIR") from error
         raise
     return spool
 

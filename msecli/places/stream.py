@@ -15,7 +15,7 @@ from typing import Any
 
 from msecli.errors import DataError
 from msecli.places.base import InputFile
-from msecli.places.file import CHUNK_BYTES, spooled
+from msecli.places.file import CHUNK_BYTES, READING, copied, spooled
 
 KEPT_BYTES = 8 << 20
 """What is kept of any stream, so that a small one can be read again like a file, and never needs a copy."""
@@ -56,6 +56,8 @@ class StreamFile:
         self._ended = self._once = False
         self._error: BaseException | None = None
         self._copy: InputFile | None = None
+        # Another thread would not know who is to be told.
+        self._tell = copied.get()
         # Who waits for the stream must not keep others from what has come.
         self._waiting, self._lock = RLock(), Lock()
         if not self.reaches(0):
@@ -173,6 +175,8 @@ class StreamFile:
             if chunk:
                 self._held.append(chunk)
                 self._borders.append(self._borders[-1] + len(chunk))
+        if self.share is None:
+            self._tell(self.path, self._borders[-1], READING)
         if not self._once and self._borders[-1] > KEPT_BYTES:
             self._copied()
 

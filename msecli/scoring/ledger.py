@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from msecli.errors import MsecliError, Warned, Warnings, numbered
 from msecli.formats.base import Source
 from msecli.pairing.position import Read, RowCheck, Side
-from msecli.places.file import READING, copied
 
 if TYPE_CHECKING:
     from msecli.pairing.keys import Matched
@@ -47,7 +46,7 @@ class Ledger:
         self.rows[source] += read.rows
         self._work[source] += read.work
         self.warnings.add(read.warnings)
-        self._tell(source)
+        self._tell()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but who is told of progress, in this process alone."""
@@ -58,17 +57,12 @@ class Ledger:
         """The number of paired rows, without those that do not meet the condition."""
         return (self.rows[0] if self.matched is None else self.matched.rows) - self.filtered
 
-    def _tell(self, number: int) -> None:
-        """Tell the share of all sources read so far; or how much of the first one whose size is unknown."""
-        if self._progress is _untold:
-            return
+    def _tell(self) -> None:
+        """Tell the share of all sources read so far; streams of unknown length tell how much of them has come."""
         sizes = [source.work for source in self._sources]
-        unknown = [each for each, size in enumerate(sizes) if size is None]
-        if not unknown:
-            shares = [done / size for done, size in zip(self._work, sizes, strict=True) if size]
+        shares = [done / size for done, size in zip(self._work, sizes, strict=True) if size]
+        if len(shares) == len(sizes):
             self._progress(min(1.0, sum(shares) / len(sizes)))
-        elif number == unknown[0]:
-            copied.get()(self._sources[number].path, self._work[number], READING)
 
     def place(self, source: int, *rows: int) -> str:
         """Return how messages name rows of a source, counted from 0: by their numbers and their lines."""
