@@ -141,11 +141,10 @@ class Ranges:
         if stream is None:
             return
         lines = _count_lines(text)
-        unfinished = bool(text) and text[-1] not in b"\r\n"
         with self._lock:
             if not self._passed:
                 self._passed.append(Passed(self._start, line_number(self._file, self._start)))
-            self._ahead[number] = lines, lines + unfinished == rows
+            self._ahead[number] = lines, _rows_are_lines(text, lines, rows)
             while (found := self._ahead.pop(len(self._passed) - 1, None)) is not None:
                 last, begin = self._passed[-1], self._begins[len(self._passed)]
                 self._passed[-1] = last._replace(rows_are_lines=found[1])
@@ -206,6 +205,13 @@ def line_number(file: InputFile, position: int, start: int = 0, line: int = 1) -
         start += len(chunk)
         last = chunk[-1:]
     return line
+
+
+def _rows_are_lines(text: memoryview, lines: int, rows: int) -> bool:
+    """Tell whether each line is a row, of a text with so many line ends; blank lines may follow the last row."""
+    if text[-1:] not in (b"\r", b"\n"):
+        return rows == lines + bool(text)
+    return rows == lines or rows == _count_lines(memoryview(bytes(text).rstrip(b"\r\n"))) + 1
 
 
 def _count_lines(text: memoryview) -> int:
