@@ -209,7 +209,7 @@ def line_number(file: InputFile, position: int, start: int = 0, line: int = 1) -
 
 def _rows_are_lines(text: memoryview, lines: int, rows: int) -> bool:
     """Tell whether each line is a row, of a text with so many line ends; blank lines may follow the last row."""
-    if text[-1:] not in (b"\r", b"\n"):
+    if not bytes(text[-1:]).endswith((b"\r", b"\n")):
         return rows == lines + bool(text)
     return rows == lines or rows == _count_lines(memoryview(bytes(text).rstrip(b"\r\n"))) + 1
 

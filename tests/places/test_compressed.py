@@ -184,7 +184,7 @@ def test_every_format_is_read_from_a_compressed_file(name: str, format: str) -> 
         plain = WRITERS[format].content({side: values, "o": data["t"]} if WRITERS[format].named else {side: values})
         Path(f"{side}.{format}").write_bytes(plain)
         Path(f"{side}.{format}{suffix}").write_bytes(PACK[name](plain))
-    columns = {"pred": "p", "target": "t"} if WRITERS[format].named else {}
+    columns: dict[str, Any] = {"pred": "p", "target": "t"} if WRITERS[format].named else {}
     expected = msecli.score(f"p.{format}", f"t.{format}", **columns)
     found = msecli.score(f"p.{format}{suffix}", f"t.{format}{suffix}", **columns)
     assert (found.loss, found.inputs[0].format, found.warnings) == (expected.loss, format, expected.warnings)
