@@ -111,7 +111,7 @@ def codec_of(file: InputFile) -> Codec | None:
 def without_suffix(path: str) -> str:
     """Return a path without the suffix that says how the file is compressed."""
     suffix = next((codec.suffix for codec in CODECS if path.lower().endswith(codec.suffix)), "")
-    return path.removesuffix(path[len(path) - len(suffix) :])
+    return path[: len(path) - len(suffix)]
 
 
 def _checked(path: str, codec: Codec, chunks: Chunks) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from msecli.pairing.lookup import key_name, listed_setting
 from msecli.pairing.position import Stream
 from msecli.pairing.roles import Roles, Shared, assign_roles
 from msecli.pairing.twins import Twin
+from msecli.places.stream import ForgottenError
 from msecli.scoring.plan import Plan
 from msecli.scoring.side_by_side import blocks_of
 
@@ -37,6 +38,13 @@ def key_advice(plan: Plan, *choices: Sequence[Shared], skips: Sequence[bool] = (
     str
         Empty if none does.
     """
+    try:
+        return _key_advice(plan, choices, skips)
+    except ForgottenError:
+        return "; to be told how the rows can be paired, write the streams to files first"
+
+
+def _key_advice(plan: Plan, choices: Sequence[Sequence[Shared]], skips: Sequence[bool]) -> str:
     for skip in skips:
         for shared in choices:
             names = tuple(key_name(*each.columns) for each in shared)
@@ -86,6 +94,8 @@ def _pair(plan: Plan, on: tuple[str, ...], *, skip: bool) -> bool:
             model=request.linear,
         )
         return _match(plan, roles, skip=skip)
+    except ForgottenError:
+        raise
     except MsecliError:
         return False
 

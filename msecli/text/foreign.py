@@ -13,6 +13,9 @@ OTHER_BINARY = {
     b"%PDF": "a PDF document",
 }
 
+TAR, TAR_AT = b"ustar", 257
+"""What a tar archive holds behind the name of its first file, often in a file called .tar.gz."""
+
 LFS_POINTER = b"version https://git-lfs.github.com/"
 """How the small text begins that stands for a file kept in Git LFS."""
 
@@ -48,6 +51,8 @@ def check_magic(path: str, head: bytes) -> None:
     DataError
     """
     kind = next((kind for magic, kind in OTHER_BINARY.items() if head.startswith(magic)), None)
+    if head.startswith(TAR, TAR_AT):
+        raise DataError(f"{path}: the file is a tar archive; extract what is in it: tar -xf FILE")
     if kind is not None:
         raise DataError(f"{path}: the file is {kind}; export it as CSV, Parquet or NPY")
 

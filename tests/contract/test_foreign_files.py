@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,16 @@ def said(command: str, stdin: bytes = b"") -> str:
     bash = shutil.which("bash")
     assert bash is not None
     return subprocess.run([bash, "-c", command], input=stdin, capture_output=True, check=True).stdout.decode()
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_an_archive_has_to_be_extracted(mode: str, run: Run) -> None:
+    Path("p.csv").write_bytes(P)
+    with tarfile.open("p.tar", mode) as archive:  # type: ignore[call-overload] # one of its modes
+        archive.add("p.csv")
+    ran = run("compute", "p.tar")
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err == "Error: p.tar: the file is a tar archive; extract what is in it: tar -xf FILE\n"
 
 
 @pytest.mark.parametrize("url", ["https://example.org/p.csv?a=1&b=2", "http://example.org/p.csv", "FTP://x/p.csv"])

@@ -142,6 +142,20 @@ def test_a_bad_line_is_named_where_what_comes_before_is_forgotten(
             msecli.score(path, jobs=jobs)
 
 
+def test_keys_are_not_tried_on_streams_that_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [b"%d,%d\n" % (row, row % 7) for row in range(900)]
+    (tmp_path / "p.csv").write_bytes(b"id,yhat\n" + b"".join(lines))
+    (tmp_path / "t.csv").write_bytes(b"id,y\n" + b"".join([*lines[:-2], lines[-1], lines[-2]]))
+    files, found = (tmp_path / "p.csv", tmp_path / "t.csv"), r"column 'id' differs .* at row 899 \(line 900\)"
+    piped(monkeypatch, Random(0), 200)  # noqa: S311 - chunks
+    with reading_in({"part": 500, "head": 300}):
+        with pytest.raises(MsecliError, match=f"{found}.*; to pair rows by 'id', use on='id'"):
+            msecli.score(*files)
+        monkeypatch.setattr("msecli.places.stream.StreamFile.forget", forgetting(1000))
+        with pytest.raises(MsecliError, match=f"{found}.*; to be told how the rows can be paired, write the streams"):
+            msecli.score(*files)
+
+
 def test_a_stream_is_not_read_beyond_what_has_to_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
 
