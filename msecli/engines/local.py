@@ -23,7 +23,7 @@ RESULTS_PER_LANE = 2
 """Results of a task that may wait. A task with more is paused, and frees its thread meanwhile."""
 
 
-PATIENCE_SECONDS = 0.5
+PATIENCE_SECONDS = 1.0
 """How long a failed or interrupted run waits for its threads: one may wait for a pipe to which nobody writes."""
 
 END = object()

@@ -200,6 +200,7 @@ TARGETS = b"id,y,w,g\n" + b"".join(
         ("--worst", "3"),
         ("-r", "none"),
         ("--where", "y>1", "--batch-size", "64", "--drop-last"),
+        ("--on", "id", "--where", "y>1", "--batch-size", "64", "--drop-last"),
     ],
     ids=" ".join,
 )
