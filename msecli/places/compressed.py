@@ -218,12 +218,16 @@ class _Readable:
     closed = False
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks, self._rest = chunks, b""
+        self._chunks = chunks
+        self._chunk, self._taken = b"", 0
 
     def read(self, size: int) -> bytes:
-        data = self._rest or next(self._chunks, b"")
-        self._rest = data[size:]
-        return data[:size]
+        """Return up to `size` bytes, none only at the end."""
+        if self._taken == len(self._chunk):
+            self._chunk, self._taken = next(self._chunks, b""), 0
+        found = self._chunk[self._taken : self._taken + size]
+        self._taken += len(found)
+        return found
 
     def close(self) -> None:
         """Do nothing; whoever made the chunks closes what they are from."""

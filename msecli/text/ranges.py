@@ -141,10 +141,11 @@ class Ranges:
         if stream is None:
             return
         lines = _count_lines(text)
+        alike = _rows_are_lines(text, lines, rows)
         with self._lock:
             if not self._passed:
                 self._passed.append(Passed(self._start, line_number(self._file, self._start)))
-            self._ahead[number] = lines, _rows_are_lines(text, lines, rows)
+            self._ahead[number] = lines, alike
             while (found := self._ahead.pop(len(self._passed) - 1, None)) is not None:
                 last, begin = self._passed[-1], self._begins[len(self._passed)]
                 self._passed[-1] = last._replace(rows_are_lines=found[1])
