@@ -5,8 +5,8 @@ can catch them by the built-in name they expect.
 
 A message names a setting in backticks, as "use `nan_pred=omit`". Python callers read "use nan_pred='omit'"; the
 command line reads "use --nan-pred omit". "`+on=id`" becomes "use on='id'", and on the command line "run:" with the
-whole command and the option. "`decimal=pred=,`" is the decimal mark of the predictions alone. "`|gzip -dc=a.gz`" is
-a file that another program has to read first.
+whole command and the option. "`decimal=pred=,`" is the decimal mark of the predictions alone. "`|curl -fsSL=URL`"
+is a file that another program has to read first.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ SETTING = r"(?<!['\"])`(\+?)(\w+)(?:=([^`]*))?`(?!['\"])"
 SETTINGS = rf"{SETTING}(?: {SETTING})*"
 """One setting, or several that follow each other."""
 
-PIPE = r"; `\|([^`=]+)=([^`]*)`((?: `\w+=[^`]*`)*)"
-"""A program that has to read a file first, the file, and the settings that its output then needs."""
+PIPE = r"; `\|([^`=]+)=([^`]*)`"
+"""A program that has to read a file first, and the file."""
 
 SIMILAR = 0.75
 """The ratio of `difflib` from which on a name is suggested for another: a slip of the hand, not another word."""
@@ -65,7 +65,7 @@ class MsecliError(Exception):
     def pipes(self) -> list[Pipe]:
         """The programs that have to read files first."""
         found = re.findall(PIPE, str(self.args[0])) if self.args else []
-        return [Pipe(program, file, _settings(more)) for program, file, more in found]
+        return [Pipe(program, file) for program, file in found]
 
     def worded(
         self,
@@ -135,11 +135,10 @@ class Setting(NamedTuple):
 
 
 class Pipe(NamedTuple):
-    """A program that has to read a file first, and the settings that its output then needs."""
+    """A program that has to read a file first."""
 
     program: str
     file: str
-    settings: Sequence[Setting]
 
 
 def _settings(text: str) -> list[Setting]:

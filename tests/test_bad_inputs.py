@@ -797,7 +797,7 @@ TEXT = [
     for magic, *words in (
         (b"\x1f\x8b\x08\0", "gzip"),
         (b"\x28\xb5\x2f\xfd", "zstd"),
-        (b"BZh9", "bzip2"),
+        (b"BZh91AY&SY", "bzip2"),
         (b"\xfd7zXZ\0", "xz"),
         (b"PK\x03\x04", "ZIP"),
         (b"ARROW1\0\0", "Arrow"),

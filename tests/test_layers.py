@@ -58,7 +58,16 @@ AT_HOME = {
     "rich": {"cli", "outputs.table"},
     # Where data go to callers; those that come from them bring their own.
     "pandas": {"results.base"},
-    "pyarrow": {"arrow", "formats", "kernel.python_text", "outputs", "pairing", "results.values", "text"},
+    "pyarrow": {
+        "arrow",
+        "formats",
+        "kernel.python_text",
+        "outputs",
+        "pairing",
+        "places.compressed",
+        "results.values",
+        "text",
+    },
 }
 
 MODULES = {

@@ -149,14 +149,13 @@ def _piped(program: str, arguments: Sequence[str], pipes: Sequence[Pipe]) -> str
     For one file the program stands before the command; for several each takes the place of its file.
     """
     commands = {pipe.file: f"{pipe.program} {typed([pipe.file])}" for pipe in pipes}
-    more = [as_options(pipe.settings) for pipe in pipes if pipe.settings]
     if STDIN in commands:
-        return f"run: … | {pipes[0].program} | {program} {_line(arguments, more, {})}"
+        return f"run: … | {pipes[0].program} | {program} {_line(arguments, [], {})}"
     if len(commands) == 1 and STDIN not in arguments:
         start, replacements = f"run: {' '.join(commands.values())} | {program}", dict.fromkeys(commands, STDIN)
     else:
         start, replacements = f"run, in bash or zsh: {program}", {path: f"<({commands[path]})" for path in commands}
-    return f"{start} {_line(arguments, more, replacements)}"
+    return f"{start} {_line(arguments, [], replacements)}"
 
 
 def _line(arguments: Sequence[str], added: Sequence[str], replacements: Mapping[str, str]) -> str:

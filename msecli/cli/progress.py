@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from contextvars import Token
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from msecli.cli.colors import is_terminal
 from msecli.errors import visible
-from msecli.places.file import Copied, copied
+from msecli.places.file import COPYING, READING, Copied, copied
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -20,7 +21,7 @@ INTERVAL_SECONDS = 0.1
 
 
 class ProgressBar:
-    """Shows the share of work done when called with it, and how much of a stream has been copied.
+    """Shows the share of work done when called with it, and how much of a stream of unknown length has come.
 
     Only on a terminal, and not in the first second.
     """
@@ -33,6 +34,8 @@ class ProgressBar:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._token: Token[Copied] | None = None
+        self._read: dict[str, int] = {}
+        self._lock = Lock()
 
     def __enter__(self) -> Self:
         if self._wanted:
@@ -49,17 +52,22 @@ class ProgressBar:
 
     def __call__(self, share: float) -> None:
         """Show that this share of the work is done, and how long the rest will take at this speed."""
-        seconds = self._seconds("reading")
-        if share < 1 and self._is_due():
-            left = f"  {time_text(seconds * (1 - share) / share)} left" if share > 0 < seconds else ""
-            self._show(f"{share:.0%}{left}", share)
+        with self._lock:
+            seconds = self._seconds("reading")
+            if share < 1 and self._is_due():
+                left = f"  {time_text(seconds * (1 - share) / share)} left" if share > 0 < seconds else ""
+                self._show(f"{share:.0%}{left}", share)
 
-    def _copied(self, path: str, size: int) -> None:
-        """Show that this many bytes of a stream have been copied, and how fast."""
-        seconds = self._seconds(f"copying {path}")
-        if self._is_due():
-            rate = f"  {size_text(size / seconds)}/s" if seconds > 0 else ""
-            self._show(f"{size_text(size)}{rate}", None)
+    def _copied(self, path: str, size: int, doing: str = COPYING) -> None:
+        """Show that this many bytes of a stream have been copied or read, and how fast."""
+        with self._lock:  # several threads may read streams
+            if doing == READING:
+                self._read[path] = size
+                path, size = " and ".join(self._read), sum(self._read.values())
+            seconds = self._seconds(f"{doing} {path}")
+            if self._is_due():
+                rate = f"  {size_text(size / seconds)}/s" if seconds > 0 else ""
+                self._show(f"{size_text(size)}{rate}", None)
 
     def _seconds(self, doing: str) -> float:
         """Return how long this has been done; what was done before it has ended."""

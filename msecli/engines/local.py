@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -21,6 +22,9 @@ Task = Callable[[], Iterator[T]]
 RESULTS_PER_LANE = 2
 """Results of a task that may wait. A task with more is paused, and frees its thread meanwhile."""
 
+
+PATIENCE_SECONDS = 1.0
+"""How long a failed or interrupted run waits for its threads: one may wait for a pipe to which nobody writes."""
 
 END = object()
 """Marks the end of the items; any value, None included, may be an item."""
@@ -41,18 +45,19 @@ class Pool:
         """Run the call in the next free thread."""
         self._calls.put(call)
         if len(self._threads) < self._most:
-            self._threads.append(Thread(target=self._run, name=f"msecli-{len(self._threads)}"))
+            self._threads.append(Thread(target=self._run, name=f"msecli-{len(self._threads)}", daemon=True))
             self._threads[-1].start()
 
-    def close(self) -> None:
-        """Drop the calls that have not begun, and wait for the others."""
+    def close(self, patience: float | None = None) -> None:
+        """Drop the calls that have not begun, and wait for the others, in all so many seconds at most."""
         with contextlib.suppress(Empty):
             while True:
                 self._calls.get_nowait()
         for _ in self._threads:
             self._calls.put(None)
+        end = None if patience is None else time.monotonic() + patience
         for thread in self._threads:
-            thread.join()
+            thread.join(None if end is None else max(0.0, end - time.monotonic()))
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
@@ -145,7 +150,7 @@ class LocalEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._pool is not None:
-            self._pool.close()
+            self._pool.close(None if kind is None else PATIENCE_SECONDS)
 
     def run(self, work: Callable[[Item], Iterator[T]], items: Iterable[Item]) -> Iterator[T]:
         """Yield what `work` yields for each item. See `msecli.engines.Engine`."""

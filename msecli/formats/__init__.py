@@ -14,6 +14,7 @@ from msecli.errors import DataError, UsageError, Warned, about_file, not_one_of
 from msecli.formats.base import Format, Source
 from msecli.places import alternatives, is_path, listed, open_input, split_inner
 from msecli.places.base import InputFile
+from msecli.places.compressed import without_suffix
 from msecli.text.reading import Reading
 
 FORMATS: dict[str, Format] = {
@@ -89,7 +90,8 @@ def _open_file(
     outer, inner = split_inner(path)
     file = opened(outer, word, path)
     start = file.read(START_BYTES, 0)
-    format = FORMATS[reading.format] if reading.format else detect(outer, start)
+    name = without_suffix(outer)
+    format = FORMATS[reading.format] if reading.format else detect(name, start)
     if format.magic and not format.recognises(start):
         check_kind(path, start)
         raise DataError(
@@ -97,9 +99,9 @@ def _open_file(
             f"{format.magic!r}; if it is text, use `input_format=csv`"
         )
     source = format.open(file, reading, inner)
-    expected = by_suffix(outer)
+    expected = by_suffix(name)
     if reading.format is None and expected is not None and expected.magic != format.magic:
-        suffix = os.path.splitext(outer)[1]
+        suffix = os.path.splitext(name)[1]
         meaning = f"the name ends in {suffix}, but the content is {format.name}; read as {format.name}"
         source.warnings = (*source.warnings, Warned("content_differs_from_suffix", path, meaning))
     return source

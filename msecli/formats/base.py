@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
@@ -153,8 +153,8 @@ class Source(Protocol):
         The shape of a row of a nameless array; None for a table.
     rows : int, or None
         The number of rows, if it is known before they are read.
-    work : int
-        The size of the whole source, in the unit of `Block.work`.
+    work : int, or None
+        The size of the whole source, in the unit of `Block.work`, as far as it is known or can be told.
     warnings : sequence of Warned
         Warnings from opening the source.
     divisible : bool
@@ -166,9 +166,13 @@ class Source(Protocol):
     columns: tuple[Column, ...] | None
     item: tuple[int, ...] | None
     rows: int | None
-    work: int
     warnings: Sequence[Warned]
     divisible: bool
+
+    @property
+    def work(self) -> int | None:
+        """See above."""
+        ...
 
     def parts(self, selection: Selection, rows: range | None = None) -> Sequence[Part]:
         """Return the parts of the source in order; if it is divisible, only those of these rows."""
@@ -217,6 +221,22 @@ class Knowing(Protocol):
 def facts_of(source: Source) -> Mapping[str | None, Facts]:
     """Return what the file of a source knows of its columns, by their names or under `ARRAY`; most know nothing."""
     return source.facts() if isinstance(source, Knowing) else {}
+
+
+@runtime_checkable
+class ReadOnce(Protocol):
+    """A source that may be a stream, which need not be kept where its parts are read only once more."""
+
+    def once(self) -> None:
+        """From now on the parts are read once, in order."""
+        ...
+
+
+def read_once(sources: Iterable[Source]) -> None:
+    """Say that from now on the parts of sources are read once, in order."""
+    for source in sources:
+        if isinstance(source, ReadOnce):
+            source.once()
 
 
 class Format(NamedTuple):

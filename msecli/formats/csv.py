@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from msecli import kernel
 from msecli.errors import SHOWN, DataError, NoRowsError, Warned, for_file, shown
 from msecli.formats.base import ROUNDED, Block, Column, LabelArray, Selection
 from msecli.kernel.interface import Dialect, Fault, Found, Kind, Scan, Texts, Wanted
 from msecli.places.base import InputFile
+from msecli.places.stream import ForgottenError, StreamFile
 from msecli.text.dialects import read_text_head
 from msecli.text.encoding import decoded
 from msecli.text.grammar import Grammar, Truth, notations_of, truth_of
-from msecli.text.head import Head, are_counted, check_reading, grammar_of, line_number
+from msecli.text.head import Head, are_counted, check_reading, grammar_of
 from msecli.text.problems import first_problem
 from msecli.text.ranges import LONGEST_RECORD, Ranges
 from msecli.text.reading import Reading
@@ -82,7 +83,7 @@ class CsvSource:
         self._file = decoded(file, reading.encoding)
         self.item: tuple[int, ...] | None = None
         self.rows: int | None = None
-        head = read_text_head(file, self._file, reading, reading.delimiter or delimiter)
+        head = read_text_head(self._file, reading, reading.delimiter or delimiter)
         self._start = head.data
         grammar = grammar_of(reading, head.names)
         sample, missing = _sample(head), frozenset(grammar.missing)
@@ -102,11 +103,10 @@ class CsvSource:
             )
             for number, (name, fields) in enumerate(zip(head.names, present, strict=True))
         )
-        self.work = self._file.size
         detected = reading.header is None and not head.header
         self.warnings: Sequence[Warned] = (Warned("no_header", self.path, NO_HEADER),) if detected else ()
 
-    def parts(self, selection: Selection, rows: range | None = None) -> Sequence[CsvPart]:
+    def parts(self, selection: Selection, rows: range | None = None) -> CsvParts:
         """Return parts of `PART_BYTES`.
 
         Raises
@@ -116,21 +116,37 @@ class CsvSource:
         if self._empty:
             raise NoRowsError(f"{self.path}: there are no rows below the header")
         wanted = self._wanted(selection)
-        return [CsvPart(self._file, self._layout, wanted, self._ranges, number) for number in range(len(self._ranges))]
+        return CsvParts(self._file, self._layout, wanted, self._ranges)
+
+    @property
+    def work(self) -> int | None:
+        """The bytes of text; of a stream as many as are expected, None if that cannot be told."""
+        return self._file.expected if isinstance(self._file, StreamFile) else self._file.size
+
+    def once(self) -> None:
+        """From now on the parts are read once, in order."""
+        self._ranges.once()
 
     def cuts(self) -> None:
         """Return None: rows are counted only as they are read."""
 
     def line(self, row: int, begin: int | None = None) -> int | None:
         """Return the line on which a row begins, counted from the one at a byte."""
-        begin, size = self._start if begin is None else begin, PART_BYTES
+        begin = self._start if begin is None else begin
+        try:
+            return self._line(row, begin)
+        except ForgottenError:
+            return self._ranges.line_of_row(begin, row)
+
+    def _line(self, row: int, begin: int) -> int | None:
+        size = PART_BYTES
         while True:
             buffer = self._file.read(size, begin)
             found = data_records(buffer, self._layout.marks, single=self._layout.single)
             record = next(islice(found, row, None), None)
             if record is not None:
-                return line_number(self._file, begin) + record.line
-            if begin + len(buffer) >= self._file.size:
+                return self._ranges.line(begin) + record.line
+            if not self._file.reaches(begin + len(buffer)):
                 return None
             size *= LOOK_GROWTH
 
@@ -180,6 +196,31 @@ class Columns(NamedTuple):
         return self._replace(labels={**self.labels, **texts})
 
 
+class CsvParts(Sequence["CsvPart"]):
+    """The parts of a text; of a stream they are known to be there only when its end is seen."""
+
+    def __init__(self, file: InputFile, layout: Layout, wanted: Columns, ranges: Ranges) -> None:
+        self._made_of = file, layout, wanted, ranges
+        self._ranges = ranges
+
+    def __len__(self) -> int:
+        return len(self._ranges)
+
+    def __iter__(self) -> Iterator[CsvPart]:
+        return (CsvPart(*self._made_of, number) for number in self._ranges.numbers())
+
+    @overload
+    def __getitem__(self, number: int) -> CsvPart: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[CsvPart]: ...
+
+    def __getitem__(self, number: int | slice) -> CsvPart | list[CsvPart]:
+        if isinstance(number, slice):
+            return [self[each] for each in range(*number.indices(len(self)))]
+        return CsvPart(*self._made_of, number)
+
+
 class CsvPart(NamedTuple):
     """The records that begin in a range of bytes. See `msecli.formats.base.Part`."""
 
@@ -201,7 +242,9 @@ class CsvPart(NamedTuple):
         if not whole:
             at = bytes(text[:PART_BYTES]).rfind(b"\n") + 1 if found.fault is None else found.fault.record
             raise self._error(begin + at, f"the line is longer than {LONGEST_RECORD >> 20} MiB; is this text?")
-        yield self._block(wanted, found, text, begin)._replace(work=len(text), begin=begin)
+        block = self._block(wanted, found, text, begin)._replace(work=len(text), begin=begin)
+        self.ranges.parsed(self.number, text, found.rows)
+        yield block
 
     def _scan(self, text: memoryview, wanted: Columns) -> tuple[Columns, Scan]:
         """Read the records; columns of labels that are not all integers as text."""
@@ -259,7 +302,7 @@ class CsvPart(NamedTuple):
 
     def _error(self, position: int, description: str, lines: int = 0) -> DataError:
         """Return an error about the line that is `lines` below the one of a byte."""
-        line = line_number(self.file, position) + lines
+        line = self.ranges.line(position) + lines
         return DataError(for_file(f"{self.file.path}, line {line}: {description}", self.layout.word))
 
 

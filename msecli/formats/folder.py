@@ -16,6 +16,7 @@ from msecli.errors import DataError, NoRowsError, Problems, ReadWriteError, Usag
 from msecli.formats.base import Column, FileCount, Source
 from msecli.formats.joined import MOST_SHOWN, Joined, JoinedSource, Member, Value
 from msecli.places import INNER, open_input, split_inner
+from msecli.places.compressed import codec_of, decompressed
 from msecli.places.listing import Listing, below
 from msecli.places.several import OneOfMany
 from msecli.text.dialects import OtherDialectError
@@ -183,7 +184,13 @@ def _opened(name: str, shards: Sequence[Shard], opener: Opener, *, light: bool) 
         with problems.collect(passing=(UsageError, OtherDialectError)), suppress(NoRowsError):
             source, file = _opened_with_file(opener, shard.path)
             schema.check(source)
-            member = Member(source, file, shard.values, partial(_again, opener, shard.path), held=room > 0)
+            member = Member(
+                source,
+                file,
+                shard.values,
+                partial(_again, opener, shard.path),
+                held=room > 0 and codec_of(file) is None,
+            )
             schema.add(source)
             members.append(member)
             room -= max(1, len(member.cuts or ()) - 1) * len(source.columns or ("",))
@@ -196,16 +203,16 @@ def _opened(name: str, shards: Sequence[Shard], opener: Opener, *, light: bool) 
 def _opened_with_file(opener: Opener, path: str) -> tuple[Source, OneOfMany]:
     files: list[OneOfMany] = []
 
-    def opened(path: str, word: str, shown: str) -> OneOfMany:
+    def opened(path: str, word: str, shown: str) -> InputFile:
         files.append(OneOfMany(path, word, shown))
-        return files[-1]
+        return decompressed(files[-1])
 
     return opener(path, opened), files[0]
 
 
 def _again(opener: Opener, path: str, file: OneOfMany) -> Source:
     """Return the source of a file that is known already."""
-    return opener(path, lambda *_: file)
+    return opener(path, lambda *_: decompressed(file))
 
 
 class Schema:

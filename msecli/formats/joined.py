@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from msecli.errors import DataError, Problems, Warned
-from msecli.formats.base import Block, Column, FileCount, LabelArray, Part, Selection, Source
+from msecli.formats.base import Block, Column, FileCount, LabelArray, Part, Selection, Source, read_once
 from msecli.places import listed
 from msecli.places.several import OneOfMany, Reopened
 
@@ -112,7 +112,9 @@ class LatePart(NamedTuple):
         if self.number is not None:
             yield from self.member.get().parts(self.selection)[self.number].read()
             return
-        for part in self.member.open().parts(self.selection, self.rows):
+        source = self.member.open()
+        read_once([source])
+        for part in source.parts(self.selection, self.rows):
             yield from part.read()
 
 
@@ -160,7 +162,7 @@ class JoinedSource:
         self.warnings: Sequence[Warned] = joined.warnings
         self.file_count = file_count
         self._members, self._listings = members, listings
-        self.work = sum(member.work for member in members)
+        self.work = sum(member.work or 0 for member in members)
         self.divisible = all(member.divisible for member in members)
         counts = [member.rows for member in members if member.rows is not None]
         self._firsts = list(accumulate(counts, initial=0)) if len(counts) == len(members) else None

@@ -12,6 +12,8 @@ from importlib import import_module
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msecli.places.compressed import decompressed
+
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
@@ -62,7 +64,7 @@ class Place(NamedTuple):
         return listing_of(path, getattr(import_module(f"msecli.places.{self.module}"), self.lister))
 
 
-LOCAL = Place("local", "files of this machine, and standard input", (), "file", "LocalFile", "files_below")
+LOCAL = Place("local", "files of this machine, and standard input", (), "local", "open_local", "files_below")
 
 PLACES: dict[str, Place] = {place.name: place for place in (LOCAL,)}
 
@@ -74,7 +76,7 @@ def place_of(path: str) -> Place:
 
 
 def open_input(path: str, word: str = "", shown: str = "") -> InputFile:
-    """Return the file of a path in any place.
+    """Return the file of a path in any place; of a compressed one, what it holds.
 
     Parameters
     ----------
@@ -90,9 +92,9 @@ def open_input(path: str, word: str = "", shown: str = "") -> InputFile:
     ReadWriteError
         If the file does not exist or cannot be read.
     DataError
-        If it is empty.
+        If it is empty, or compressed and damaged at the beginning.
     """
-    return place_of(path).open(path, word, shown)
+    return decompressed(place_of(path).open(path, word, shown))
 
 
 def is_wild(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Files of this machine: open them, read at an offset, notice that one has changed."""
+"""Regular files of this machine: open them, read at an offset, notice that one has changed."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ import contextlib
 import os
 import re
 import stat
-import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
-from functools import partial
-from io import BufferedReader
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, Protocol, Self
 
 from msecli.errors import DataError, ReadWriteError, UsageError, meant
 
-Copied = Callable[[str, int], None]
+COPYING, READING = "copying", "reading"
 
 
-def _nobody(path: str, size: int) -> None:
+class Copied(Protocol):
+    """Is told of a stream."""
+
+    def __call__(self, path: str, size: int, doing: str = COPYING) -> None:
+        """Learn how many bytes of a stream have come so far, and what is done with them."""
+        ...
+
+
+def _nobody(path: str, size: int, doing: str = COPYING) -> None:
     """Tell nobody."""
 
 
 copied: ContextVar[Copied] = ContextVar("copied", default=_nobody)
-"""Called with the name of a stream and how many of its bytes have been copied so far.
+"""Called as a stream comes of which it is not known how long it is.
 
 A run that shows its progress sets it; otherwise every function from the command to here would have to pass it on.
 """
@@ -50,7 +55,6 @@ class LocalFile:
     Parameters
     ----------
     path : str
-        "-" is standard input.
     word : str
         What settings call the file, if there are others.
     shown : str
@@ -68,8 +72,8 @@ class LocalFile:
 
     def __init__(self, path: str, word: str = "", shown: str = "") -> None:
         self.path, self.word = shown or path, word
-        with _explained(path):
-            self._adopt(_open_seekable(path))
+        with explained(path):
+            self._adopt(_opened(path))
 
     def __reduce__(self) -> tuple[Callable[[str, str, int, int], LocalFile], tuple[str, str, int, int]]:
         # An unnamed file can only be reached through the descriptor of the process that has it open.
@@ -100,7 +104,7 @@ class LocalFile:
 
     def read(self, size: int, offset: int) -> bytes:
         """Return up to `size` bytes from `offset`; fewer only at the end of the file."""
-        with _explained(self.path):
+        with explained(self.path):
             if self.size <= SMALL_BYTES:
                 # Read once, whatever is asked for: a call costs more than the bytes.
                 self._content = self._content or os.pread(self._file.fileno(), self.size, 0)
@@ -115,7 +119,7 @@ class LocalFile:
         """Fill the whole buffer from `offset`."""
         done = 0
         while done < len(buffer):
-            with _explained(self.path):
+            with explained(self.path):
                 count = os.preadv(self._file.fileno(), [buffer[done:]], offset + done)
             if count == 0:
                 raise self._changed()
@@ -127,7 +131,7 @@ class LocalFile:
 
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""
-        with _explained(self.path):
+        with explained(self.path):
             status = os.fstat(self._file.fileno())
         if (status.st_size, status.st_mtime_ns) != (self.size, self._modified):
             raise self._changed()
@@ -170,36 +174,12 @@ def _reopened(path: str, real: str, size: int, modified: int) -> LocalFile:
     known = real, size, modified
     file = _open_files.get(known)
     if file is None:
-        with _explained(path):
+        with explained(path):
             file = LocalFile.of(path, open(real, "rb", buffering=0))  # noqa: SIM115 - kept open while it is in use
         if (file.size, file._modified) != (size, modified):  # noqa: SLF001 - of this very module
             raise file._changed()  # noqa: SLF001
         _open_files[known] = file
     return file
-
-
-def files_below(folder: str, enter: Callable[[str], bool]) -> Iterator[str] | None:
-    """Return the files below a folder. See `msecli.places.listing.Lister`."""
-    return _files_below(folder, "", enter, ()) if os.path.isdir(folder) else None
-
-
-def _files_below(
-    folder: str, inside: str, enter: Callable[[str], bool], above: tuple[tuple[int, int], ...]
-) -> Iterator[str]:
-    """Yield the files below a folder in a folder; `above` are those that it is in, to which a link may lead back."""
-    path = os.path.join(folder, inside)
-    try:
-        status = os.stat(path)
-        with os.scandir(path) as found:
-            entries = [(f"{inside}/{entry.name}" if inside else entry.name, entry.is_dir()) for entry in found]
-    except OSError as error:
-        raise ReadWriteError(f"{path}: cannot list the folder: {error.strerror or error}") from error
-    identity = status.st_dev, status.st_ino
-    for name, is_folder in entries if identity not in above else ():
-        if not is_folder:
-            yield name
-        elif enter(name):
-            yield from _files_below(folder, name, enter, (*above, identity))
 
 
 def check_streams(paths: Iterable[str]) -> None:
@@ -226,47 +206,51 @@ def check_streams(paths: Iterable[str]) -> None:
         seen[identity] = path
 
 
-def _open_seekable(path: str) -> BinaryIO:
+def _opened(path: str) -> BinaryIO:
     if "://" in path and (scheme := re.match(URL, path)) and not os.path.exists(path):
         fetched = scheme[1].lower() in FETCHED
         advice = f"`|curl -fsSL={path}`" if fetched else "copy the file to this machine first"
         raise ReadWriteError(f"{path}: msecli reads files, not URLs; {advice}")
-    if path == STDIN:
-        if sys.stdin is None:
-            raise ReadWriteError(f"{path}: cannot read: standard input is closed")
-        return _spool(path, iter(partial(cast("BufferedReader", sys.stdin.buffer).read1, CHUNK_BYTES), b""))
-    file = open(path, "rb", buffering=0)  # noqa: SIM115 - kept open for as long as the source is used
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    with file:
-        return _spool(path, iter(partial(file.read, CHUNK_BYTES), b""))
+    return open(path, "rb", buffering=0)
 
 
 def spooled(path: str, chunks: Iterable[bytes]) -> LocalFile:
     """Return an input file whose bytes are these chunks, kept in an unnamed temporary file."""
-    with _explained(path):
+    with explained(path):
         return LocalFile.of(path, _spool(path, chunks))
 
 
 def _spool(path: str, chunks: Iterable[bytes]) -> BinaryIO:
     import tempfile
 
-    # Buffered, because an unbuffered write may silently write only some of the bytes.
-    spool = tempfile.TemporaryFile()  # noqa: SIM115 - kept open for as long as the source is used
+    spool: BinaryIO | None = None
     try:
+        # Buffered, because an unbuffered write may silently write only some of the bytes.
+        spool = tempfile.TemporaryFile()  # noqa: SIM115 - kept open for as long as the source is used
         tell, size = copied.get(), 0
         for chunk in chunks:
             size += spool.write(chunk)
             tell(path, size)
         spool.flush()
-    except BaseException:
-        spool.close()
+    except BaseException as error:
+        if spool is not None:
+            with contextlib.suppress(OSError):
+                spool.close()
+        if isinstance(error, OSError) and not isinstance(error, ReadWriteError):
+            reason = error.strerror or error
+            raise ReadWriteError(f"{path}: cannot be copied to a temporary file: {reason}; see TMPDIR") from error
         raise
     return spool
 
 
 @contextlib.contextmanager
-def _explained(path: str) -> Iterator[None]:
+def explained(path: str) -> Iterator[None]:
+    """Turn an error of the system into one that says which file cannot be read, and why.
+
+    Raises
+    ------
+    ReadWriteError
+    """
     try:
         yield
     except ReadWriteError:

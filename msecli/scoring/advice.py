@@ -14,11 +14,12 @@ from msecli.pairing.lookup import key_name, listed_setting
 from msecli.pairing.position import Stream
 from msecli.pairing.roles import Roles, Shared, assign_roles
 from msecli.pairing.twins import Twin
+from msecli.places.stream import ForgottenError
 from msecli.scoring.plan import Plan
 from msecli.scoring.side_by_side import blocks_of
 
 LARGEST_TRIED = 1 << 28
-"""Keys of sources with more work than this are not read again just for advice."""
+"""Keys of sources with more work than this are not read again just for advice, nor are streams of unknown length."""
 
 
 def key_advice(plan: Plan, *choices: Sequence[Shared], skips: Sequence[bool] = (False, True)) -> str:
@@ -37,6 +38,13 @@ def key_advice(plan: Plan, *choices: Sequence[Shared], skips: Sequence[bool] = (
     str
         Empty if none does.
     """
+    try:
+        return _key_advice(plan, choices, skips)
+    except ForgottenError:
+        return "; to be told how the rows can be paired, write the streams to files first"
+
+
+def _key_advice(plan: Plan, choices: Sequence[Sequence[Shared]], skips: Sequence[bool]) -> str:
     for skip in skips:
         for shared in choices:
             names = tuple(key_name(*each.columns) for each in shared)
@@ -61,10 +69,14 @@ def position_advice(plan: Plan) -> str:
 
 def row_count(source: Source) -> int | None:
     """Return the number of rows of a source, as far as it is worth reading it just for advice."""
-    if source.rows is not None or source.work > LARGEST_TRIED or not source.columns:
+    if source.rows is not None or _is_large(source) or not source.columns:
         return source.rows
     with engine_named("local").start(1) as engine:
         return sum(block.rows for block in blocks_of(source, Selection((), (source.columns[0].name,)), engine))
+
+
+def _is_large(source: Source) -> bool:
+    return source.work is None or source.work > LARGEST_TRIED
 
 
 def _pair(plan: Plan, on: tuple[str, ...], *, skip: bool) -> bool:
@@ -82,6 +94,8 @@ def _pair(plan: Plan, on: tuple[str, ...], *, skip: bool) -> bool:
             model=request.linear,
         )
         return _match(plan, roles, skip=skip)
+    except ForgottenError:
+        raise
     except MsecliError:
         return False
 
@@ -89,7 +103,7 @@ def _pair(plan: Plan, on: tuple[str, ...], *, skip: bool) -> bool:
 def _match(plan: Plan, roles: Roles, *, skip: bool) -> bool:
     from msecli.pairing.keys import Held, aligned_rows, match
 
-    if any(source.work > LARGEST_TRIED for source in plan.sources):
+    if any(map(_is_large, plan.sources)):
         return not skip
     groups = [tuple(shared.columns[file] for shared in roles.checked) for file in range(2)]
     with engine_named("local").start(1) as engine:

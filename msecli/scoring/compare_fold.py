@@ -15,7 +15,7 @@ from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.core.workspace import scratch
 from msecli.engines import Engine
 from msecli.errors import DataError, MsecliError
-from msecli.formats.base import Source
+from msecli.formats.base import Source, read_once
 from msecli.pairing.chunks import chunk_of, groups_of
 from msecli.pairing.labels import GroupKey, group_codes
 from msecli.pairing.position import Aligned, Compared, CountsError, Read, check_row_counts, compared
@@ -76,6 +76,8 @@ def fold_systems(plan: ComparePlan, engine: Engine, progress: Progress) -> list[
         If the targets or weights cannot be read.
     """
     ledger = JointLedger(plan, progress)
+    if plan.request.fail_fast:  # otherwise the files of the others are read again where a system fails
+        read_once(plan.sources)
     try:
         results = _results(plan, engine, ledger)
         folds = _merged(plan, ledger, results)

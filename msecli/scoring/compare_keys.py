@@ -38,7 +38,7 @@ def joined_rows(plan: ComparePlan, engine: Engine, ledger: Ledger, own: list[Led
         If the targets cannot be read.
     """
     read = streams(plan.sources, plan.selections(), engine, ledger)
-    target = Held(read[plan.target_file], work=plan.sources[plan.target_file].work)
+    target = Held(read[plan.target_file], work=plan.sources[plan.target_file].work or 0)
     paired: dict[int, Paired] = {}
     failures: dict[str, MsecliError] = {}
     for system, one in zip(plan.systems, own, strict=True):
@@ -76,7 +76,7 @@ class Paired(NamedTuple):
 def _paired(plan: ComparePlan, system: SystemPlan, stream: Stream, target: Held) -> Paired:
     roles = system.plan.roles
     ours, theirs = (dict(zip(roles.on, names, strict=True)) for names in roles.keys)
-    held, named = Held(stream, ours, system.plan.sources[0].work), target.naming(theirs)
+    held, named = Held(stream, ours, system.plan.sources[0].work or 0), target.naming(theirs)
     skip = plan.request.base.unmatched == "skip"
     advice = "" if system.plan.rules.season else SKIP  # metrics of a series need every row
     matched = match(held, named, roles.on, skip_unmatched=skip, advice=advice)

@@ -102,7 +102,7 @@ def fold(
     ReadWriteError
         If a file cannot be read.
     """
-    paired = PairedRows(plan, engine, progress, _sift(plan))
+    paired = PairedRows(plan, engine, progress, _sift(plan), once=not _counts(plan))
     batches = _batches(plan, paired)
     tally = empty_tally(plan)
     twins: tuple[Twin, ...] = ()
@@ -249,11 +249,17 @@ def empty_tally(plan: Plan) -> Tally:
     )
 
 
+def _counts(plan: Plan) -> bool:
+    """Tell whether the rows have to be counted before they are cut into batches."""
+    request = plan.request
+    return request.batch_size is not None and (request.shuffle is not None or request.drop_last)
+
+
 def _batches(plan: Plan, paired: PairedRows) -> Batches | None:
     request = plan.request
     if request.batch_size is None:
         return None
-    rows = paired.count() if request.shuffle is not None or request.drop_last else None
+    rows = paired.count() if _counts(plan) else None
     batches = Batches(request.batch_size, rows, seed=request.shuffle, drop_last=request.drop_last)
     if rows is not None and batches.full_rows is not None:
         paired.ledger.dropped = rows - batches.full_rows

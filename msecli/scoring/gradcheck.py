@@ -95,7 +95,7 @@ def check_gradient(
     with arithmetic() as found:
         plan = make_plan(request)
         with engine_named(request.engine).start(request.jobs) as engine:
-            paired = PairedRows(plan, engine, progress)
+            paired = PairedRows(plan, engine, progress, once=True)
             if plan.model is None:
                 checks = _check_predictions(plan, paired, samples, seed)
             else:

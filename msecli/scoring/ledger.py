@@ -46,7 +46,7 @@ class Ledger:
         self.rows[source] += read.rows
         self._work[source] += read.work
         self.warnings.add(read.warnings)
-        self._progress(self._share)
+        self._tell()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but who is told of progress, in this process alone."""
@@ -57,11 +57,12 @@ class Ledger:
         """The number of paired rows, without those that do not meet the condition."""
         return (self.rows[0] if self.matched is None else self.matched.rows) - self.filtered
 
-    @property
-    def _share(self) -> float:
-        """The share of all sources read so far."""
+    def _tell(self) -> None:
+        """Tell the share of all sources read so far; streams of unknown length tell how much of them has come."""
         sizes = [source.work for source in self._sources]
-        return sum(done / size for done, size in zip(self._work, sizes, strict=True)) / len(sizes)
+        shares = [done / size for done, size in zip(self._work, sizes, strict=True) if size]
+        if len(shares) == len(sizes):
+            self._progress(min(1.0, sum(shares) / len(sizes)))
 
     def place(self, source: int, *rows: int) -> str:
         """Return how messages name rows of a source, counted from 0: by their numbers and their lines."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msecli.errors import DataError, MsecliError, Problems, ReadWriteError, UsageError, meant, shown
-from msecli.places.file import LocalFile
+from msecli.places import open_input
 
 DEFAULTS, RUNS = "defaults", "run"
 """The tables of a manifest in TOML or YAML."""
@@ -79,7 +79,7 @@ def read_manifest(path: str) -> Manifest:
             "to score one pair of files there is `msecli compute`, and two patterns are quoted: "
             "msecli batch 'PREDICTIONS' 'TARGETS'"
         )
-    file = LocalFile(path)
+    file = open_input(path)
     content = file.read(file.size, 0)
     try:
         text = content.decode("utf-8-sig")

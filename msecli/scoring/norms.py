@@ -141,7 +141,7 @@ def norms(request: NormRequest, progress: Progress = lambda _: None) -> NormResu
     with arithmetic() as subnormals:
         plan = _plan(request)
         with engine_named(request.engine).start(request.jobs) as engine:
-            paired = PairedRows(plan, engine, progress)
+            paired = PairedRows(plan, engine, progress, once=True)
             for first_row, part in paired.each(partial(_part, plan, orders), numbered=False):
                 if part.missing is not None:
                     raise DataError(_told_missing(plan, paired.ledger, part.missing, first_row))

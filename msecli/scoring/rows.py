@@ -10,7 +10,7 @@ import numpy as np
 
 from msecli.engines import Engine
 from msecli.errors import DataError, Warned
-from msecli.formats.base import Selection
+from msecli.formats.base import Selection, read_once
 from msecli.pairing.position import Aligned, RowCheck, check_row_counts, compared_numbers
 from msecli.pairing.roles import Shared
 from msecli.scoring.ledger import Ledger, Progress
@@ -36,6 +36,8 @@ class PairedRows:
     progress : callable
     sift : callable, optional
         From aligned rows to those of them to work on.
+    once : bool
+        Whether the sources are read no more after this, so that streams need not be kept.
 
     Raises
     ------
@@ -43,14 +45,21 @@ class PairedRows:
         If rows paired by key cannot be read or do not match; for rows paired by position `each` raises instead.
     """
 
-    def __init__(self, plan: Plan, engine: Engine, progress: Progress, sift: Sift | None = None) -> None:
-        self._plan, self._engine, self._sift = plan, engine, sift
+    def __init__(
+        self, plan: Plan, engine: Engine, progress: Progress, sift: Sift | None = None, *, once: bool = False
+    ) -> None:
+        self._plan, self._engine, self._sift, self._once = plan, engine, sift, once
         self.ledger = Ledger(plan.sources, plan.roles.warnings, progress)
-        self._joined = _joined(plan, engine, self.ledger) if plan.request.on else None
+        self._joined = self._keyed() if plan.request.on else None
         if self._joined is None and len(plan.sources) > 1:
             known = [(source.path, source.rows) for source in plan.sources if source.rows is not None]
             check_row_counts(known, partial(advice_on_counts, plan))
             self.ledger.check = first_rows_checked(plan, self.ledger)
+
+    def _keyed(self) -> Iterator[Aligned]:
+        if self._once:
+            read_once(self._plan.sources)
+        return _joined(self._plan, self._engine, self.ledger)
 
     def count(self) -> int:
         """Count the paired rows before the work begins."""
@@ -118,6 +127,8 @@ class PairedRows:
     ) -> Iterator[tuple[int, T]]:
         plan, engine = self._plan, self._engine
         if self._joined is None:
+            if self._once:
+                read_once(plan.sources)
             sought = by_position(plan)
             yield from sought.each(work, engine, self.ledger, numbered=numbered, join=join, sifted=sifted)
         else:
@@ -205,7 +216,7 @@ def _joined(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
     on = plan.roles.on
     read = streams(plan.sources, selections_of(plan), engine, ledger)
     prediction, target = (
-        Held(stream, dict(zip(on, names, strict=True)), source.work)
+        Held(stream, dict(zip(on, names, strict=True)), source.work or 0)
         for stream, names, source in zip(read, plan.roles.keys, plan.sources, strict=True)
     )
     advice = "" if plan.rules.season else SKIP  # metrics of a series need every row

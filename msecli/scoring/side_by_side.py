@@ -72,9 +72,12 @@ class SideBySide(NamedTuple):
         spans = _spans(self)
         if spans is not None and len(self.sources) > 1 and len(spans) < engine.jobs:
             spans = None  # too few to keep all jobs busy; the files are read side by side instead
-        in_spans = not numbered or (sifted is None and all(span.first_row is not None for span in spans or ()))
-        if spans is not None and in_spans:
-            yield from _by_span(self, engine, work, ledger, spans, join=join)
+        if spans is not None and (not numbered or sifted is None):
+            yield from _by_span(self, engine, work, ledger, spans, placed=True, join=join)
+        elif spans is None and len(self.sources) == 1 and not numbered:
+            parts = self.sources[0].parts(self.selections[0])
+            lone = (Span(((part,),), None) for part in parts)
+            yield from _by_span(self, engine, work, ledger, lone, placed=False, join=join)
         else:
             read = streams(self.sources, self.selections, engine, ledger)
             if self.window:
@@ -120,12 +123,12 @@ def _joined_result(work: Callable[[Aligned], T], window: Window) -> Iterator[T]:
 
 
 def _spans(sought: SideBySide) -> list[Span] | None:
-    """Return spans that tasks can both read and work on, or None if rows must be paired first."""
+    """Return spans of known rows that tasks can both read and work on, or None if rows must be paired first."""
     sources, selections = sought.sources, sought.selections
     cuts = [source.cuts() for source in sources]
     known = [rows for rows in cuts if rows is not None]
     if len(known) < len(sources):
-        return [Span(((part,),), None) for part in sources[0].parts(selections[0])] if len(sources) == 1 else None
+        return None
     fixed = [rows for rows, source in zip(known, sources, strict=True) if not source.divisible] or known[:1]
     common = sorted(set(fixed[0]).intersection(*fixed[1:]))
     if len(common) - 1 < FEWEST_SPANS * max(len(rows) - 1 for rows in fixed):
@@ -154,17 +157,17 @@ def _by_span(
     engine: Engine,
     work: Callable[[Aligned], T],
     ledger: Ledger,
-    spans: list[Span],
+    spans: Iterable[Span],
     *,
+    placed: bool,
     join: Join[T] | None,
 ) -> Iterator[tuple[int, T]]:
     paths = [source.path for source in sought.sources]
     task: Callable[[Span], Iterator[Passed[T | None]]] = partial(_in_span, work, paths, sought.checked)
-    numbered = spans[0].first_row is not None
-    if join is not None and numbered:
+    if join is not None and placed:
         task = partial(_joined_in_span, task, join)
     for passed in engine.run(task, spans):
-        offset = 0 if numbered else ledger.rows[0]
+        offset = 0 if placed else ledger.rows[0]
         for number, read in enumerate(passed.reads):
             ledger.count(number, read)
         ledger.check.add(sought.checked, passed.compared)

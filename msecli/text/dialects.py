@@ -41,8 +41,8 @@ class Found(NamedTuple):
         return self.numeric, -len(self.settings)
 
 
-def read_text_head(original: InputFile, file: InputFile, reading: Reading, delimiter: str) -> Head:
-    """Return the head of a file, of which `file` is a copy in UTF-8 if its encoding was named.
+def read_text_head(file: InputFile, reading: Reading, delimiter: str) -> Head:
+    """Return the head of a file, which is in UTF-8 if its encoding was named.
 
     Raises
     ------
@@ -54,14 +54,14 @@ def read_text_head(original: InputFile, file: InputFile, reading: Reading, delim
     try:
         head = read_head(file, reading, delimiter)
     except DialectError as error:
-        settings = other_dialect(original, reading, delimiter)
+        settings = other_dialect(file, reading, delimiter)
         if settings:
             raise OtherDialectError(error.what, settings) from error
         raise
     grammar = grammar_of(reading)
     # A number among the names may be a piece of a row.
     doubtful = not _holds_numbers(head, grammar) or (head.header and any(map(grammar.is_finite, head.names)))
-    settings = other_dialect(original, reading, delimiter) if doubtful else None
+    settings = other_dialect(file, reading, delimiter) if doubtful else None
     if settings:
         first = shown(delimiter.join(head.names))
         what = f"{file.path}: no column of numbers found with the delimiter {delimiter!r}; the first line is {first}"
@@ -96,10 +96,14 @@ def other_dialect(file: InputFile, reading: Reading, delimiter: str) -> dict[str
     Read cleanly means that all rows are as long as the first, and that some columns hold nothing but numbers.
     """
     start = file.read(HEAD_BYTES, 0)
-    whole = file.size <= len(start)
+    whole = not file.reaches(len(start))
     encoding = reading.encoding or encoding_of(start)
     try:
-        text = codecs.getincrementaldecoder(encoding or "utf-8")().decode(start, final=whole).encode()
+        text = (
+            codecs.getincrementaldecoder("utf-8" if reading.encoding else encoding or "utf-8")()
+            .decode(start, final=whole)
+            .encode()
+        )
     except (LookupError, UnicodeError):
         return None
     found = list(_clean(text, reading, delimiter, encoding, whole=whole))

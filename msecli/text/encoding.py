@@ -5,11 +5,14 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from msecli.errors import DataError, UsageError, meant, setting
 from msecli.places.base import InputFile
-from msecli.places.file import CHUNK_BYTES, spooled
 from msecli.text.foreign import check_kind
+
+if TYPE_CHECKING:
+    from msecli.places.stream import Chunks
 
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -76,14 +79,14 @@ def _utf16(head: bytes) -> str | None:
 
 
 def decoded(file: InputFile, encoding: str | None) -> InputFile:
-    """Return the file itself if it is UTF-8, otherwise a temporary copy in UTF-8.
+    """Return the file itself if it is UTF-8, otherwise a stream of its text in UTF-8.
 
     Raises
     ------
     UsageError
         For an unknown encoding.
     DataError
-        For bytes that the encoding does not allow.
+        For bytes at the beginning that the encoding does not allow; others are refused as they are read.
     """
     if encoding is None:
         return file
@@ -97,19 +100,20 @@ def decoded(file: InputFile, encoding: str | None) -> InputFile:
         ) from error
     if codec.name in PLAIN:
         return file
-    return spooled(file.path, _transcoded(file, codec, encoding))
+    from msecli.places.stream import Chunks, StreamFile
+
+    chunks = Chunks(file)
+    return StreamFile(file.path, _transcoded(chunks, codec, encoding), file.word, chunks)
 
 
-def _transcoded(file: InputFile, codec: codecs.CodecInfo, encoding: str) -> Iterator[bytes]:
+def _transcoded(chunks: Chunks, codec: codecs.CodecInfo, encoding: str) -> Iterator[bytes]:
     decoder = codec.incrementaldecoder()
-    position = 0
-    while position < file.size:
-        chunk = file.read(CHUNK_BYTES, position)
-        position += len(chunk)
-        try:
-            yield decoder.decode(chunk, final=position >= file.size).encode()
-        except UnicodeError as error:
-            reason = error.reason if isinstance(error, UnicodeDecodeError | UnicodeEncodeError) else str(error)
-            raise DataError(
-                f"{file.path}: not {encoding}: {reason} before byte {position}; try another `encoding`"
-            ) from error
+    try:
+        for chunk in chunks:
+            yield decoder.decode(chunk).encode()
+        yield decoder.decode(b"", final=True).encode()
+    except UnicodeError as error:
+        reason = error.reason if isinstance(error, UnicodeDecodeError | UnicodeEncodeError) else str(error)
+        raise DataError(
+            f"{chunks.file.path}: not {encoding}: {reason} before byte {chunks.position}; try another `encoding`"
+        ) from error

@@ -1,19 +1,10 @@
-"""What a file is that is no delimited text, by how it begins: compressed, binary, HTML or JSON."""
+"""What a file is that is no delimited text, by how it begins: binary, HTML or JSON."""
 
 from __future__ import annotations
 
 import re
 
 from msecli.errors import DataError
-from msecli.places.file import STDIN
-
-COMPRESSED = {
-    b"\x1f\x8b": ("gzip", "gzip -dc", (".gz",)),
-    b"\x28\xb5\x2f\xfd": ("zstd", "zstd -dc", (".zst",)),
-    b"BZh": ("bzip2", "bzip2 -dc", (".bz2",)),
-    b"\xfd7zXZ\x00": ("xz", "xz -dc", (".xz",)),
-}
-"""The name, the program that decompresses, and the suffixes of files that it opens by name."""
 
 OTHER_BINARY = {
     b"PK\x03\x04": "a ZIP archive or spreadsheet",
@@ -21,6 +12,9 @@ OTHER_BINARY = {
     b"PARE": "an encrypted Parquet file",
     b"%PDF": "a PDF document",
 }
+
+TAR, TAR_AT = b"ustar", 257
+"""What a tar archive holds behind the name of its first file, often in a file called .tar.gz."""
 
 LFS_POINTER = b"version https://git-lfs.github.com/"
 """How the small text begins that stands for a file kept in Git LFS."""
@@ -50,20 +44,15 @@ def check_kind(path: str, head: bytes) -> None:
 
 
 def check_magic(path: str, head: bytes) -> None:
-    """Refuse a compressed file, or another binary one that no source reads, by its first bytes.
+    """Refuse a binary file that no source reads, by its first bytes.
 
     Raises
     ------
     DataError
     """
-    for magic, (name, command, suffixes) in COMPRESSED.items():
-        if head.startswith(magic):
-            # The programs open only files with a suffix of theirs.
-            typed = command if path == STDIN or path.lower().endswith(suffixes) else f"{command} <"
-            # What comes out of a pipe has no suffix.
-            more = " `input_format=tsv`" if path.lower().removesuffix(suffixes[0]).endswith((".tsv", ".tab")) else ""
-            raise DataError(f"{path}: the file is compressed with {name}; `|{typed}={path}`{more}")
     kind = next((kind for magic, kind in OTHER_BINARY.items() if head.startswith(magic)), None)
+    if head.startswith(TAR, TAR_AT):
+        raise DataError(f"{path}: the file is a tar archive; extract what is in it: tar -xf FILE")
     if kind is not None:
         raise DataError(f"{path}: the file is {kind}; export it as CSV, Parquet or NPY")
 

@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 from msecli.errors import DataError, UsageError, setting, shown
 from msecli.places.base import InputFile
-from msecli.places.file import CHUNK_BYTES
 from msecli.text.encoding import DialectError, check_text
 from msecli.text.grammar import COMMENT_MARKS, MISSING, Grammar
 from msecli.text.reading import Reading
-from msecli.text.records import Dialect, Record, count_lines, data_records, records
+from msecli.text.records import Dialect, Record, data_records, records
 
 HEAD_BYTES = 65536
 SAMPLE_ROWS = 100
@@ -61,7 +60,7 @@ def read_head(file: InputFile, reading: Reading, delimiter: str) -> Head:
         buffer = file.read(size, 0)
         if size == HEAD_BYTES:
             check_text(file.path, buffer, decoded=reading.encoding is not None)
-        whole, longest = len(buffer) >= file.size, len(buffer) >= LONGEST_HEAD
+        whole, longest = not file.reaches(len(buffer)), len(buffer) >= LONGEST_HEAD
         if whole or longest or _holds_a_record(buffer.removeprefix(BYTE_ORDER_MARK), dialect):
             head = head_of(file.path, buffer, dialect, reading, whole=whole)
             if whole or longest or head.first_rows:
@@ -177,18 +176,6 @@ def _check_names(path: str, head: Head, reading: Reading) -> None:
     other = next((mark for mark in OTHER_DELIMITERS if mark != delimiter and mark in names[0]), None)
     if len(names) == 1 and other is not None:
         raise DialectError(f"{path}: one column found, {shown(names[0])}", f"is the delimiter {other!r}?")
-
-
-def line_number(file: InputFile, position: int) -> int:
-    """Return the line number, from 1, of the byte at `position`."""
-    count, start, last = 1, 0, b""
-    while start < position:
-        chunk = file.read(min(CHUNK_BYTES, position - start), start)
-        # A line end of two characters may straddle two chunks.
-        count += count_lines(last + chunk) - count_lines(last)
-        start += len(chunk)
-        last = chunk[-1:]
-    return count
 
 
 def check_reading(reading: Reading, delimiter: str) -> None:

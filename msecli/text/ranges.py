@@ -5,14 +5,22 @@ A range cannot tell by itself: quoted fields may hold line ends, and comments an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import count
+from operator import itemgetter
 from threading import Lock
 from typing import NamedTuple
+
+import numpy as np
 
 from msecli import kernel
 from msecli.kernel.interface import Dialect
 from msecli.places.base import InputFile
+from msecli.places.file import CHUNK_BYTES
+from msecli.places.stream import StreamFile
+from msecli.text.records import count_lines
 
 MARGIN_BYTES, MARGIN_GROWTH = 1 << 14, 8
 """Bytes read beyond a range to complete its last record, and the growth of this margin if they do not suffice."""
@@ -38,12 +46,32 @@ class Records(NamedTuple):
     whole: bool = True
 
 
+class Passed(NamedTuple):
+    """A range of a stream that has been parsed, or the next one.
+
+    Parameters
+    ----------
+    begin : int
+        Where its first record begins.
+    line : int
+        The line, from 1, of that record.
+    rows_are_lines : bool
+        Whether each of its lines is a row.
+    """
+
+    begin: int
+    line: int
+    rows_are_lines: bool = False
+
+
 class Ranges:
     """The ranges of a text. A record belongs to the range in which it begins.
 
     Who reads a range finds its end before the records are parsed, and so soon tells all threads where the next one
     begins. What no thread of this process has found yet is looked for, so a process that is given some of the ranges
     looks through those between them, too.
+
+    Of a stream that is read once, what has been parsed is forgotten; only the line numbers of its ranges are kept.
 
     Parameters
     ----------
@@ -57,8 +85,12 @@ class Ranges:
 
     def __init__(self, file: InputFile, dialect: Dialect, start: int, size: int) -> None:
         self._file, self._dialect, self._start, self._size = file, dialect, start, size
+        self._stream = file if isinstance(file, StreamFile) else None
         # Where the records of each range begin, as far as it is known; None behind a record that is too long.
         self._begins: list[int | None] = [start]
+        # Of a stream that is forgotten: the ranges that have been parsed, those in order and those ahead of them.
+        self._passed: list[Passed] = []
+        self._ahead: dict[int, tuple[int, bool]] = {}
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[Callable[..., Ranges], tuple[InputFile, Dialect, int, int]]:
@@ -66,6 +98,22 @@ class Ranges:
 
     def __len__(self) -> int:
         return len(range(self._start, self._file.size, self._size))
+
+    def numbers(self) -> Iterator[int]:
+        """Yield the numbers of the ranges; of a stream until its end is seen, so that the last ones may be empty."""
+        stream = self._forgotten
+        if stream is None:
+            yield from range(len(self))
+            return
+        for number in count():
+            if stream.ended and not stream.reaches(self._start + number * self._size):
+                return
+            yield number
+
+    def once(self) -> None:
+        """From now on every range is read once, so that a stream need not be kept."""
+        if self._stream is not None:
+            self._stream.once()
 
     def read(self, number: int) -> Records:
         """Return the records that begin in a range."""
@@ -84,17 +132,61 @@ class Ranges:
             buffer = self._file.read(end - start, start)
         return Records(begin, memoryview(buffer)[begin - start : end - start])
 
+    def parsed(self, number: int, text: memoryview, rows: int) -> None:
+        """Say that the records of a range have been parsed, and that so many of them are rows.
+
+        Of a stream that is read once, the ranges before the first that has not been parsed are then forgotten.
+        """
+        stream = self._forgotten
+        if stream is None:
+            return
+        lines = _count_lines(text)
+        alike = _rows_are_lines(text, lines, rows)
+        with self._lock:
+            if not self._passed:
+                self._passed.append(Passed(self._start, line_number(self._file, self._start)))
+            self._ahead[number] = lines, alike
+            while (found := self._ahead.pop(len(self._passed) - 1, None)) is not None:
+                last, begin = self._passed[-1], self._begins[len(self._passed)]
+                self._passed[-1] = last._replace(rows_are_lines=found[1])
+                self._passed.append(Passed(last.begin if begin is None else begin, last.line + found[0]))
+            stream.forget(self._start + (len(self._passed) - 1) * self._size)
+
+    def line(self, position: int) -> int:
+        """Return the line number, from 1, of the byte at `position`, which has not been forgotten."""
+        with self._lock:  # so that nothing is forgotten meanwhile
+            passed = self._range_at(position) or Passed(0, 1)
+            return line_number(self._file, position, passed.begin, passed.line)
+
+    def line_of_row(self, begin: int, row: int) -> int | None:
+        """Return the line of a row, counted from the first one of a range that is forgotten; None if it is unknown."""
+        with self._lock:
+            passed = self._range_at(begin)
+        if passed is None or passed.begin != begin or not passed.rows_are_lines:
+            return None
+        return passed.line + row
+
+    @property
+    def _forgotten(self) -> StreamFile | None:
+        """The file, if it is forgotten as it is read."""
+        return self._stream if self._stream is not None and self._stream.forgets else None
+
+    def _range_at(self, position: int) -> Passed | None:
+        """Return the last range that begins at or before a position, as far as ranges have been parsed."""
+        found = bisect_right(self._passed, position, key=itemgetter(0))
+        return self._passed[found - 1] if found else None
+
     def _read(self, number: int, margin: int) -> bytes:
         return self._file.read(self._size + margin, self._start + number * self._size)
 
     def _learn(self, number: int, buffer: bytes) -> None:
         """Find where the range after the last known one begins."""
         begin, start, margin = self._begins[number], self._start + number * self._size, MARGIN_BYTES
-        if begin is None or begin >= min(start + self._size, self._file.size):
+        if begin is None or begin >= start + min(self._size, len(buffer)):
             self._begins.append(begin)
             return
         while True:
-            last = start + len(buffer) >= self._file.size
+            last = not self._file.reaches(start + len(buffer))
             text, place = memoryview(buffer)[begin - start :], start + self._size - begin
             found = kernel.chosen().border(text, self._dialect, place, last=last)
             if found is not None or margin >= LONGEST_RECORD:
@@ -102,6 +194,34 @@ class Ranges:
                 return
             margin = min(margin * MARGIN_GROWTH, LONGEST_RECORD)
             buffer = self._read(number, margin)
+
+
+def line_number(file: InputFile, position: int, start: int = 0, line: int = 1) -> int:
+    """Return the line number of the byte at `position`; that at `start` is the first of this line."""
+    last = b""
+    while start < position:
+        chunk = file.read(min(CHUNK_BYTES, position - start), start)
+        # A line end of two characters may straddle two chunks.
+        line += count_lines(last + chunk) - count_lines(last)
+        start += len(chunk)
+        last = chunk[-1:]
+    return line
+
+
+def _rows_are_lines(text: memoryview, lines: int, rows: int) -> bool:
+    """Tell whether each line is a row, of a text with so many line ends; blank lines may follow the last row."""
+    if not bytes(text[-1:]).endswith((b"\r", b"\n")):
+        return rows == lines + bool(text)
+    return rows == lines or rows == _count_lines(memoryview(bytes(text).rstrip(b"\r\n"))) + 1
+
+
+def _count_lines(text: memoryview) -> int:
+    """Count the line ends in a text; faster than `count_lines`."""
+    read = np.frombuffer(text, dtype=np.uint8)
+    returns = read == ord("\r")
+    feeds = read == ord("\n")
+    both = np.count_nonzero(returns[:-1] & feeds[1:]) if returns.any() else 0
+    return int(np.count_nonzero(feeds) + np.count_nonzero(returns) - both)
 
 
 @lru_cache(FILES)

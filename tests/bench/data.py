@@ -29,6 +29,7 @@ SHARE = 5
 MULTIPLE, PARQUET_MULTIPLE = 6, 4
 """Large arrays have six times the rows, large Parquet files four times."""
 GROUPS = 100
+GZIP_LEVEL = 6
 
 TEXTS = {
     "region": ("north", "east", "south", "west"),
@@ -156,6 +157,14 @@ def write_csv(stream: BinaryIO, blocks: Iterator[Block], rows: int) -> None:
         stream.write(lines.buffers()[2][: pc.sum(pc.binary_length(lines)).as_py()])
 
 
+def write_gzip(stream: BinaryIO, blocks: Iterator[Block], rows: int) -> None:
+    """Write what `write_csv` does, compressed as the program `gzip` does by default."""
+    import gzip
+
+    with gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=GZIP_LEVEL, mtime=0) as packed:
+        write_csv(packed, blocks, rows)  # type: ignore[arg-type] # a file open for writing
+
+
 def write_npy(stream: BinaryIO, blocks: Iterator[Block], rows: int) -> None:
     """Write the one column of the blocks as a one-dimensional array."""
     import numpy as np
@@ -184,6 +193,10 @@ def _small(rows: int) -> int:
 
 def _fewer(rows: int) -> int:
     return max(1, rows // SHARE)
+
+
+def _half(rows: int) -> int:
+    return max(1, rows // 2)
 
 
 def _more(rows: int) -> int:
@@ -224,6 +237,8 @@ FILES = {
     "target.npy": File(write_npy, ("target",), pairs),
     "large_pred.npy": File(write_npy, ("pred",), pairs, _more),
     "large_target.npy": File(write_npy, ("target",), pairs, _more),
+    "pred.csv.gz": File(write_gzip, ("pred",), pairs, _half),
+    "target.csv.gz": File(write_gzip, ("target",), pairs, _half),
     "small_pred.csv": File(write_csv, ("pred",), pairs, _small),
     "small_target.csv": File(write_csv, ("target",), pairs, _small),
 }

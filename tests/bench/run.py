@@ -28,7 +28,10 @@ from statistics import median
 ROWS, RUNS = 10_000_000, 5
 QUICK_ROWS, QUICK_RUNS = 200_000, 3
 TOLERANCE = 1e-9
-SIZES = "a fifth if wide, shuffled or numbered; if large four times as many in Parquet, six times in NPY"
+SIZES = (
+    "a fifth if wide, shuffled or numbered, half if compressed; "
+    "if large four times as many in Parquet, six times in NPY"
+)
 OURS = "msecli"
 OUTPUT = "OUTPUT.npy"
 """Stands, in a command, for the file to which a tool writes its array."""
@@ -133,6 +136,7 @@ SHUFFLED, SHUFFLED_CSV = (
 NUMBERED, NUMBERED_CSV = (
     tuple(f"numbered_{side}.{suffix}" for side in ("pred", "target")) for suffix in ("parquet", "csv")
 )
+GZIPPED = ("pred.csv.gz", "target.csv.gz")
 GROUPED, GROUPED_CSV, QUOTED_CSV = ("grouped.parquet",), ("grouped.csv",), ("quoted.csv",)
 JOIN_TOOLS = ("pandas-merge", "polars-join", "duckdb-join")
 GROUP_TOOLS = ("pandas-groups", "polars-groups", "duckdb-groups")
@@ -144,6 +148,12 @@ def unchecked(words: Command) -> dict[str, Command]:
     return {"without the row check": (MSECLI, *compute(*words, "--no-row-check"))}
 
 
+def piped(program: str, words: Command) -> dict[str, Command]:
+    """Return our command for files that a program writes to pipes."""
+    inputs = " ".join(f'<({program} "${number}")' for number, _ in enumerate(words, 1))
+    return {f"{program} and msecli": ("/bin/bash", "-c", f'"$0" compute {inputs}', MSECLI, *words)}
+
+
 JOBS = (
     Job("csv-two-files", CSV, compute(*CSV), peers(CSV, *TABLE_TOOLS)),
     Job("csv-one-file", ONE_CSV, compute(*ONE_CSV), peers(ONE_CSV, *TABLE_TOOLS)),
@@ -152,6 +162,8 @@ JOBS = (
     Job("csv-by-key", SHUFFLED_CSV, compute(*SHUFFLED_CSV, "--on", "id"), peers(SHUFFLED_CSV, *JOIN_TOOLS)),
     Job("csv-by-group", GROUPED_CSV, compute(*GROUPED_CSV, "--by", "group"), peers(GROUPED_CSV, *GROUP_TOOLS)),
     Job("csv-row-check", NUMBERED_CSV, compute(*NUMBERED_CSV), floors=unchecked(NUMBERED_CSV)),
+    Job("gz", GZIPPED, compute(*GZIPPED), piped("gzip -dc", GZIPPED)),
+    Job("pipe", CSV, compute(*CSV), piped("cat", CSV)),
     Job("parquet-row-check", NUMBERED, compute(*NUMBERED), floors=unchecked(NUMBERED)),
     Job("parquet-one-file", ONE_PARQUET, compute(*ONE_PARQUET), peers(ONE_PARQUET, *TABLE_TOOLS)),
     Job("parquet-two-files", PARQUET, compute(*PARQUET), peers(PARQUET, *TABLE_TOOLS)),

@@ -7,7 +7,6 @@ suggests something needs a line in `CASES`, or in `MENTIONED` if it only names w
 from __future__ import annotations
 
 import ast
-import gzip
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -394,12 +393,6 @@ CASES = (
     Case("blanks for missing", {"x.csv": "yhat,y\n1,2\n3,4\n   ,3\n"}, "compute x.csv --nan-pred omit"),
 )
 
-FOLLOWED_ELSEWHERE = (
-    # tests/contract/test_foreign_files.py
-    Case("a compressed file with tabs", {"x.tsv.gz": gzip.compress(b"yhat\ty\n1\t2\n")}, "compute x.tsv.gz"),
-)
-"""Cases whose advice is more than options to add."""
-
 MENTIONED = frozenset({
     "`unmatched=skip`", "`nan_target=omit`", "`nan_pred=omit`",
     "`unmatched=skip` requires `on`; by position every row has a partner",
@@ -511,7 +504,7 @@ SUGGESTS = re.compile(r"`[+\0]?[\w\0]+=[^`]*`")
 def test_every_suggestion_in_the_sources_is_met(
     tmp_path: Path, run: Run, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number, case in enumerate((*CASES, *FOLLOWED_ELSEWHERE)):
+    for number, case in enumerate(CASES):
         run(*prepare(case, tmp_path / str(number), monkeypatch))
     said = "\n".join(told)
     unmet = []

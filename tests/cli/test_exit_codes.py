@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from msecli.errors import DataError, ReadWriteError, UsageError
+from msecli.places.stream import KEPT_BYTES
 from tests.children import child
 
 Run = Callable[..., Any]
@@ -381,29 +382,40 @@ def test_no_room_for_temporary_values_is_a_write_error(big: Path, folder: Path, 
     assert contents(folder) == before
 
 
-def test_no_room_for_a_copy_of_standard_input_is_a_read_error(big: Path) -> None:
-    assert_one_error(msecli("compute", "-", big, input=big.read_bytes(), **limited(1000)), 4, "-: ", "too large")
+def test_no_room_for_a_copy_of_standard_input_is_a_read_error(folder: Path) -> None:
+    np.save(folder / "long.npy", np.zeros(KEPT_BYTES // 8 + 1))
+    long = (folder / "long.npy").read_bytes()
+    assert_one_error(msecli("compute", "-", "long.npy", input=long, **limited(1000)), 4, "-: ", "too large", "TMPDIR")
 
 
 # The disk is full at the end of a record: the rest must not be missed in silence.
-LONG = b"yhat,y\n" + b"1,2\n" * 500 + b"1,9\n" * 500
-ROOM = len(b"yhat,y\n" + b"1,2\n" * 500)
+LONG = b"yhat,y\n" + b"1,2\n" * (KEPT_BYTES // 8) + b"1,9\n" * (KEPT_BYTES // 8)
+ROOM = len(LONG) // 2
+TWICE = ("--batch-size", "1000", "--shuffle", "1")
 
 
 def test_room_for_half_a_copy_of_standard_input_is_a_read_error() -> None:
-    assert_one_error(msecli("compute", "-", input=LONG, **limited(ROOM)), 4, "-: ", "too large")
+    assert_one_error(msecli("compute", "-", *TWICE, input=LONG, **limited(ROOM)), 4, "-: ", "too large")
 
 
 def test_room_for_half_a_copy_of_a_pipe_is_a_read_error(folder: Path) -> None:
     with feeding(folder / "pipe", LONG):
-        assert_one_error(msecli("compute", "pipe", **limited(ROOM)), 4, "pipe", "too large")
+        assert_one_error(msecli("compute", "pipe", *TWICE, **limited(ROOM)), 4, "pipe", "too large")
 
 
 @pytest.mark.parametrize("room", [0, ROOM])
 def test_room_for_half_a_copy_in_another_encoding_is_a_read_error(folder: Path, room: int) -> None:
     (folder / "u.csv").write_bytes(LONG.decode().encode("utf-16"))
-    done = msecli("compute", "u.csv", "--encoding", "utf-16", **limited(room))
+    done = msecli("compute", "u.csv", "--encoding", "utf-16", *TWICE, **limited(room))
     assert_one_error(done, 4, "u.csv")
+
+
+def test_what_is_read_once_needs_no_room(folder: Path) -> None:
+    (folder / "u.csv").write_bytes(LONG.decode().encode("utf-16"))
+    # As many errors of 1 as of 8.
+    for arguments in (("u.csv", "--encoding", "utf-16"), ("-",)):
+        done = msecli("compute", *arguments, input=LONG, **limited(0))
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"32.5\n", b"")
 
 
 @pytest.mark.parametrize("suffix", ["txt", "json", "csv", "tsv", "md", "npy", "parquet"])

@@ -21,7 +21,8 @@ import pytest
 
 from msecli.cli import progress
 from msecli.cli.progress import ProgressBar
-from msecli.places.file import LocalFile, copied
+from msecli.places import open_input
+from msecli.places.file import copied
 from tests.children import child
 from tests.files import write
 
@@ -124,18 +125,18 @@ def test_nobody_is_told_after_the_run(clock: list[float], tmp_path: Path) -> Non
         assert copied.get() is before
 
 
-def test_every_byte_of_a_pipe_is_told(tmp_path: Path) -> None:
-    sizes: list[tuple[str, int]] = []
+def test_every_byte_of_a_pipe_that_is_copied_is_told(tmp_path: Path) -> None:
+    sizes: list[tuple[str, int, str]] = []
     reader, writer = os.pipe()
     os.write(writer, b"yhat,y\n1,2\n")
     os.close(writer)
-    token = copied.set(lambda path, size: sizes.append((path, size)))
+    token = copied.set(lambda path, size, doing="copying": sizes.append((path, size, doing)))
     try:
-        LocalFile(f"/dev/fd/{reader}")
+        open_input(f"/dev/fd/{reader}").for_arrow()
     finally:
         copied.reset(token)
         os.close(reader)
-    assert sizes[-1] == (f"/dev/fd/{reader}", 11)
+    assert sizes[-1] == (f"/dev/fd/{reader}", 11, "copying")
 
 
 @contextlib.contextmanager
@@ -184,9 +185,9 @@ def standard_input_shows(*options: str, seconds: float) -> str:
 
 
 @pytest.mark.slow
-def test_standard_input_is_shown_on_a_terminal_while_it_is_copied() -> None:
+def test_standard_input_is_shown_on_a_terminal_while_it_comes() -> None:
     shown = standard_input_shows(seconds=PATIENCE)
-    assert "copying -" in shown
+    assert "reading -" in shown
     assert "kB/s" in shown
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
-import io
 import os
 import threading
 from collections.abc import Iterator
@@ -166,31 +165,6 @@ def test_an_empty_file_is_refused_and_closed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"x\.csv: the file is empty"):
         LocalFile(str(path))
     gc.collect()  # a file left open would raise its ResourceWarning here
-
-
-def test_a_named_pipe_is_copied_and_read_at_any_offset(tmp_path: Path) -> None:
-    fifo = tmp_path / "pipe"
-    with feeding(fifo, CONTENT * 30):
-        file = LocalFile(str(fifo))
-    assert (file.size, file.read(9, 250)) == (len(CONTENT) * 30, CONTENT[250:259])
-    file.verify()
-
-
-def test_an_empty_pipe_is_an_empty_file(tmp_path: Path) -> None:
-    with feeding(tmp_path / "pipe", b""), pytest.raises(DataError, match="pipe: the file is empty"):
-        LocalFile(str(tmp_path / "pipe"))
-
-
-def test_standard_input_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(CONTENT)))
-    file = LocalFile("-")
-    assert (file.path, file.read(4, 256)) == ("-", CONTENT[:4])
-
-
-def test_standard_input_that_is_closed_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", None)
-    with pytest.raises(ReadWriteError, match="-: "):
-        LocalFile("-")
 
 
 def test_bytes_that_are_gone_cannot_be_read(path: Path) -> None:

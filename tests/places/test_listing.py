@@ -10,8 +10,8 @@ import pytest
 
 from msecli.errors import ReadWriteError
 from msecli.places import alternatives, files_of, listed, would_name
-from msecli.places.file import files_below
 from msecli.places.listing import Listing, listing_of, natural
+from msecli.places.local import files_below
 
 FILES = (
     "p/part-10.csv", "p/part-2.csv", "p/_SUCCESS", "p/.part-2.csv.crc", "p/part-2.csv.crc", "p/_delta_log/0.json",
