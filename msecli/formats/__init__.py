@@ -26,6 +26,17 @@ FORMATS: dict[str, Format] = {
         ),
         Format("tsv", "tab-separated text", (".tsv", ".tab"), "csv", "open_tsv", delimited=True),
         Format("parquet", "Apache Parquet", (".parquet", ".pq", ".parq"), "parquet", "ParquetSource", magic=b"PAR1"),
+        Format(
+            "arrow", "Arrow file, Feather version 2", (".arrow", ".feather", ".ipc"), "arrow", "ArrowSource", b"ARROW1"
+        ),
+        Format(
+            "arrows",
+            "stream of Arrow record batches",
+            (".arrows", ".arrow"),
+            "arrow",
+            "open_stream",
+            b"\xff\xff\xff\xff",
+        ),
         Format("npy", "NumPy array", (".npy",), "npy", "NpySource", magic=b"\x93NUMPY"),
     )
 }
@@ -80,8 +91,9 @@ def _open_file(path: str, reading: Reading, word: str) -> Source:
         )
     source = format.open(file, reading, inner)
     expected = by_suffix(outer)
-    if reading.format is None and expected is not None and expected.magic != format.magic:
-        suffix = os.path.splitext(outer)[1]
+    suffix = os.path.splitext(outer)[1]
+    differs = expected is not None and expected.magic != format.magic and suffix.lower() not in format.suffixes
+    if reading.format is None and differs:
         meaning = f"the name ends in {suffix}, but the content is {format.name}; read as {format.name}"
         source.warnings = (*source.warnings, Warned("content_differs_from_suffix", path, meaning))
     return source

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 from msecli.errors import DataError, ReadWriteError, Warned
 
@@ -42,6 +42,8 @@ class Column(NamedTuple):
         Whether the name, taken from the first line, is a number like those below it, so that it may be data.
     numbered : bool
         Whether the text has no names, so that the name is only a number, which says nothing of what the column holds.
+    shape : tuple of int, optional
+        The shape of a row: () unless the column holds lists of numbers; None if their length is yet to be learnt.
     """
 
     name: str
@@ -49,6 +51,12 @@ class Column(NamedTuple):
     numeric: bool
     like_data: bool = False
     numbered: bool = False
+    shape: tuple[int, ...] | None = ()
+
+    @property
+    def lists(self) -> bool:
+        """Whether it holds lists of numbers, each of which is a row of more than one element."""
+        return self.shape != ()
 
 
 class Selection(NamedTuple):
@@ -68,7 +76,8 @@ class Block(NamedTuple):
     ----------
     rows : int
     numbers : mapping of column name, or `ARRAY`, to float64 array
-        Shape (rows,) for a column of a table, (rows, ...) under the name `ARRAY` for an array; NaN is missing.
+        Shape (rows,) for a column of a table, (rows, ...) for one of lists, and under the name `ARRAY` for an array;
+        NaN is missing.
     labels : mapping of column name to LabelArray, shape (rows,)
     warnings : tuple of Warned
     work : int
@@ -126,7 +135,7 @@ class Source(Protocol):
     rows : int, or None
         The number of rows, if it is known before they are read.
     work : int
-        The size of the whole source, in the unit of `Block.work`.
+        The size of the whole source, in the unit of `Block.work`; 0 if it is unknown before it is read.
     warnings : sequence of Warned
         Warnings from opening the source.
     divisible : bool
@@ -160,6 +169,34 @@ class Source(Protocol):
     def verify(self) -> None:
         """Raise `DataError` if the source has changed since it was opened."""
         ...
+
+
+@runtime_checkable
+class Replayed(Protocol):
+    """A source whose rows come only once, and so are kept in case they are read again."""
+
+    def release(self) -> None:
+        """Keep no more of them: the next reading is the last one."""
+        ...
+
+
+def shape_of(source: Source, name: str) -> tuple[int, ...]:
+    """Return the shape of a row of a column; for lists of any length that of the first one, which the source then has.
+
+    Raises
+    ------
+    DataError
+        If no list holds a value.
+    """
+    column = next(column for column in source.columns or () if column.name == name)
+    if column.shape is not None:
+        return column.shape
+    blocks = (block for part in source.parts(Selection((name,))) for block in part.read())
+    found = next((block.numbers[name].shape[1:] for block in blocks if block.numbers[name].size), None)
+    if found is None:
+        raise DataError(f"{source.path}, column {name!r}: no list holds a value")
+    source.columns = tuple(each._replace(shape=found) if each.name == name else each for each in source.columns or ())
+    return found
 
 
 class Format(NamedTuple):

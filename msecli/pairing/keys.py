@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
+from math import prod
 from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -170,8 +171,12 @@ def aligned_rows(prediction: Held, target: Held, matched: Matched, checked: Sequ
     """
     sides = [Side(held.path, held.place) for held in (prediction, target)]
     rows = np.flatnonzero(matched.position >= 0) if matched.unmatched_prediction else None
-    for start in range(0, matched.rows, ROWS_PER_BLOCK):
-        part = slice(start, min(start + ROWS_PER_BLOCK, matched.rows))
+    widest = max(
+        (prod(values.shape[1:]) for held in (prediction, target) for values in held.numbers.values()), default=1
+    )
+    step = max(1, ROWS_PER_BLOCK // max(1, widest))
+    for start in range(0, matched.rows, step):
+        part = slice(start, min(start + step, matched.rows))
         chosen = np.arange(part.start, part.stop) if rows is None else rows[part]
         numbers = chosen, matched.position[chosen].astype(np.int64, copy=False)
         blocks = prediction.take(part if rows is None else chosen), target.take(numbers[1])

@@ -59,9 +59,9 @@ class Ledger:
 
     @property
     def _share(self) -> float:
-        """The share of all sources read so far."""
+        """The share of all sources read so far; of one of unknown size, nothing."""
         sizes = [source.work for source in self._sources]
-        return sum(done / size for done, size in zip(self._work, sizes, strict=True)) / len(sizes)
+        return sum(done / size for done, size in zip(self._work, sizes, strict=True) if size) / len(sizes)
 
     def place(self, source: int, *rows: int) -> str:
         """Return how messages name rows of a source, counted from 0: by their numbers and their lines."""

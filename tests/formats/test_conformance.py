@@ -46,8 +46,12 @@ MEMORY: dict[str, Callable[[Data], Any]] = {
 SOURCES = [*FILES, *MEMORY]
 NAMED = [name for name in SOURCES if (WRITERS[name].named if name in WRITERS else name != "array")]
 NAMELESS = [name for name in SOURCES if name not in NAMED]
+UNCOUNTED = [name for name in FILES if not WRITERS[name].counted]
+"""Sources that do not tell their rows before they are read."""
+UNDIVIDED = [name for name in FILES if not WRITERS[name].divided]
+"""Sources that are read in one part."""
 TEXTS = ("csv", "tsv")
-"""The formats that have lines, and do not tell their rows before they are read."""
+"""The formats that have lines."""
 KINDS = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
 
 sources = pytest.mark.parametrize("source", SOURCES)
@@ -222,8 +226,8 @@ def test_parts_and_cuts_say_the_same(tmp_path: Path, source: str) -> None:
     with reading_in({"part": 40, "array": 16, "rows": 8}):
         found = taken(made(tmp_path, source, data))
         parts, cuts = found.parts(Selection((name,))), found.cuts()
-        assert len(parts) > 1
-        assert (cuts is None) == (found.format in TEXTS)
+        assert (len(parts) > 1) == (source not in UNDIVIDED)
+        assert (cuts is None) == (found.rows is None) == (source in UNCOUNTED)
         if cuts is None:
             return
         assert (cuts[0], cuts[-1], len(cuts)) == (0, 50, len(parts) + 1)

@@ -17,7 +17,14 @@ CONSTANTS = {
     "head": ["text.head.HEAD_BYTES"],
     "chunk": ["text.head.CHUNK_BYTES"],
     "array": ["formats.npy.PART_ELEMENTS"],
-    "rows": ["formats.parquet.ROWS_PER_BLOCK", "formats.memory.ROWS_PER_BLOCK", "pairing.keys.ROWS_PER_BLOCK"],
+    "rows": [
+        "formats.parquet.ROWS_PER_BLOCK",
+        "formats.columnar.ROWS_PER_BLOCK",
+        "formats.arrow.ROWS_PER_PART",
+        "formats.exchange.ROWS_PER_BLOCK",
+        "formats.memory.ROWS_PER_BLOCK",
+        "pairing.keys.ROWS_PER_BLOCK",
+    ],
     "result": ["scoring.side_by_side.ROWS_PER_RESULT"],
     "block": ["core.chunk.BLOCK", "core.exact.BLOCK"],
 }
