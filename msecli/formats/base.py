@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
@@ -178,6 +178,13 @@ class Replayed(Protocol):
     def release(self) -> None:
         """Keep no more of them: the next reading is the last one."""
         ...
+
+
+def release(sources: Iterable[Source]) -> None:
+    """Have sources keep nothing of what is read, because the next reading is the last one."""
+    for source in sources:
+        if isinstance(source, Replayed):
+            source.release()
 
 
 def shape_of(source: Source, name: str) -> tuple[int, ...]:

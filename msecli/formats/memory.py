@@ -127,8 +127,15 @@ def _shape(first: Any) -> tuple[int, ...]:
 
 
 def _list_array(values: Any, what: str) -> FloatArray:
-    """Return a list, or an array of arrays, as an array."""
-    return as_array(values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind == "O" else values, what)
+    """Return a list, also one of arrays, as an array."""
+    return as_array(_nested(values), what)
+
+
+def _nested(values: Any) -> Any:
+    """Return an array of arrays as lists, which NumPy takes for more dimensions."""
+    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        return values
+    return [_nested(value) if isinstance(value, LISTS) else value for value in values]
 
 
 class FramePart(NamedTuple):

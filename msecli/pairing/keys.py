@@ -6,7 +6,7 @@ file: one look-up per row, whatever the keys are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from math import prod
 from typing import Any, NamedTuple, Self, TypeAlias
@@ -108,6 +108,11 @@ class Held:
         self.labels = {name: joined_labels(labels.pop(name)) for name in list(labels)}
         self.labels |= {name: self.labels[column] for name, column in (names or {}).items()}
 
+    @property
+    def widest(self) -> int:
+        """The most elements that a column has in a row."""
+        return max((max(1, prod(values.shape[1:])) for values in self.numbers.values()), default=1)
+
     def keep_labels(self, names: Collection[str]) -> None:
         """Keep only these columns of labels."""
         self.labels = {name: labels for name, labels in self.labels.items() if name in names}
@@ -123,6 +128,11 @@ class Held:
         numbers = {name: values[rows] for name, values in self.numbers.items()}
         count = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
         return Block(count, numbers, {name: take_labels(labels, rows) for name, labels in self.labels.items()})
+
+
+def rows_per_block(files: Iterable[Held]) -> int:
+    """Return how many rows to take at once: `ROWS_PER_BLOCK`, or of wide rows so many elements."""
+    return max(1, ROWS_PER_BLOCK // max((held.widest for held in files), default=1))
 
 
 SKIP = "; to leave them out, use `unmatched=skip`"
@@ -171,10 +181,7 @@ def aligned_rows(prediction: Held, target: Held, matched: Matched, checked: Sequ
     """
     sides = [Side(held.path, held.place) for held in (prediction, target)]
     rows = np.flatnonzero(matched.position >= 0) if matched.unmatched_prediction else None
-    widest = max(
-        (prod(values.shape[1:]) for held in (prediction, target) for values in held.numbers.values()), default=1
-    )
-    step = max(1, ROWS_PER_BLOCK // max(1, widest))
+    step = rows_per_block((prediction, target))
     for start in range(0, matched.rows, step):
         part = slice(start, min(start + step, matched.rows))
         chosen = np.arange(part.start, part.stop) if rows is None else rows[part]

@@ -332,8 +332,8 @@ def check_shapes(sources: Sequence[Source], roles: Roles, item: tuple[int, ...])
     theirs = item_shape(target, roles.target.columns)
     if not same_item_shape(item, theirs):
         raise DataError(
-            f"the shapes differ: {sources[PREDICTION].path} has rows of shape {item}, "
-            f"{target.path} of shape {theirs}; they must be equal, nothing is broadcast"
+            f"the shapes differ: {_where(sources, roles.prediction)} has rows of shape {item}, "
+            f"{_where(sources, roles.target)} of shape {theirs}; they must be equal, nothing is broadcast"
         )
     if roles.baselines and prod(item) != 1:
         raise DataError(
@@ -345,10 +345,16 @@ def check_shapes(sources: Sequence[Source], roles: Roles, item: tuple[int, ...])
             raise DataError(f"skill:{place.columns[0]}: the column holds lists, but the predictions are numbers")
     if roles.weight is None:
         return
-    weights = sources[roles.weight.file]
-    shape = item_shape(weights, roles.weight.columns)
+    shape = item_shape(sources[roles.weight.file], roles.weight.columns)
     if shape not in ((), (1,), item):
         raise DataError(
-            f"{weights.path}: rows of weights have shape {shape}; they must be one number, or have the shape "
-            f"of the prediction's rows, {item}"
+            f"{_where(sources, roles.weight)}: rows of weights have shape {shape}; they must be one number, or have "
+            f"the shape of the prediction's rows, {item}"
         )
+
+
+def _where(sources: Sequence[Source], place: Place) -> str:
+    """Return a file in a message, with the column that holds lists, if it is one."""
+    source = sources[place.file]
+    lists = [each.name for each in source.columns or () if (each.name,) == place.columns and each.lists]
+    return f"{source.path}, column {lists[0]!r}," if lists else source.path

@@ -16,7 +16,7 @@ from msecli.core.partition import Batches, Partition
 from msecli.core.wide import Wide
 from msecli.engines import Engine
 from msecli.errors import Warned
-from msecli.formats.base import Replayed
+from msecli.formats.base import release
 from msecli.pairing.chunks import chunk_of, groups_of
 from msecli.pairing.position import Aligned
 from msecli.pairing.roles import PREDICTION
@@ -110,9 +110,7 @@ def fold(
     work = partial(score_rows, plan, batches)
     join = None if sinks or gradient is not None else Outcome.joined
     numbered = batches is not None or plan.request.bootstrap is not None
-    for source in plan.sources:
-        if isinstance(source, Replayed):
-            source.release()
+    release(plan.sources)
     for first_row, outcome in paired.each(work, numbered=numbered, join=join):
         tally.merge(outcome.tally, first_row)
         twins = joined_twins(twins, outcome.twins)

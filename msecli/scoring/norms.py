@@ -14,6 +14,7 @@ from msecli.core.processor import arithmetic
 from msecli.core.state import Rules
 from msecli.engines import engine_named
 from msecli.errors import DataError, UsageError, Warned
+from msecli.formats.base import release
 from msecli.pairing.candidates import numeric_columns
 from msecli.pairing.choice import ALL, UndecidedError
 from msecli.pairing.chunks import values_of
@@ -140,6 +141,7 @@ def norms(request: NormRequest, progress: Progress = lambda _: None) -> NormResu
         plan = _plan(request)
         with engine_named(request.engine).start(request.jobs) as engine:
             paired = PairedRows(plan, engine, progress)
+            release(plan.sources)
             for first_row, part in paired.each(partial(_part, plan, orders), numbered=False):
                 if part.missing is not None:
                     raise DataError(_told_missing(plan, paired.ledger, part.missing, first_row))
