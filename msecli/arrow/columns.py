@@ -32,7 +32,7 @@ HEXADECIMAL = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 
 def is_numeric(kind: pa.DataType) -> bool:
     """Tell whether values of the type can be converted to float64."""
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return is_numeric(kind.value_type)
     checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
     return any(check(kind) for check in checks)
@@ -55,8 +55,7 @@ def floats(array: pa.Array, what: str) -> tuple[FloatArray, int]:
     """
     if not is_numeric(array.type):
         raise DataError(f"{what}: the column is of type {array.type}: {_hint(array.type)}")
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+    array = _decoded(array)
     values, rounded = _without_validity(array, what)
     if array.null_count:
         values = values.copy()
@@ -64,8 +63,19 @@ def floats(array: pa.Array, what: str) -> tuple[FloatArray, int]:
     return values, rounded
 
 
+def _decoded(array: pa.Array) -> pa.Array:
+    """Return an array with a value for each row, which may have been encoded."""
+    if pa.types.is_dictionary(array.type):
+        return array.dictionary_decode()
+    if pa.types.is_run_end_encoded(array.type):
+        from msecli.arrow.functions import run_end_decode
+
+        return run_end_decode(array)
+    return array
+
+
 def _hint(kind: pa.DataType) -> str:
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return _hint(kind.value_type)
     return next((hint for checks, hint in HINTS if any(check(kind) for check in checks)), "it is not a number")
 
@@ -118,7 +128,8 @@ def labels(array: pa.Array, what: str) -> IntArray | pa.Array:
         If its values have no text: lists, structs, and bytes that are not UTF-8.
     """
     kind = array.type
-    if pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
+    encoded = pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind)
+    if encoded or isinstance(kind, pa.BaseExtensionType):
         return labels(_unwrapped(array), what)
     if kind == pa.int64() and array.null_count == 0:
         return np.asarray(np.from_dlpack(array), dtype=np.int64)
@@ -140,9 +151,9 @@ def labels(array: pa.Array, what: str) -> IntArray | pa.Array:
 
 
 def _unwrapped(array: pa.Array) -> pa.Array:
-    """Return the values behind a dictionary or an extension type."""
-    if pa.types.is_dictionary(array.type):
-        return array.dictionary_decode()
+    """Return the values behind an encoding or an extension type."""
+    if not isinstance(array.type, pa.BaseExtensionType):
+        return _decoded(array)
     return uuids(array.storage) if str(array.type) == UUID else array.storage
 
 

@@ -80,3 +80,8 @@ def dictionary_encode(array: pa.Array) -> pa.DictionaryArray:
 def take(array: pa.Array, rows: IntArray) -> pa.Array:
     """Return the values of some rows."""
     return call_function("take", [array, integers(rows)])
+
+
+def run_end_decode(array: pa.Array) -> pa.Array:
+    """Return an array of runs with a value for each row."""
+    return call_function("run_end_decode", [array])

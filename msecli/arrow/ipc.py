@@ -110,6 +110,8 @@ def _rows(read: Read, block: Block) -> int:
     """Return the number of rows of a record batch, from its header."""
     data = read(block.header, block.begin)
     start = 8 if struct.unpack_from("<I", data)[0] == CONTINUES else 4
+    if not 0 < struct.unpack_from("<i", data, start - 4)[0] <= block.header - start:
+        raise LayoutError("a record batch does not begin where the footer says")
     message = _table(data, start)
     header = _field(data, message, HEADER)
     length = _field(data, _table(data, header), 0) if header else 0

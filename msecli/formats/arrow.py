@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -77,13 +77,12 @@ class ArrowSource:
 
     def _groups(self) -> list[tuple[int, int, int]]:
         """Return the first batch of each part, the one after its last, and its first row."""
-        found, first = [], 0
         rows = list(accumulate((batch.rows for batch in self._batches), initial=0))
-        for last in range(1, len(rows)):
-            if rows[last] - rows[first] >= ROWS_PER_PART or rows[first] < rows[last] == self.work:
-                found.append((first, last, rows[first]))
-                first = last
-        return found
+        begins = [0]
+        for number, row in enumerate(rows):
+            if row - rows[begins[-1]] >= ROWS_PER_PART and row < self.work:
+                begins.append(number)
+        return [(first, last, rows[first]) for first, last in pairwise([*begins, len(self._batches)])]
 
     def line(self, row: int, begin: int | None = None) -> None:
         """Return None: there are no lines."""

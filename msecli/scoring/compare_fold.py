@@ -100,8 +100,8 @@ def _results(plan: ComparePlan, engine: Engine, ledger: JointLedger) -> Iterator
         rows = joined_rows(plan, engine, ledger, ledger.ledgers)
         return ((0, each) for each in engine.run(partial(one_result, work), rows))
     _check_first_rows(plan, ledger)
-    rows = max(1, WINDOW // prod(plan.systems[0].plan.item))
-    sought = SideBySide(plan.sources, plan.selections(), window=rows if len(plan.sources) > 1 else 0)
+    window = max(1, WINDOW // prod(plan.systems[0].plan.item))
+    sought = SideBySide(plan.sources, plan.selections(), window=window if len(plan.sources) > 1 else 0)
     return sought.each(work, engine, ledger, numbered=plan.request.needs_row_numbers)
 
 
