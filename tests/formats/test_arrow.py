@@ -320,6 +320,18 @@ def test_only_the_columns_that_are_needed_must_be_readable(tmp_path: Path, forma
 
 
 @formats
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.dictionary(pa.int8(), pa.string_view())], ids=str)
+def test_what_lies_under_a_null_is_not_followed(tmp_path: Path, format: str, kind: Any) -> None:
+    # The view under the null claims to be 2**31 - 1 bytes long, somewhere far off; validation leaves nulls out.
+    views = struct.pack("<i12s", 1, b"a") + b"\xff\xff\xff\x7f" * 4 + struct.pack("<i12s", 1, b"b")
+    words = pa.Array.from_buffers(pa.string_view(), 3, [pa.py_buffer(b"\x05"), pa.py_buffer(views)])
+    if pa.types.is_dictionary(kind):
+        words = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2], pa.int8()), words)
+    path = put(tmp_path, format, pa.table({"v": [1.0, 2.0, 3.0], "k": words}))
+    assert held(opened(path), ["v"], ["k"]).labels["k"] == ["a", None, "b"]
+
+
+@formats
 def test_rounded_integers_are_warned_of(tmp_path: Path, format: str) -> None:
     path = put(tmp_path, format, pa.table({"p": [2**53 + 1, 1], "t": [0, 1]}))
     result = msecli.score(path, pred="p", target="t")
