@@ -14,6 +14,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -38,17 +40,39 @@ from tests.fuzz.sizes import reading_in, tiny
 Arrays = NDArray[Any]
 
 FILES = list(FORMATS)
+
+
+class Shared:
+    """A table that shares its columns in one way alone."""
+
+    def __init__(self, table: pa.Table, how: str) -> None:
+        self._table, self._how = table, how
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") and name == self.__dict__.get("_how"):
+            return getattr(self._table, name)
+        raise AttributeError(name)
+
+
+def table(data: Data) -> pa.Table:
+    return pa.table({name: pa.array(values) for name, values in as_columns(data).items()})
+
+
 MEMORY: dict[str, Callable[[Data], Any]] = {
     "DataFrame": lambda data: pd.DataFrame({name: _for_pandas(values) for name, values in as_columns(data).items()}),
-    "Table": lambda data: pa.table({name: pa.array(values) for name, values in as_columns(data).items()}),
+    "Table": table,
+    "stream": lambda data: Shared(table(data), "__arrow_c_stream__"),
+    "interchange": lambda data: Shared(table(data), "__dataframe__"),
+    "dict": lambda data: dict(as_columns(data)),
+    **({"polars": lambda data: import_module("polars").from_arrow(table(data))} if find_spec("polars") else {}),
     "array": lambda data: data if isinstance(data, np.ndarray) else np.column_stack(list(data.values())),
 }
 SOURCES = [*FILES, *MEMORY]
 NAMED = [name for name in SOURCES if (WRITERS[name].named if name in WRITERS else name != "array")]
 NAMELESS = [name for name in SOURCES if name not in NAMED]
-UNCOUNTED = [name for name in FILES if not WRITERS[name].counted]
+UNCOUNTED = [*(name for name in FILES if not WRITERS[name].counted), "stream"]
 """Sources that do not tell their rows before they are read."""
-UNDIVIDED = [name for name in FILES if not WRITERS[name].divided]
+UNDIVIDED = [*(name for name in FILES if not WRITERS[name].divided), "stream"]
 """Sources that are read in one part."""
 TEXTS = ("csv", "tsv")
 """The formats that have lines."""

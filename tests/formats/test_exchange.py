@@ -104,7 +104,8 @@ def test_two_tables_are_paired_by_position_and_by_key(kind: str) -> None:
     make = KINDS[kind]
     order = np.random.default_rng(3).permutation(ROWS)
     predictions, targets = TABLE.select(["id", "pred"]), TABLE.select(["id", "target"])
-    for way, theirs in ({}, targets), ({"on": "id"}, targets.take(order)):
+    ways: list[tuple[dict[str, Any], pa.Table]] = [({}, targets), ({"on": "id"}, targets.take(order))]
+    for way, theirs in ways:
         assert msecli.score(make(predictions), make(theirs), pred="pred", target="target", **way).loss == LOSS
     with pytest.raises(DataError, match="column 'id' differs between"):
         msecli.score(make(predictions), make(targets.take(order)), pred="pred", target="target")
