@@ -43,7 +43,7 @@ Examples:
 def compute(predictions: str, targets: str | None, **values: Any) -> None:
     """Compute the MSE loss of PREDICTIONS against TARGETS.
 
-    Both are CSV, TSV, Parquet or NPY files, in any combination; "-" is standard input. A single file holds both
+    Both are CSV, TSV, Parquet, Arrow or NPY files, in any combination; "-" is standard input. A single file holds both
     columns. Columns with common names (pred, y_pred, yhat, …; target, y_true, y, …) are found without -p and -t.
     """
     request = options.request_from(values, predictions, targets, pred=values["pred"], keep=kept_by(values))

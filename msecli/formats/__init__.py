@@ -27,11 +27,11 @@ FORMATS: dict[str, Format] = {
         Format("tsv", "tab-separated text", (".tsv", ".tab"), "csv", "open_tsv", delimited=True),
         Format("parquet", "Apache Parquet", (".parquet", ".pq", ".parq"), "parquet", "ParquetSource", magic=b"PAR1"),
         Format(
-            "arrow", "Arrow file, Feather version 2", (".arrow", ".feather", ".ipc"), "arrow", "ArrowSource", b"ARROW1"
+            "arrow", "Apache Arrow file, Feather 2", (".arrow", ".feather", ".ipc"), "arrow", "ArrowSource", b"ARROW1"
         ),
         Format(
             "arrows",
-            "stream of Arrow record batches",
+            "Apache Arrow stream",
             (".arrows", ".arrow"),
             "arrow",
             "open_stream",
@@ -53,7 +53,7 @@ def open_source(data: Any, reading: Reading, name: str, word: str = "") -> Sourc
     Parameters
     ----------
     data : str, or data in memory
-        The path of a file, "-" for standard input; or a DataFrame, a pyarrow Table or an array-like.
+        The path of a file, "-" for standard input; or a table or an array-like; see `open_memory`.
     reading : Reading
     name : str
         The name of data in memory in messages.

@@ -69,7 +69,7 @@ class Request:
     Parameters
     ----------
     predictions, targets : str or data in memory
-        Paths, DataFrames, pyarrow Tables or arrays. Without targets, `predictions` holds both columns.
+        Paths, tables or arrays. Without targets, `predictions` holds both columns.
     pred, target : tuple of str
         The columns to score, in pairs; by default chosen by name and type. With a model, `pred` names its inputs.
     reading : Readings
