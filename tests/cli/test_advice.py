@@ -85,6 +85,7 @@ CASES = (
         "lists of one name that nobody named",
         {"p.parquet": {"id": [1, 2], "e": [[1.0, 2.0], [3.0, 4.0]]}, "t.parquet": {"e": [[1.0, 2.0], [3.0, 5.0]]}},
         "compute p.parquet t.parquet",
+        fill={"pred": "e", "target": "e"},
     ),
     Case(
         "lists that nobody named",
