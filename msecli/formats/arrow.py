@@ -22,7 +22,7 @@ from msecli.text.reading import Reading
 ROWS_PER_PART = 1 << 18
 """Smaller batches are read together, because whoever reads a part opens the file anew."""
 
-LARGE_BYTES = 1 << 28
+LARGE_BYTES = 1 << 26
 """A larger batch, such as a whole table that was written at once, is mapped into memory rather than read."""
 
 PIECE_BYTES = 1 << 24

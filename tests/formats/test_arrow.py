@@ -100,6 +100,16 @@ def test_a_batch_larger_than_a_block_is_cut(tmp_path: Path, format: str) -> None
     assert found.numbers["v"].tolist() == [*range(100)]
 
 
+@pytest.mark.parametrize("compression", [None, "lz4"])
+def test_a_large_batch_is_mapped_and_reads_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str | None
+) -> None:
+    path = put(tmp_path, "arrow", TABLE, compression=compression)
+    expected = msecli.score(path, pred="p", target="t", by="g")
+    monkeypatch.setattr("msecli.formats.arrow.LARGE_BYTES", 1)
+    assert repr(msecli.score(path, pred="p", target="t", by="g", jobs=3)) == repr(expected)
+
+
 @formats
 def test_batches_without_rows_are_nothing(tmp_path: Path, format: str) -> None:
     batch = pa.record_batch({"p": [1.0, 2.0], "t": [2.0, 4.0]})
