@@ -20,8 +20,8 @@ from msecli.formats.columnar import Table, Wanted
 from msecli.formats.memory import ArraySource, unique_names
 
 
-def open_exchanged(data: Any, what: str) -> Source | None:
-    """Return a table or an array that another library shares as a source; None if it shares none.
+def open_exchanged(data: Any, what: str) -> Source:
+    """Return a table or an array that another library shares as a source.
 
     Parameters
     ----------
@@ -32,25 +32,21 @@ def open_exchanged(data: Any, what: str) -> Source | None:
     Raises
     ------
     DataError
-        If it fails to share it, or has to compute it first.
+        If it fails to share it.
     """
     try:
         if hasattr(data, "__arrow_c_stream__"):
             return _of_stream(data, what)
         if hasattr(data, "__arrow_c_array__"):
             return _of_array(data, what)
-        if hasattr(data, "__dataframe__"):
-            from pyarrow.interchange import from_dataframe
+        from pyarrow.interchange import from_dataframe
 
-            return TableSource(what, from_dataframe(data))
+        return TableSource(what, from_dataframe(data))
     except DataError:
         raise
     except Exception as error:  # whoever shares the data may raise anything
         reason = " ".join(str(error).split())
         raise DataError(f"{what}: the {type(data).__name__} cannot be read ({reason})") from error
-    if hasattr(data, "collect") and not hasattr(data, "__array__"):
-        raise DataError(f"{what}: a {type(data).__name__} is yet to be computed; pass what its collect() returns")
-    return None
 
 
 def _of_stream(data: Any, what: str) -> Source:

@@ -13,14 +13,16 @@ from msecli.errors import DataError, Warned, numbered
 from msecli.formats.arrays import as_array
 from msecli.formats.base import ARRAY, ROWS_PER_BLOCK, Block, Column, LabelArray, Selection, Source
 
+SHARED = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
+"""How libraries share their tables."""
+
 
 def open_memory(data: Any, what: str) -> Source:
     """Return a DataFrame, a table, a reader of record batches or an array-like as a source.
 
     Parameters
     ----------
-    data : pandas.DataFrame, mapping of str to array_like, table or reader that `msecli.formats.exchange` takes, or \
-array_like
+    data : pandas.DataFrame, object with one of the attributes `SHARED`, dict of str to array_like, or array_like
     what : str
         The name of the data in messages.
 
@@ -32,12 +34,12 @@ array_like
     library, name = type(data).__module__.partition(".")[0], type(data).__name__
     if library == "pandas" and name == "DataFrame":
         return FrameSource(what, data)
-    if library not in {"builtins", "numpy", "pandas"}:
+    if library != "pandas" and any(hasattr(data, name) for name in SHARED):
         from msecli.formats.exchange import open_exchanged
 
-        found = open_exchanged(data, what)
-        if found is not None:
-            return found
+        return open_exchanged(data, what)
+    if hasattr(data, "collect") and not hasattr(data, "__array__"):
+        raise DataError(f"{what}: a {name} is yet to be computed; pass what its collect() returns")
     if isinstance(data, dict):
         from msecli.formats.exchange import open_columns
 
