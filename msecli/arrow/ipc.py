@@ -26,7 +26,10 @@ DICTIONARIES, BATCHES = 2, 3
 """The fields of the footer that list blocks."""
 
 HEADER = 2
-"""The field of a message that is its header; the first field of a batch's header is the number of rows."""
+"""The field of a message that is its header."""
+
+LENGTH, NODES = 0, 1
+"""The fields of a batch's header that are the number of rows, and what there is of each column."""
 
 BLOCK = struct.Struct("<qixxxxq")
 """A block of the footer: where it begins, the length of its metadata, and that of the body behind them."""
@@ -113,9 +116,18 @@ def _rows(read: Read, block: Block) -> int:
     if not 0 < struct.unpack_from("<i", data, start - 4)[0] <= block.header - start:
         raise LayoutError("a record batch does not begin where the footer says")
     message = _table(data, start)
-    header = _field(data, message, HEADER)
-    length = _field(data, _table(data, header), 0) if header else 0
+    place = _field(data, message, HEADER)
+    if not place:
+        raise LayoutError("a record batch has no header")
+    header = _table(data, place)
+    length, nodes = (_field(data, header, number) for number in (LENGTH, NODES))
     rows = int(struct.unpack_from("<q", data, length)[0]) if length else 0
+    vector = _table(data, nodes) if nodes else 0
+    if vector and struct.unpack_from("<I", data, vector)[0]:
+        # The length is there again for each column: a damaged one would claim any number of rows.
+        (first,) = struct.unpack_from("<q", data, vector + 4)
+        if first != rows:
+            raise LayoutError(f"a record batch has {rows} rows, its first column {first}")
     if rows < 0:
         raise LayoutError(f"a record batch has {rows} rows")
     return rows

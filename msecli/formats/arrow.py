@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from pyarrow import ipc
 
-from msecli.arrow.ipc import Batch, LayoutError, batches_of
+from msecli.arrow.ipc import Batch, batches_of
 from msecli.errors import DataError, Warned
 from msecli.formats.base import Block, Column, Selection
 from msecli.formats.batches import BatchesSource
@@ -44,12 +44,7 @@ class ArrowSource:
         self.path = file.path
         self._file = file
         with explained(file.path, FILE):
-            try:
-                self._batches = batches_of(file.read, file.size)
-            except LayoutError as error:
-                raise DataError(
-                    f"{file.path}: the Arrow file cannot be read: {error.args[0]}; is it an incomplete upload?"
-                ) from error
+            self._batches = batches_of(file.read, file.size)
             with _opened(file) as reader:
                 self._schema = reader.schema
                 _check_number(file.path, reader, len(self._batches))

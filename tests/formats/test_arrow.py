@@ -279,6 +279,17 @@ def test_a_footer_that_lists_other_batches_is_refused(
         msecli.score(put(tmp_path, "arrow", with_batches(content, change)), pred="p", target="t")
 
 
+def test_a_damaged_number_of_rows_claims_no_memory(tmp_path: Path) -> None:
+    content = bytearray(arrow_bytes(TABLE.select(["p", "t"])))
+    begin, header, _ = blocks_of(bytes(content))[-1]
+    # The last batch has six rows, which its header says of itself and of both columns.
+    at = [place for place in range(begin, begin + header - 7) if content[place : place + 8] == struct.pack("<q", 6)]
+    assert len(at) == 3
+    content[at[0] : at[0] + 8] = struct.pack("<q", 6 + (1 << 45))
+    with pytest.raises(DataError, match="its first column"):
+        msecli.score(put(tmp_path, "arrow", bytes(content)), pred="p", target="t")
+
+
 FLIP = """
 import sys, warnings
 from pathlib import Path
