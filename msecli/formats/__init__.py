@@ -32,7 +32,7 @@ FORMATS: dict[str, Format] = {
         Format(
             "arrows",
             "Apache Arrow stream",
-            (".arrows", ".arrow"),
+            (".arrows",),
             "arrow",
             "open_stream",
             b"\xff\xff\xff\xff",
@@ -91,9 +91,9 @@ def _open_file(path: str, reading: Reading, word: str) -> Source:
         )
     source = format.open(file, reading, inner)
     expected = by_suffix(outer)
-    suffix = os.path.splitext(outer)[1]
-    differs = expected is not None and expected.magic != format.magic and suffix.lower() not in format.suffixes
-    if reading.format is None and differs:
+    # Files and streams of Arrow, of one module, go by each other's names.
+    if reading.format is None and expected is not None and expected.module != format.module:
+        suffix = os.path.splitext(outer)[1]
         meaning = f"the name ends in {suffix}, but the content is {format.name}; read as {format.name}"
         source.warnings = (*source.warnings, Warned("content_differs_from_suffix", path, meaning))
     return source

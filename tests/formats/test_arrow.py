@@ -161,9 +161,9 @@ def test_the_content_tells_a_file_from_a_stream(tmp_path: Path, format: str, suf
     path.write_bytes(arrow_bytes({"p": [1.0], "t": [3.0]}, stream=format == "arrows"))
     result = msecli.score(path, pred="p", target="t")
     assert (result.loss, result.inputs[0].format) == (4.0, format)
-    known = {"arrow": (".arrow", ".feather", ".ipc", ""), "arrows": (".arrows", ".arrow", "")}[format]
+    # A stream is often called .arrow, as those of datasets are.
     warned = [warning.code for warning in result.warnings]
-    assert ("content_differs_from_suffix" in warned) == (suffix not in known)
+    assert ("content_differs_from_suffix" in warned) == (suffix == ".csv")
 
 
 def test_feather_of_version_two_is_an_arrow_file(tmp_path: Path) -> None:
