@@ -28,7 +28,7 @@ from msecli.text.reading import Reading
 Names = str | Iterable[str] | None
 Readable = Reading | Mapping[str, Reading] | None
 Data = Any
-"""A path, a DataFrame, a pyarrow Table, or an array-like."""
+"""A path, a table of any library, a reader of record batches, arrays by the names of columns, or an array-like."""
 Path = Any
 """A path, as text or `os.PathLike`; None where there may be none."""
 
@@ -88,10 +88,12 @@ def score(
 
     Parameters
     ----------
-    predictions : path, pandas.DataFrame, pyarrow.Table or array_like
-        A path names a CSV, TSV, Parquet or NPY file, or a folder or a pattern of such; "-" is standard input. A list of
-        paths is one side, too.
-    targets : path, pandas.DataFrame, pyarrow.Table or array_like, optional
+    predictions : path, table or array_like
+        A path names a CSV, TSV, Parquet, Arrow or NPY file, or a folder or a pattern of such; "-" is standard input. A
+        list of paths is one side, too. A table is a pandas DataFrame, anything with ``__arrow_c_stream__``,
+        ``__arrow_c_array__`` or ``__dataframe__``, as of pyarrow, polars or duckdb, a reader of record batches, which
+        is read once, or a dictionary of arrays.
+    targets : path, table or array_like, optional
         Without it, `predictions` holds both columns.
     pred, target : str or several
         The columns to score, in pairs, one by one or separated by commas; by default chosen by name and type. With two
@@ -309,7 +311,7 @@ def compare(
     predictions : mapping of str to data, several paths, or one path or table
         The predictions of every system, by its name; paths alone are named after their stems. In a single file or table
         each of the columns `pred` is a system.
-    targets : path, pandas.DataFrame, pyarrow.Table or array_like, optional
+    targets : path, table or array_like, optional
         Without it, the single file or table of the predictions holds the targets, too.
     pred, target : str or several
         The columns to score, as for `score`; of a single file one for each system.
@@ -464,9 +466,9 @@ def linear(
 
     Parameters
     ----------
-    predictors : path, pandas.DataFrame, pyarrow.Table or array_like
+    predictors : path, table or array_like
         The inputs of the model.
-    targets : path, pandas.DataFrame, pyarrow.Table or array_like, optional
+    targets : path, table or array_like, optional
         Without it, `predictors` also holds the targets.
     coef : path or data in memory, shape (outputs, inputs) or (inputs,)
         Columns, and values of a pandas Series, that have names are matched to the inputs by name.
@@ -705,8 +707,8 @@ def norm(
 
     Parameters
     ----------
-    values : path, pandas.DataFrame, pyarrow.Table or array_like
-    other : path, pandas.DataFrame, pyarrow.Table or array_like, optional
+    values : path, table or array_like
+    other : path, table or array_like, optional
         Subtracted from `values`.
     ord : float or several
         Each at least 1, or infinity. For orders 1 and 2 the sum is exact and the norm is rounded once, without over- or
@@ -787,9 +789,9 @@ def gradcheck(
 
     Parameters
     ----------
-    predictions : path, pandas.DataFrame, pyarrow.Table or array_like
+    predictions : path, table or array_like
         With `coef`, the inputs of the model.
-    targets : path, pandas.DataFrame, pyarrow.Table or array_like, optional
+    targets : path, table or array_like, optional
     coef, intercept : path or data in memory, optional
         Check the gradient of this linear model's parameters instead of the predictions' gradient.
     pred, inputs, target : str or several

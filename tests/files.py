@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pyarrow import ipc
 
 from msecli.engines import engine_named
 from msecli.errors import Warned
@@ -49,6 +50,17 @@ def parquet_bytes(data: Data | pa.Table, **options: Any) -> bytes:
     stream = io.BytesIO()
     pq.write_table(data, stream, write_page_checksum=True, **options)
     return stream.getvalue()
+
+
+def arrow_bytes(data: Data | pa.Table, *, stream: bool = False, rows: int = 7, **options: Any) -> bytes:
+    """Return an Arrow file, or a stream, of batches of so many rows; the options are those of `IpcWriteOptions`."""
+    if not isinstance(data, pa.Table):
+        data = pa.table({name: _native(values) for name, values in as_columns(data).items()})
+    sink = io.BytesIO()
+    opened = ipc.new_stream if stream else ipc.new_file
+    with opened(sink, data.schema, options=ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(data, max_chunksize=rows)
+    return sink.getvalue()
 
 
 def npy_bytes(data: Data, *, version: tuple[int, int] | None = None) -> bytes:
@@ -100,17 +112,25 @@ class Writer(NamedTuple):
         Whether columns have names, and may hold text; otherwise they are those of an array.
     whole : bool
         Whether the file knows how much it holds, so that it cannot be cut off anywhere without a word.
+    counted : bool
+        Whether the number of rows is known before they are read.
+    divided : bool
+        Whether a larger file is read in several parts.
     """
 
     content: Callable[[Data], bytes]
     named: bool = True
     whole: bool = True
+    counted: bool = True
+    divided: bool = True
 
 
 WRITERS: dict[str, Writer] = {
-    "csv": Writer(text_bytes, whole=False),
-    "tsv": Writer(lambda data: text_bytes(data, delimiter="\t"), whole=False),
+    "csv": Writer(text_bytes, whole=False, counted=False),
+    "tsv": Writer(lambda data: text_bytes(data, delimiter="\t"), whole=False, counted=False),
     "parquet": Writer(lambda data: parquet_bytes(data, row_group_size=7)),
+    "arrow": Writer(arrow_bytes),
+    "arrows": Writer(lambda data: arrow_bytes(data, stream=True), counted=False, divided=False),
     "npy": Writer(npy_bytes, named=False),
 }
 """How files of each format are made: a test says that none is left out."""

@@ -890,13 +890,9 @@ PARQUET = [
             pa.array([b"1", b"2"], pa.binary(1)),
             ("fixed_size_binary[1]", "bytes are not numbers"),
         ),
-        ("38", "lists", pa.array([[1.0], [2.0]]), ("list", "one number per row")),
-        (
-            "38",
-            "lists of one size",
-            pa.array([[1.0], [2.0]], pa.list_(pa.float64(), 1)),
-            ("list", "one number per row"),
-        ),
+        ("38", "lists of other lengths", pa.array([[1.0], [2.0, 3.0]]), ("row 2", "2 values", "1 value")),
+        ("38", "lists of texts", pa.array([["1"], ["2"]]), ("list", "one number per row")),
+        ("38", "lists", pa.array([[1.0, 2.0]] * 3), ("(2,)", "shapes differ", "()")),
         ("38", "structs", pa.array([{"a": 1.0}]), ("struct", "one number per row")),
         ("38", "maps", pa.array([[("a", 1.0)]], pa.map_(pa.string(), pa.float64())), ("map", "one number per row")),
         ("25", "timestamps", pa.array([dt.datetime(2020, 1, 1)]), ("timestamp", "dates and times")),  # noqa: DTZ001

@@ -25,6 +25,9 @@ HINTS = (
     (BYTES, "bytes are not numbers"),
 )
 
+ENCODED = (pa.types.is_dictionary, pa.types.is_run_end_encoded, pa.types.is_string_view)
+"""Types whose labels are those of another type."""
+
 HYPHENS = (8, 13, 18, 23)
 HEXADECIMAL = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 """The places of the hyphens in a UUID, and the digits between them."""
@@ -32,7 +35,7 @@ HEXADECIMAL = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 
 def is_numeric(kind: pa.DataType) -> bool:
     """Tell whether values of the type can be converted to float64."""
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return is_numeric(kind.value_type)
     checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
     return any(check(kind) for check in checks)
@@ -55,8 +58,7 @@ def floats(array: pa.Array, what: str) -> tuple[FloatArray, int]:
     """
     if not is_numeric(array.type):
         raise DataError(f"{what}: the column is of type {array.type}: {_hint(array.type)}")
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+    array = _decoded(array)
     values, rounded = _without_validity(array, what)
     if array.null_count:
         values = values.copy()
@@ -64,8 +66,22 @@ def floats(array: pa.Array, what: str) -> tuple[FloatArray, int]:
     return values, rounded
 
 
+def _decoded(array: pa.Array) -> pa.Array:
+    """Return an array with a value for each row, which may have been encoded."""
+    if pa.types.is_dictionary(array.type):
+        if pa.types.is_string_view(array.type.value_type):
+            # As polars shares categories; Arrow cannot take rows of views.
+            array = pa.DictionaryArray.from_arrays(array.indices, _texts_of_views(array.dictionary))
+        return array.dictionary_decode()
+    if pa.types.is_run_end_encoded(array.type):
+        from msecli.arrow.functions import run_end_decode
+
+        return run_end_decode(array)
+    return array
+
+
 def _hint(kind: pa.DataType) -> str:
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return _hint(kind.value_type)
     return next((hint for checks, hint in HINTS if any(check(kind) for check in checks)), "it is not a number")
 
@@ -118,7 +134,7 @@ def labels(array: pa.Array, what: str) -> IntArray | pa.Array:
         If its values have no text: lists, structs, and bytes that are not UTF-8.
     """
     kind = array.type
-    if pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
+    if isinstance(kind, pa.BaseExtensionType) or any(check(kind) for check in ENCODED):
         return labels(_unwrapped(array), what)
     if kind == pa.int64() and array.null_count == 0:
         return np.asarray(np.from_dlpack(array), dtype=np.int64)
@@ -139,10 +155,28 @@ def labels(array: pa.Array, what: str) -> IntArray | pa.Array:
         ) from error
 
 
+VIEW_BYTES = 16
+
+
+def _texts_of_views(array: pa.Array) -> pa.Array:
+    """Return views of texts as texts."""
+    from msecli.arrow.functions import cast
+
+    if array.null_count:
+        # What lies under a null may be anything, and Arrow would follow it.
+        valid = validity(array)
+        _, views, *data = array.buffers()
+        stored = np.frombuffer(views, np.uint8, VIEW_BYTES * len(array), VIEW_BYTES * array.offset)
+        cleaned = np.where(valid[:, np.newaxis], stored.reshape(-1, VIEW_BYTES), np.uint8(0))
+        present = pa.py_buffer(np.packbits(valid, bitorder="little"))
+        array = pa.Array.from_buffers(array.type, len(array), [present, pa.py_buffer(cleaned), *data])
+    return cast(array, pa.string())
+
+
 def _unwrapped(array: pa.Array) -> pa.Array:
-    """Return the values behind a dictionary or an extension type."""
-    if pa.types.is_dictionary(array.type):
-        return array.dictionary_decode()
+    """Return the values behind an encoding, a view or an extension type."""
+    if not isinstance(array.type, pa.BaseExtensionType):
+        return _texts_of_views(array) if pa.types.is_string_view(array.type) else _decoded(array)
     return uuids(array.storage) if str(array.type) == UUID else array.storage
 
 

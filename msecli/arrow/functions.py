@@ -86,3 +86,8 @@ def extremes(array: pa.Array) -> tuple[int | str, int | str]:
     """Return the smallest and the largest value, of which there must be one."""
     found = call_function("min_max", [array]).as_py()
     return found["min"], found["max"]
+
+
+def run_end_decode(array: pa.Array) -> pa.Array:
+    """Return an array of runs with a value for each row."""
+    return call_function("run_end_decode", [array])

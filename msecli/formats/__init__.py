@@ -30,6 +30,17 @@ FORMATS: dict[str, Format] = {
         ),
         Format("tsv", "tab-separated text", (".tsv", ".tab"), "csv", "open_tsv", delimited=True),
         Format("parquet", "Apache Parquet", (".parquet", ".pq", ".parq"), "parquet", "ParquetSource", magic=b"PAR1"),
+        Format(
+            "arrow", "Apache Arrow file, Feather 2", (".arrow", ".feather", ".ipc"), "arrow", "ArrowSource", b"ARROW1"
+        ),
+        Format(
+            "arrows",
+            "Apache Arrow stream",
+            (".arrows",),
+            "arrow",
+            "open_stream",
+            b"\xff\xff\xff\xff",
+        ),
         Format("npy", "NumPy array", (".npy",), "npy", "NpySource", magic=b"\x93NUMPY"),
     )
 }
@@ -46,8 +57,8 @@ def open_source(data: Any, reading: Reading, name: str, word: str = "") -> Sourc
     Parameters
     ----------
     data : str, tuple of str, or data in memory
-        The path of a file, of a folder or a pattern of files, "-" for standard input; several paths; or a DataFrame, a
-        pyarrow Table or an array-like.
+        The path of a file, of a folder or a pattern of files, "-" for standard input; several paths; or a table or an
+        array-like; see `open_memory`.
     reading : Reading
     name : str
         The name of data in memory in messages.
@@ -100,7 +111,8 @@ def _open_file(
         )
     source = format.open(file, reading, inner)
     expected = by_suffix(name)
-    if reading.format is None and expected is not None and expected.magic != format.magic:
+    # Files and streams of Arrow, of one module, go by each other's names.
+    if reading.format is None and expected is not None and expected.module != format.module:
         suffix = os.path.splitext(name)[1]
         meaning = f"the name ends in {suffix}, but the content is {format.name}; read as {format.name}"
         source.warnings = (*source.warnings, Warned("content_differs_from_suffix", path, meaning))

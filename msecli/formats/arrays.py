@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -103,18 +104,24 @@ def _from_sequence(values: Any) -> NDArray[Any]:
 def _from_pyarrow(values: Any, what: str) -> FloatArray:
     import pyarrow as pa
 
-    from msecli.arrow.columns import floats
+    from msecli.arrow.lists import first_shape, numbers
 
     if isinstance(values, (pa.Table, pa.RecordBatch)):
         columns = [
             _from_pyarrow(column, f"{what}, column {name!r}")
             for name, column in zip(values.schema.names, values.columns, strict=True)
         ]
+        for name, column in zip(values.schema.names, columns, strict=True):
+            if column.ndim > 1:
+                raise DataError(f"{what}, column {name!r}: the column holds lists; take it by itself")
         return np.stack(columns, axis=1) if columns else np.empty((values.num_rows, 0))
     if not isinstance(values, (pa.Array, pa.ChunkedArray)):
         raise DataError(f"{what}: a pyarrow {type(values).__name__} is not an array")
     chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
-    return np.concatenate([np.empty(0), *(floats(chunk, what)[0] for chunk in chunks)])
+    shape = next((found for chunk in chunks if (found := first_shape(chunk)) is not None), ())
+    starts = accumulate(map(len, chunks), initial=0)
+    held = [numbers(chunk, what, shape, start)[0] for chunk, start in zip(chunks, starts, strict=False)]
+    return np.concatenate([np.empty((0, *shape)), *held])
 
 
 def _from_pandas(values: Any, what: str) -> FloatArray:

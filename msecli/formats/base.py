@@ -45,6 +45,8 @@ class Column(NamedTuple):
     outside : bool
         Whether the values are not in the file, but in the names of the folders that it is in: they tell of its rows
         what they are, and are data only if they are named.
+    shape : tuple of int, optional
+        The shape of a row: () unless the column holds lists of numbers; None if their length is yet to be learnt.
     """
 
     name: str
@@ -53,11 +55,17 @@ class Column(NamedTuple):
     like_data: bool = False
     numbered: bool = False
     outside: bool = False
+    shape: tuple[int, ...] | None = ()
 
     @property
     def data(self) -> bool:
         """Whether it holds numbers that may be scored without being named."""
         return self.numeric and not self.outside
+
+    @property
+    def lists(self) -> bool:
+        """Whether it holds lists of numbers, each of which is a row of more than one element."""
+        return self.shape != ()
 
 
 class Selection(NamedTuple):
@@ -77,7 +85,8 @@ class Block(NamedTuple):
     ----------
     rows : int
     numbers : mapping of column name, or `ARRAY`, to float64 array
-        Shape (rows,) for a column of a table, (rows, ...) under the name `ARRAY` for an array; NaN is missing.
+        Shape (rows,) for a column of a table, (rows, ...) for one of lists, and under the name `ARRAY` for an array;
+        NaN is missing.
     labels : mapping of column name to LabelArray, shape (rows,)
     warnings : tuple of Warned
     work : int
@@ -225,7 +234,7 @@ def facts_of(source: Source) -> Mapping[str | None, Facts]:
 
 @runtime_checkable
 class ReadOnce(Protocol):
-    """A source that may be a stream, which need not be kept where its parts are read only once more."""
+    """A source whose rows may come only once, and need not be kept where its parts are read only once more."""
 
     def once(self) -> None:
         """From now on the parts are read once, in order."""
@@ -237,6 +246,25 @@ def read_once(sources: Iterable[Source]) -> None:
     for source in sources:
         if isinstance(source, ReadOnce):
             source.once()
+
+
+def shape_of(source: Source, name: str) -> tuple[int, ...]:
+    """Return the shape of a row of a column; for lists of any length that of the first one, which the source then has.
+
+    Raises
+    ------
+    DataError
+        If no list holds a value.
+    """
+    column = next(column for column in source.columns or () if column.name == name)
+    if column.shape is not None:
+        return column.shape
+    blocks = (block for part in source.parts(Selection((name,))) for block in part.read())
+    found = next((block.numbers[name].shape[1:] for block in blocks if block.numbers[name].size), None)
+    if found is None:
+        raise DataError(f"{source.path}, column {name!r}: no list holds a value")
+    source.columns = tuple(each._replace(shape=found) if each.name == name else each for each in source.columns or ())
+    return found
 
 
 class Format(NamedTuple):

@@ -1,22 +1,28 @@
-"""Tables and arrays in memory as sources of rows."""
+"""DataFrames and arrays in memory as sources of rows; tables of other libraries are in `exchange`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from msecli.core.exact import FloatArray
-from msecli.errors import DataError, Warned
+from msecli.errors import DataError, Warned, numbered
 from msecli.formats.arrays import as_array
 from msecli.formats.base import ARRAY, ROWS_PER_BLOCK, Block, Column, LabelArray, Selection, Source
 
+SHARED = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
+"""How libraries share their tables."""
+
 
 def open_memory(data: Any, what: str) -> Source:
-    """Return a DataFrame, a pyarrow Table or an array-like as a source.
+    """Return a DataFrame, a table, a reader of record batches or an array-like as a source.
 
     Parameters
     ----------
-    data : pandas.DataFrame, pyarrow.Table, pyarrow.RecordBatch or array_like
+    data : pandas.DataFrame, object with one of the attributes `SHARED`, dict of str to array_like, or array_like
     what : str
         The name of the data in messages.
 
@@ -27,14 +33,22 @@ def open_memory(data: Any, what: str) -> Source:
     """
     library, name = type(data).__module__.partition(".")[0], type(data).__name__
     if library == "pandas" and name == "DataFrame":
-        return TableSource(what, _pandas_columns(data))
-    if library == "pyarrow" and name in {"Table", "RecordBatch"}:
-        return TableSource(what, dict(zip(_unique(what, data.schema.names), data.columns, strict=True)))
+        return FrameSource(what, data)
+    if library != "pandas" and any(hasattr(data, name) for name in SHARED):
+        from msecli.formats.exchange import open_exchanged
+
+        return open_exchanged(data, what)
+    if hasattr(data, "collect") and not hasattr(data, "__array__"):
+        raise DataError(f"{what}: a {name} is yet to be computed; pass what its collect() returns")
+    if isinstance(data, dict):
+        from msecli.formats.exchange import open_columns
+
+        return open_columns(data, what)
     return ArraySource(what, as_array(data, what))
 
 
 def _pandas_columns(frame: Any) -> dict[str, Any]:
-    names = _unique("the DataFrame", [str(name) for name in frame.columns])
+    names = unique_names("the DataFrame", [str(name) for name in frame.columns])
     columns = {name: frame.iloc[:, number] for number, name in enumerate(names)}
     # A named index identifies the rows, so it can be a key; an unnamed one only numbers them.
     for level, name in enumerate(frame.index.names):
@@ -43,38 +57,38 @@ def _pandas_columns(frame: Any) -> dict[str, Any]:
     return columns
 
 
-def _unique(what: str, names: Sequence[str]) -> Sequence[str]:
+def unique_names(what: str, names: Sequence[str]) -> Sequence[str]:
+    """Return the names of columns, no two of which may be equal."""
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
         raise DataError(f"{what}: {names.count(repeated)} columns are named {repeated!r}; rename all but one")
     return names
 
 
-class TableSource:
-    """A table in memory, column by column. See `msecli.formats.base.Source`."""
+class FrameSource:
+    """A pandas DataFrame, column by column. See `msecli.formats.base.Source`."""
 
     format = "memory"
     divisible = True
 
-    def __init__(self, path: str, columns: dict[str, Any]) -> None:
+    def __init__(self, path: str, frame: Any) -> None:
         self.path = path
-        self._data = columns
+        self._data = _pandas_columns(frame)
         self.item: tuple[int, ...] | None = None
-        self.rows: int | None = len(next(iter(columns.values()), ()))
-        if not self.rows:
+        self.rows: int | None = len(frame)
+        if not self.rows or not self._data:
             raise DataError(f"{path}: the table has no rows")
         self.work = self.rows
         self.warnings: Sequence[Warned] = ()
-        self.columns: tuple[Column, ...] | None = tuple(
-            Column(name, *_kind(column)) for name, column in columns.items()
-        )
+        self.columns: tuple[Column, ...] | None = tuple(_column(name, column) for name, column in self._data.items())
 
-    def parts(self, selection: Selection, rows: range | None = None) -> Sequence[TablePart]:
-        """Return parts of `ROWS_PER_BLOCK` rows."""
+    def parts(self, selection: Selection, rows: range | None = None) -> Sequence[FramePart]:
+        """Return parts of `ROWS_PER_BLOCK` rows, of fewer if these are lists."""
         rows = range(self.work) if rows is None else rows
         wanted = {name: self._data[name] for name in (*selection.numbers, *selection.labels)}
+        shapes = {column.name: column.shape or () for column in self.columns or () if column.name in wanted}
         return [
-            TablePart(self.path, wanted, selection, start, min(start + ROWS_PER_BLOCK, rows.stop))
+            FramePart(self.path, wanted, shapes, selection, start, min(start + ROWS_PER_BLOCK, rows.stop))
             for start in rows[::ROWS_PER_BLOCK]
         ]
 
@@ -89,40 +103,86 @@ class TableSource:
         """Do nothing: what is in memory is the caller's."""
 
 
-def _kind(column: Any) -> tuple[str, bool]:
-    """Return the type of a column, and whether it is numeric."""
-    if type(column).__module__.startswith("pyarrow"):
-        from msecli.arrow.columns import is_numeric
+def _column(name: str, values: Any) -> Column:
+    """Return the description of a column."""
+    dtype = values.dtype
+    if dtype.kind == "O":
+        first = next(iter(values.dropna()), None)
+        if isinstance(first, LISTS):
+            return Column(name, "list", numeric=False, shape=_shape(first))
+        if isinstance(first, dict | set):
+            return Column(name, "list", numeric=False)
+    numeric = dtype.kind in "biuf" or bool(getattr(dtype, "_is_numeric", False) and dtype.kind != "c")
+    return Column(name, str(dtype), numeric=numeric)
 
-        return str(column.type), is_numeric(column.type)
-    dtype = column.dtype
-    if dtype.kind == "O" and isinstance(next(iter(column.dropna()), None), list | tuple | dict | set):
-        return "list", False
-    return str(dtype), dtype.kind in "biuf" or bool(getattr(dtype, "_is_numeric", False) and dtype.kind != "c")
+
+LISTS = (list, tuple, np.ndarray)
+"""What pandas holds in a row of lists."""
 
 
-class TablePart(NamedTuple):
-    """Rows of a table in memory. See `msecli.formats.base.Part`."""
+def _shape(first: Any) -> tuple[int, ...]:
+    """Return the shape of rows that hold such lists; () if they hold no numbers."""
+    try:
+        return _list_array(first, "").shape
+    except DataError:
+        return ()
+
+
+def _list_array(values: Any, what: str) -> FloatArray:
+    """Return a list, also one of arrays, as an array."""
+    return as_array(_nested(values), what)
+
+
+def _nested(values: Any) -> Any:
+    """Return an array of arrays as lists, which NumPy takes for more dimensions."""
+    if isinstance(values, np.ndarray) and values.dtype.kind != "O":
+        return values
+    return [_nested(value) if isinstance(value, LISTS) else value for value in values]
+
+
+class FramePart(NamedTuple):
+    """Rows of a DataFrame. See `msecli.formats.base.Part`."""
 
     path: str
     columns: dict[str, Any]
+    shapes: dict[str, tuple[int, ...]]
     selection: Selection
     start: int
     stop: int
 
     def read(self) -> Iterator[Block]:
-        """Yield the one block."""
-        numbers: dict[str | None, FloatArray] = {
-            name: as_array(self._rows(name), f"{self.path}, column {name!r}") for name in self.selection.numbers
-        }
-        labels = {name: _labels(self._rows(name), f"{self.path}, column {name!r}") for name in self.selection.labels}
-        yield Block(self.stop - self.start, numbers, labels, work=self.stop - self.start)
+        """Yield the rows, in blocks of bounded memory."""
+        widest = max((math.prod(self.shapes[name]) for name in self.selection.numbers), default=1)
+        step = max(1, ROWS_PER_BLOCK // max(1, widest))
+        for start in range(self.start, self.stop, step):
+            yield self._block(start, min(start + step, self.stop))
 
-    def _rows(self, name: str) -> Any:
-        column = self.columns[name]
-        if type(column).__module__.startswith("pyarrow"):
-            return column.slice(self.start, self.stop - self.start)
-        return column.iloc[self.start : self.stop]
+    def _block(self, start: int, stop: int) -> Block:
+        numbers: dict[str | None, FloatArray] = {
+            name: self._numbers(name, start, stop) for name in self.selection.numbers
+        }
+        labels = {
+            name: _labels(self.columns[name].iloc[start:stop], f"{self.path}, column {name!r}")
+            for name in self.selection.labels
+        }
+        return Block(stop - start, numbers, labels, work=stop - start)
+
+    def _numbers(self, name: str, start: int, stop: int) -> FloatArray:
+        values, what, shape = self.columns[name].iloc[start:stop], f"{self.path}, column {name!r}", self.shapes[name]
+        if not shape:
+            return as_array(values, what)
+        rows = np.full((stop - start, *shape), np.nan)
+        for number, value in enumerate(values):
+            if not isinstance(value, LISTS):
+                continue  # None, NaN or NA
+            found = _list_array(value, what)
+            if found.shape != shape:
+                raise DataError(
+                    f"{what}: {numbered(start + number)} holds a list of shape {found.shape}, but the first list has "
+                    f"{shape}; all rows must hold as many"
+                )
+            rows[number] = found
+        return rows
 
 
 def _labels(column: Any, what: str) -> LabelArray:
@@ -130,10 +190,10 @@ def _labels(column: Any, what: str) -> LabelArray:
 
     from msecli.arrow.columns import labels
 
-    if isinstance(column, pa.ChunkedArray):
-        array = column.combine_chunks()
-        return labels(pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array, what)
-    return labels(column if isinstance(column, pa.Array) else pa.Array.from_pandas(column), what)
+    array = pa.Array.from_pandas(column)
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    return labels(pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array, what)
 
 
 class ArraySource:

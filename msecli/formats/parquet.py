@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
+from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from msecli.arrow.columns import floats, is_numeric, labels
-from msecli.core.exact import FloatArray
 from msecli.errors import DataError, NoRowsError, Warned
-from msecli.formats.base import ROUNDED, Block, Column, Facts, Selection
+from msecli.formats.base import Block, Column, Facts, Selection
+from msecli.formats.columnar import DAMAGED, VALUES_PER_BLOCK, Steps, Table, Wanted, explained
 from msecli.places.base import InputFile
 from msecli.text.reading import Reading
 
@@ -29,9 +29,6 @@ SEAM = MAGIC + MAGIC
 ROWS_PER_BLOCK = 1 << 20
 """A row group of the usual size: Arrow is a quarter faster where a block is a whole row group."""
 
-VALUES_PER_BLOCK = 1 << 21
-"""Values of all columns in a block: 16 MiB."""
-
 BLOCKS_OF_LARGE = 4
 """A larger row group is read in blocks of this fraction: Arrow holds each one while it reads the next."""
 
@@ -44,17 +41,10 @@ TRAILER_BYTES = 8
 INDEX_BYTES = 1 << 20
 """The read size when looking for a seam; with a known last page, only this much before the footer is searched."""
 
-STRUCT_FIELD = "struct field"
-"""The kind of a column in a struct."""
-
-Steps = tuple[str, ...]
-"""The name of a column, and those of the fields of structs on the way to a value."""
-
 EXTENSIONS = {"arrow_extensions_enabled": True} if int(pa.__version__.partition(".")[0]) > 20 else {}
 """Columns of UUIDs and JSON are told from bytes and text, by the versions of pyarrow that can."""
 
-DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, ValueError, EOFError, MemoryError, OverflowError)
-"""What pyarrow raises on damaged files."""
+_explained = partial(explained, kind="Parquet file")
 
 
 class ParquetSource:
@@ -68,15 +58,10 @@ class ParquetSource:
         self._file = file
         with _explained(file.path), closing(_open(file)) as opened:
             self._metadata = opened.metadata
-            schema = opened.schema_arrow
+            columns, self._steps = Table.of(opened.schema_arrow)
             self._paths = tuple(map(tuple, opened.column_paths))
-        columns = [Column(field.name, str(field.type), numeric=is_numeric(field.type)) for field in schema]
-        # Fields of structs are read only if named: they are neither numbers to choose nor labels to compare.
-        own = frozenset(schema.names)
-        self._steps = {path: steps for path, steps in _fields(schema) if path not in own}
-        columns += [Column(path, STRUCT_FIELD, numeric=False) for path in self._steps]
         _check_groups(file.path, self._metadata)
-        self.columns: tuple[Column, ...] | None = tuple(columns)
+        self.columns: tuple[Column, ...] | None = columns
         self.item: tuple[int, ...] | None = None
         self.rows: int | None = self._metadata.num_rows
         self.work = self._metadata.num_rows
@@ -87,8 +72,9 @@ class ParquetSource:
     def parts(self, selection: Selection, rows: range | None = None) -> Sequence[ParquetPart]:
         """Return one part per row group."""
         leaves = _leaves(self._paths, frozenset({*selection.numbers, *selection.labels}))
-        groups = range(self._metadata.num_row_groups)
-        return [ParquetPart(self._file, self._metadata, selection, leaves, group, self._steps) for group in groups]
+        wanted = Wanted.of(self.path, self.columns or (), self._steps, selection)
+        cuts = self.cuts()[:-1]
+        return [ParquetPart(self._file, self._metadata, wanted, leaves, *each) for each in enumerate(cuts)]
 
     def cuts(self) -> Sequence[int]:
         """Return the first row of each part, followed by the number of rows."""
@@ -113,16 +99,6 @@ class ParquetSource:
         found = facts_in(self._file.read(size, end - size))
         paths = {column.name: self._steps.get(column.name, (column.name,)) for column in self.columns or ()}
         return {name: found[path] for name, path in paths.items() if path in found}
-
-
-def _fields(fields: Iterable[pa.Field], above: Steps = ()) -> Iterator[tuple[str, Steps]]:
-    """Yield the path of each field that is in a struct, such as "out.pred", with the names on the way to it."""
-    for field in fields:
-        steps = (*above, field.name)
-        if pa.types.is_struct(field.type):
-            yield from _fields(field.type, steps)
-        elif above:
-            yield ".".join(steps), steps
 
 
 def _open(file: InputFile, metadata: Any = None) -> Any:
@@ -160,21 +136,19 @@ class ParquetPart(NamedTuple):
 
     file: InputFile
     metadata: Any
-    selection: Selection
+    wanted: Wanted
     leaves: Sequence[int]
     group: int
-    steps: Mapping[str, Steps]
+    first_row: int
 
     def read(self) -> Iterator[Block]:
         """Yield the rows in batches, then check their number against the metadata."""
-        names = list(dict.fromkeys([*self.selection.numbers, *self.selection.labels]))
         most = self._rows_per_block()
         rows, schema, last = 0, self.metadata.schema, self.metadata.num_columns - 1
         with _explained(self.file.path), closing(_open(self.file, self.metadata)) as opened:
             for batch in opened.iter_batches(most, [self.group], self.leaves, use_threads=False):
+                yield self.wanted.block(batch, self.first_row + rows)
                 rows += batch.num_rows
-                columns = {name: _column(batch, self.steps.get(name, (name,))) for name in names}
-                yield _block(self.file.path, batch.num_rows, columns, self.selection)
             row_group = self.metadata.row_group(self.group)
             leaves = [leaf for leaf in self.leaves if schema.column(leaf).max_repetition_level == 0]
             _check_rows(self.file.path, row_group, leaves, self.group, rows)
@@ -185,9 +159,7 @@ class ParquetPart(NamedTuple):
     def _rows_per_block(self) -> int:
         """Return the number of rows of the whole row group, or fewer if these would take too much memory."""
         rows = self.metadata.row_group(self.group).num_rows
-        # Labels are compared or encoded, which takes as much memory again.
-        values = len(self.selection.numbers) + 2 * len(self.selection.labels)
-        most = min(ROWS_PER_BLOCK, VALUES_PER_BLOCK // max(1, values))
+        most = min(ROWS_PER_BLOCK, self.wanted.rows_within(VALUES_PER_BLOCK))
         return rows if rows <= most else max(1, most // BLOCKS_OF_LARGE)
 
 
@@ -236,35 +208,3 @@ def _end_of(column: Any) -> int:
     """Return the position of the end of a column's pages."""
     start = min(offset for offset in (column.dictionary_page_offset, column.data_page_offset) if offset)
     return int(start + column.total_compressed_size)
-
-
-def _column(batch: pa.RecordBatch, steps: Steps) -> pa.Array:
-    """Return a column, or a field of a struct, which is missing where the struct is."""
-    first, *others = steps
-    array = batch.column(first)
-    for name in others:
-        array = array.flatten()[array.type.get_field_index(name)]
-    return array
-
-
-def _block(path: str, rows: int, columns: Mapping[str, pa.Array], selection: Selection) -> Block:
-    numbers: dict[str | None, FloatArray] = {}
-    warnings: list[Warned] = []
-    for name in selection.numbers:
-        where = f"{path}, column {name!r}"
-        numbers[name], rounded = floats(columns[name], where)
-        if rounded:
-            warnings.append(Warned("rounded_integers", where, ROUNDED, rounded))
-    found = {name: labels(columns[name], f"{path}, column {name!r}") for name in selection.labels}
-    return Block(rows, numbers, found, tuple(warnings), work=rows)
-
-
-@contextmanager
-def _explained(path: str) -> Iterator[None]:
-    try:
-        yield
-    except DataError:
-        raise
-    except DAMAGED as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: the Parquet file cannot be read ({reason}); is it an incomplete upload?") from error

@@ -71,17 +71,19 @@ def numeric_columns(source: Source, setting: str = "") -> Names:
 
 
 class Side(NamedTuple):
-    """One side of the choice of columns: the source, the known names, and the candidates."""
+    """One side of the choice of columns: the source, the known names, the candidates, and the columns of lists."""
 
     source: Source
     known_names: frozenset[str]
     setting: str
     candidates: Names
+    lists: Names = ()
 
     @property
     def known(self) -> Names:
-        """The candidates whose names are known for this side."""
-        return tuple(name for name in self.candidates if name.strip().lower() in self.known_names)
+        """The candidates, and the columns of lists, whose names are known for this side."""
+        columns = (*self.candidates, *self.lists)
+        return tuple(name for name in columns if name.strip().lower() in self.known_names)
 
     @property
     def whole(self) -> bool:
@@ -102,4 +104,6 @@ class Side(NamedTuple):
 
 def side_of(source: Source, known: frozenset[str], setting: str, taken: Collection[str]) -> Side:
     """Return one side of the choice, without the columns that have another role."""
-    return Side(source, known, setting, tuple(name for name in data_columns(source) if name not in taken))
+    candidates = tuple(name for name in data_columns(source) if name not in taken)
+    lists = tuple(column.name for column in source.columns or () if column.lists and column.name not in taken)
+    return Side(source, known, setting, candidates, lists)

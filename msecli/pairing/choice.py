@@ -84,7 +84,9 @@ def _rules(prediction: Side, target: Side, *, two_files: bool) -> Iterator[tuple
     for known, other in ((prediction, target), (target, prediction)):
         chosen = known.known[:2]
         rest = other.all if two_files else tuple(name for name in other.candidates if name not in chosen)
-        if len(chosen) == 1 and (other.single if two_files else len(rest) == 1):
+        # Lists are the rows of an array, but of no lone column of numbers.
+        fits = other.whole if set(chosen) <= set(known.lists) else other.single
+        if len(chosen) == 1 and (fits if two_files else len(rest) == 1):
             yield ((chosen, rest) if known is prediction else (rest, chosen)), NAMES
     if not two_files:
         return
@@ -145,6 +147,8 @@ def _undecided(sides: tuple[Side, Side], names: tuple[Names, Names], *, two_file
         advice, example = f"{ONLY_IDS}; use `pred=COLUMN` `target=COLUMN`", ""
     if columns and not any(column.numeric for column in columns):
         advice, example = "none of them holds numbers", ""
+    if not all(side.candidates for side in sides) and all(side.lists for side in sides):
+        advice, example = _naming_lists(sides, names, two_files=two_files)
     if not two_files and sides[0].source.columns is None:
         advice, example = "an array without columns needs a second file, with the targets", ""
     return UndecidedError(advice, example, described(sources))
@@ -200,6 +204,15 @@ def _likely(sides: tuple[Side, Side], number: int, taken: Names) -> Names:
         if n in left and folded_name(n) not in other.known_names and count[n] == 1
     ]
     return tuple(sorted(likely, key=lambda name: (name not in known, -_resembles(name, number))))
+
+
+def _naming_lists(sides: tuple[Side, Side], names: tuple[Names, Names], *, two_files: bool) -> tuple[str, str]:
+    """Return advice to name columns of lists, and an example if there is only one that both files have."""
+    both = tuple(name for name in sides[0].lists if name in sides[1].lists)
+    alone = two_files and len(both) == 1 and not any(names)
+    chosen = listed_setting("pred", both, added=True) if alone else None
+    advice = "lists are scored only if they are named: use `pred=COLUMN` `target=COLUMN`"
+    return advice, f"; for example, {chosen}" if chosen else ""
 
 
 WORDS = re.compile(r"[^\W_]+")

@@ -6,8 +6,9 @@ file: one look-up per row, whatever the keys are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from math import prod
 from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -107,6 +108,11 @@ class Held:
         self.labels = {name: joined_labels(labels.pop(name)) for name in list(labels)}
         self.labels |= {name: self.labels[column] for name, column in (names or {}).items()}
 
+    @property
+    def widest(self) -> int:
+        """The most elements that a column has in a row."""
+        return max((max(1, prod(values.shape[1:])) for values in self.numbers.values()), default=1)
+
     def keep_labels(self, names: Collection[str]) -> None:
         """Keep only these columns of labels."""
         self.labels = {name: labels for name, labels in self.labels.items() if name in names}
@@ -122,6 +128,11 @@ class Held:
         numbers = {name: values[rows] for name, values in self.numbers.items()}
         count = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
         return Block(count, numbers, {name: take_labels(labels, rows) for name, labels in self.labels.items()})
+
+
+def rows_per_block(files: Iterable[Held]) -> int:
+    """Return how many rows to take at once: `ROWS_PER_BLOCK`, or of wide rows so many elements."""
+    return max(1, ROWS_PER_BLOCK // max((held.widest for held in files), default=1))
 
 
 SKIP = "; to leave them out, use `unmatched=skip`"
@@ -170,8 +181,9 @@ def aligned_rows(prediction: Held, target: Held, matched: Matched, checked: Sequ
     """
     sides = [Side(held.path, held.place) for held in (prediction, target)]
     rows = np.flatnonzero(matched.position >= 0) if matched.unmatched_prediction else None
-    for start in range(0, matched.rows, ROWS_PER_BLOCK):
-        part = slice(start, min(start + ROWS_PER_BLOCK, matched.rows))
+    step = rows_per_block((prediction, target))
+    for start in range(0, matched.rows, step):
+        part = slice(start, min(start + step, matched.rows))
         chosen = np.arange(part.start, part.stop) if rows is None else rows[part]
         numbers = chosen, matched.position[chosen].astype(np.int64, copy=False)
         blocks = prediction.take(part if rows is None else chosen), target.take(numbers[1])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from msecli.arrow import UUID
 from msecli.core.check import same_item_shape
 from msecli.errors import DataError, Warned, shown
-from msecli.formats.base import Column, Selection, Source
+from msecli.formats.base import Column, Selection, Source, shape_of
 from msecli.pairing.candidates import is_identifying, numeric_columns
 from msecli.pairing.choice import SAME, choose_columns, choose_inputs
 from msecli.pairing.lookup import (
@@ -247,6 +247,9 @@ def _weight_columns(source: Source, chosen: tuple[Names, Names], item: tuple[int
     if source.item is not None:
         return ()
     numeric = tuple(column.name for column in source.columns or () if column.data)
+    lists = tuple(column.name for column in source.columns or () if column.lists)
+    if not numeric and len(lists) == 1:
+        return lists
     # Among other columns a row id is not a weight, but an only column is, whatever its name.
     if len(numeric) != 1:
         numeric = numeric_columns(source)
@@ -298,10 +301,24 @@ def _unique_columns(source: Source) -> dict[str, tuple[int, Column]]:
 
 
 def item_shape(source: Source, columns: Names) -> tuple[int, ...]:
-    """Return the shape of a row of these columns, or of the whole array."""
+    """Return the shape of a row of these columns, or of the whole array.
+
+    Raises
+    ------
+    DataError
+        If there are several columns, one of which holds lists.
+    """
     if not columns:
         return source.item or ()
-    return () if len(columns) == 1 else (len(columns),)
+    if len(columns) == 1:
+        return shape_of(source, columns[0])
+    lists = next((each for each in source.columns or () if each.name in columns and each.lists), None)
+    if lists is not None:
+        raise DataError(
+            f"{source.path}: column {lists.name!r} holds lists ({lists.kind}), which cannot stand beside other "
+            "columns; take it alone"
+        )
+    return (len(columns),)
 
 
 def check_shapes(sources: Sequence[Source], roles: Roles, item: tuple[int, ...]) -> None:
@@ -315,20 +332,29 @@ def check_shapes(sources: Sequence[Source], roles: Roles, item: tuple[int, ...])
     theirs = item_shape(target, roles.target.columns)
     if not same_item_shape(item, theirs):
         raise DataError(
-            f"the shapes differ: {sources[PREDICTION].path} has rows of shape {item}, "
-            f"{target.path} of shape {theirs}; they must be equal, nothing is broadcast"
+            f"the shapes differ: {_where(sources, roles.prediction)} has rows of shape {item}, "
+            f"{_where(sources, roles.target)} of shape {theirs}; they must be equal, nothing is broadcast"
         )
     if roles.baselines and prod(item) != 1:
         raise DataError(
             f"skill:{roles.baselines[0][0]} compares one column of predictions with another, but {prod(item)} are "
             "scored; score them one by one: `pred=COLUMN` `target=COLUMN`"
         )
+    for _, place in roles.baselines:
+        if item_shape(sources[place.file], place.columns) not in ((), (1,)):
+            raise DataError(f"skill:{place.columns[0]}: the column holds lists, but the predictions are numbers")
     if roles.weight is None:
         return
-    weights = sources[roles.weight.file]
-    shape = item_shape(weights, roles.weight.columns)
+    shape = item_shape(sources[roles.weight.file], roles.weight.columns)
     if shape not in ((), (1,), item):
         raise DataError(
-            f"{weights.path}: rows of weights have shape {shape}; they must be one number, or have the shape "
-            f"of the prediction's rows, {item}"
+            f"{_where(sources, roles.weight)}: rows of weights have shape {shape}; they must be one number, or have "
+            f"the shape of the prediction's rows, {item}"
         )
+
+
+def _where(sources: Sequence[Source], place: Place) -> str:
+    """Return a file in a message, with the column that holds lists, if it is one."""
+    source = sources[place.file]
+    lists = [each.name for each in source.columns or () if (each.name,) == place.columns and each.lists]
+    return f"{source.path}, column {lists[0]!r}," if lists else source.path

@@ -45,6 +45,9 @@ class StreamFile:
         If nothing comes.
     """
 
+    unnamed = True
+    """No name leads to the same bytes again."""
+
     def __init__(
         self, path: str, chunks: Iterable[bytes], word: str = "", origin: Chunks | None = None, kind: str = "file"
     ) -> None:
@@ -62,8 +65,6 @@ class StreamFile:
         self._waiting, self._lock = RLock(), Lock()
         if not self.reaches(0):
             raise DataError(f"{path}: the {kind} is empty (0 bytes)")
-
-    unnamed = True
 
     def __reduce__(self) -> Any:
         # Another process can read only a file.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ from msecli.scoring.rows import advice_on_counts, first_rows_checked
 from msecli.scoring.side_by_side import SideBySide, one_result
 
 WINDOW = 1 << 16
-"""Rows of all files that are worked on together."""
+"""Rows of all files that are worked on together; of wide rows, so many elements."""
 
 
 class Scored(NamedTuple):
@@ -101,7 +102,8 @@ def _results(plan: ComparePlan, engine: Engine, ledger: JointLedger) -> Iterator
         rows = joined_rows(plan, engine, ledger, ledger.ledgers)
         return ((0, each) for each in engine.run(partial(one_result, work), rows))
     _check_first_rows(plan, ledger)
-    sought = SideBySide(plan.sources, plan.selections(), window=WINDOW if len(plan.sources) > 1 else 0)
+    window = max(1, WINDOW // prod(plan.systems[0].plan.item))
+    sought = SideBySide(plan.sources, plan.selections(), window=window if len(plan.sources) > 1 else 0)
     return sought.each(work, engine, ledger, numbered=plan.request.needs_row_numbers)
 
 

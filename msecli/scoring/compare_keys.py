@@ -10,8 +10,7 @@ import numpy as np
 from msecli.core.exact import IntArray
 from msecli.engines import Engine
 from msecli.errors import DataError, MsecliError
-from msecli.formats.base import ROWS_PER_BLOCK
-from msecli.pairing.keys import SKIP, Held, Matched, aligned_rows, match
+from msecli.pairing.keys import SKIP, Held, Matched, aligned_rows, match, rows_per_block
 from msecli.pairing.position import Aligned, Stream
 from msecli.scoring.compare_plan import ComparePlan, FailedError, SystemPlan
 from msecli.scoring.ledger import Ledger
@@ -91,8 +90,9 @@ def _paired(plan: ComparePlan, system: SystemPlan, stream: Stream, target: Held)
 
 def _aligned(plan: ComparePlan, target: Held, paired: dict[int, Paired], rows: IntArray) -> Iterator[Aligned]:
     """Yield the rows that all files have, some at a time."""
-    for start in range(0, rows.size, ROWS_PER_BLOCK):
-        chosen = rows[start : start + ROWS_PER_BLOCK]
+    step = rows_per_block([target, *(each.held for each in paired.values())])
+    for start in range(0, rows.size, step):
+        chosen = rows[start : start + step]
         numbers = tuple(paired[file].place[chosen] if file in paired else chosen for file in range(len(plan.sources)))
         blocks = tuple(
             (paired[file].held if file in paired else target).take(numbers[file]) for file in range(len(plan.sources))

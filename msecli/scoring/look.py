@@ -102,7 +102,7 @@ def readable(source: Source) -> Selection:
     """Return the columns whose values can be seen: numbers as such, and as labels what identifies rows or is text."""
     columns = source.columns or ()
     count = Counter(column.name for column in columns)
-    numbers = [column.name for column in columns if column.numeric and count[column.name] == 1]
+    numbers = [column.name for column in columns if (column.numeric or column.lists) and count[column.name] == 1]
     labels = [
         column.name
         for number, column in enumerate(columns)

@@ -1,4 +1,4 @@
-"""From a request to a plan: open the sources, assign roles, check shapes; no rows are read."""
+"""From a request to a plan: open the sources, assign roles, check shapes; no rows are read but the first of lists."""
 
 from __future__ import annotations
 
@@ -113,8 +113,9 @@ class Plan(NamedTuple):
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """The names of the scored columns; none for a nameless array."""
-        return (self.roles.target if self.request.linear else self.roles.prediction).columns
+        """The names of the scored columns; none for a nameless array, or for lists in a column."""
+        columns = (self.roles.target if self.request.linear else self.roles.prediction).columns
+        return columns if len(columns) == prod(self.item) else ()
 
     @property
     def chosen_in_tables(self) -> bool:
@@ -123,8 +124,9 @@ class Plan(NamedTuple):
 
     @property
     def tables(self) -> bool:
-        """Whether predictions and targets are columns of tables."""
-        return all(self.sources[file].item is None for file in (PREDICTION, self.roles.target.file))
+        """Whether predictions and targets are columns of numbers in tables."""
+        tables = all(self.sources[file].item is None for file in (PREDICTION, self.roles.target.file))
+        return tables and bool(self.column_names)
 
     @property
     def rows(self) -> int | None:

@@ -70,8 +70,8 @@ class Request:
     Parameters
     ----------
     predictions, targets : str, tuple of str, or data in memory
-        Paths, DataFrames, pyarrow Tables or arrays; a folder, a pattern or several paths are several files, one after
-        the other. Without targets, `predictions` holds both columns.
+        Paths, tables or arrays; a folder, a pattern or several paths are several files, one after the other. Without
+        targets, `predictions` holds both columns.
     pred, target : tuple of str
         The columns to score, in pairs; by default chosen by name and type. With a model, `pred` names its inputs.
     reading : Readings

@@ -184,6 +184,8 @@ def _in_span(
         for number, (path, parts) in enumerate(zip(paths, span.parts, strict=True))
     ]
     for rows in align(streams, span.first_row or 0):
+        if span.first_row is None:
+            rows = rows._replace(first_row=0)  # noqa: PLW2901 - the offset counts all rows before these
         found = work(rows) if rows.rows else None
         yield Passed(found, compared(rows, checked), tuple(stream.take() for stream in streams))
 

@@ -8,13 +8,15 @@ from msecli.errors import DataError
 
 OTHER_BINARY = {
     b"PK\x03\x04": "a ZIP archive or spreadsheet",
-    b"ARROW1": "an Arrow file",
+    b"FEA1": "a Feather file of version 1, which pyarrow.feather.read_table still reads",
     b"PARE": "an encrypted Parquet file",
     b"%PDF": "a PDF document",
 }
 
 TAR, TAR_AT = b"ustar", 257
 """What a tar archive holds behind the name of its first file, often in a file called .tar.gz."""
+OLD_STREAM = re.compile(rb".{2}\0\0[\x0c\x10\x14\x18]\0\0\0", re.DOTALL)
+"""How a stream of record batches begins that was written before Arrow 0.15: with a length, and an offset behind it."""
 
 LFS_POINTER = b"version https://git-lfs.github.com/"
 """How the small text begins that stands for a file kept in Git LFS."""
@@ -51,6 +53,8 @@ def check_magic(path: str, head: bytes) -> None:
     DataError
     """
     kind = next((kind for magic, kind in OTHER_BINARY.items() if head.startswith(magic)), None)
+    if OLD_STREAM.match(head):
+        kind = "an Arrow stream as they were before Arrow 0.15, which pyarrow.ipc.open_stream still reads"
     if head.startswith(TAR, TAR_AT):
         raise DataError(f"{path}: the file is a tar archive; extract what is in it: tar -xf FILE")
     if kind is not None:

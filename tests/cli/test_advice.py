@@ -79,6 +79,19 @@ CASES = (
         "compare a.csv b.csv t.csv -p yhat -t y",
         code=3,
     ),
+    # Columns of lists
+    Case(
+        "lists of one name that nobody named",
+        {"p.parquet": {"id": [1, 2], "e": [[1.0, 2.0], [3.0, 4.0]]}, "t.parquet": {"e": [[1.0, 2.0], [3.0, 5.0]]}},
+        "compute p.parquet t.parquet",
+        fill={"pred": "e", "target": "e"},
+    ),
+    Case(
+        "lists that nobody named",
+        {"x.arrow": {"id": [1, 2], "a": [[1.0, 2.0], [3.0, 4.0]], "b": [[1.0, 2.0], [3.0, 5.0]]}},
+        "compute x.arrow",
+        fill={"pred": "a", "target": "b"},
+    ),
     # Missing values
     Case("a missing prediction", {"x.csv": "yhat,y\n1,2\n,5\n"}, "compute x.csv"),
     Case("a missing target", {"x.csv": "yhat,y\n1,2\n3,\n"}, "compute x.csv"),

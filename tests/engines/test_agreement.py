@@ -48,7 +48,8 @@ def engines() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(ENGINES, "processes", entry)
         # Several parts of every file.
-        for constant in ("csv.PART_BYTES", "npy.PART_ELEMENTS", "parquet.ROWS_PER_BLOCK", "memory.ROWS_PER_BLOCK"):
+        modules = ("parquet", "memory", "exchange", "columnar")
+        for constant in ("csv.PART_BYTES", "npy.PART_ELEMENTS", *(f"{module}.ROWS_PER_BLOCK" for module in modules)):
             patch.setattr(f"msecli.formats.{constant}", 10_000 if constant == "csv.PART_BYTES" else 200)
         yield
     processes().shutdown(cancel_futures=True)

@@ -218,7 +218,9 @@ def test_an_arrow_table_may_have_columns_of_the_same_name() -> None:
     [
         (pa.array(["1"]), "text is not a number"),
         (pa.array([b"1"]), "bytes are not numbers"),
-        (pa.array([[1]]), "it holds lists or structs"),
+        (pa.array([["a"]]), "it holds lists or structs"),
+        (pa.array([[1], [2, 3]]), "row 2 holds a list of 2 values, but the first list has 1 value"),
+        (pa.table({"a": [[1, 2]], "b": [3]}), "column 'a': the column holds lists"),
         (pa.array([{"a": 1}]), "it holds lists or structs"),
         (pa.array([dt.date(2020, 1, 1)]), "dates and times are not numbers"),
         (pa.array(["a"]).dictionary_encode(), "text is not a number"),
