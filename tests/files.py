@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +48,18 @@ def parquet_bytes(data: Data | pa.Table, **options: Any) -> bytes:
     stream = io.BytesIO()
     pq.write_table(data, stream, write_page_checksum=True, **options)
     return stream.getvalue()
+
+
+def records_of(data: Data) -> list[dict[str, Any]]:
+    """Return columns as records, with None for what is missing."""
+    columns = {name: _values(column) for name, column in as_columns(data).items()}
+    rows = zip(*columns.values(), strict=True)
+    return [{name: None if value != value else value for name, value in zip(columns, row, strict=True)} for row in rows]  # noqa: PLR0124
+
+
+def jsonl_bytes(data: Data) -> bytes:
+    """Return a line for each record, as Python writes it."""
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records_of(data)).encode()
 
 
 def npy_bytes(data: Data, *, version: tuple[int, int] | None = None) -> bytes:
@@ -98,17 +111,26 @@ class Writer(NamedTuple):
         Whether columns have names, and may hold text; otherwise they are those of an array.
     whole : bool
         Whether the file knows how much it holds, so that it cannot be cut off anywhere without a word.
+    first_line, lines : int
+        The line on which the first row of two columns begins, or 0 if the format has no lines, and the lines of a row.
+    divided : bool
+        Whether a file is read in several parts.
     """
 
     content: Callable[[Data], bytes]
     named: bool = True
     whole: bool = True
+    first_line: int = 0
+    lines: int = 1
+    divided: bool = True
 
 
 WRITERS: dict[str, Writer] = {
-    "csv": Writer(text_bytes, whole=False),
-    "tsv": Writer(lambda data: text_bytes(data, delimiter="\t"), whole=False),
+    "csv": Writer(text_bytes, whole=False, first_line=2),
+    "tsv": Writer(lambda data: text_bytes(data, delimiter="\t"), whole=False, first_line=2),
     "parquet": Writer(lambda data: parquet_bytes(data, row_group_size=7)),
+    "jsonl": Writer(jsonl_bytes, whole=False, first_line=1),
+    "json": Writer(lambda data: json.dumps(records_of(data), indent=1).encode(), first_line=2, lines=4, divided=False),
     "npy": Writer(npy_bytes, named=False),
 }
 """How files of each format are made: a test says that none is left out."""

@@ -11,6 +11,7 @@ from typing import Any
 from msecli.errors import DataError, UsageError, Warned, about_file, not_one_of
 from msecli.formats.base import Format, Source
 from msecli.places import open_input, split_inner
+from msecli.text.foreign import JSON_ARRAY, JSON_LINES
 from msecli.text.reading import Reading
 
 FORMATS: dict[str, Format] = {
@@ -26,6 +27,17 @@ FORMATS: dict[str, Format] = {
         ),
         Format("tsv", "tab-separated text", (".tsv", ".tab"), "csv", "open_tsv", delimited=True),
         Format("parquet", "Apache Parquet", (".parquet", ".pq", ".parq"), "parquet", "ParquetSource", magic=b"PAR1"),
+        Format(
+            "jsonl",
+            "JSON Lines: a record on each line",
+            (".jsonl", ".ndjson"),
+            "jsonl",
+            "JsonLinesSource",
+            b"",
+            0,
+            JSON_LINES,
+        ),
+        Format("json", "a JSON array of records", (".json",), "json", "JsonSource", b"", 0, JSON_ARRAY),
         Format("npy", "NumPy array", (".npy",), "npy", "NpySource", magic=b"\x93NUMPY"),
     )
 }

@@ -26,6 +26,7 @@ ROWS_PER_BLOCK = 131072
 ARRAY = None
 """The name of a nameless array's values in a block; any string may be a column's name."""
 
+OVERFLOWED = "numbers too large for float64 were read as infinite"
 ROUNDED = "integers beyond 2**53 were rounded to the nearest float64"
 
 

@@ -28,6 +28,10 @@ LFS_POINTER = b"version https://git-lfs.github.com/"
 MARKED_UP = re.compile(rb"\s*<(!doctype|html|head|body|table|\?xml|!--)", re.IGNORECASE)
 JSON_START = re.compile(rb"[\[{]")
 JSON_GOES_ON = re.compile(rb'(\{\s*("|\Z)|\[\s*(["\[{]|\Z))')
+JSON_LINES = rb'(?:\xef\xbb\xbf)?\s*\{\s*(?:"|\}\s*(?:\n|\Z)|\Z)'
+JSON_ARRAY = rb"(?:\xef\xbb\xbf)?\s*\[\s*(?:\{|\]\s*\Z|\Z)"
+"""How records begin; the names of a table of text may begin with a bracket, too."""
+HOW_TO_WRITE = "write records, as pandas does with df.to_json(path, orient='records', lines=True)"
 
 
 def check_kind(path: str, head: bytes) -> None:
@@ -46,7 +50,10 @@ def check_kind(path: str, head: bytes) -> None:
         raise DataError(f"{path}: this is {markup}, not a table of numbers; is it the error page of a download?")
     json = _json_kind(text)
     if json is not None:
-        raise DataError(f"{path}: this is {json}, which msecli does not read; convert it to CSV or Parquet")
+        records = {"jsonl": JSON_LINES, "json": JSON_ARRAY}
+        format = next((name for name, pattern in records.items() if re.match(pattern, head)), None)
+        advice = HOW_TO_WRITE if format is None else f"use `input_format={format}`"
+        raise DataError(f"{path}: this is {json}, not a table of text; {advice}")
 
 
 def check_magic(path: str, head: bytes) -> None:

@@ -46,7 +46,7 @@ MEMORY: dict[str, Callable[[Data], Any]] = {
 SOURCES = [*FILES, *MEMORY]
 NAMED = [name for name in SOURCES if (WRITERS[name].named if name in WRITERS else name != "array")]
 NAMELESS = [name for name in SOURCES if name not in NAMED]
-TEXTS = ("csv", "tsv")
+TEXTS = [name for name in FILES if WRITERS[name].first_line]
 """The formats that have lines, and do not tell their rows before they are read."""
 KINDS = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
 
@@ -87,7 +87,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_format_of_the_table_can_be_written_here() -> None:
     assert set(WRITERS) == set(FORMATS)
-    assert {name for name in FILES if FORMATS[name].delimited} == {n for n in FILES if not WRITERS[n].whole}
+    assert {name for name in FILES if FORMATS[name].delimited} <= {n for n in FILES if not WRITERS[n].whole}
 
 
 @sources
@@ -113,8 +113,9 @@ def test_infinities_subnormals_and_signed_zeros_are_kept(tmp_path: Path, source:
 @sources
 def test_a_row_is_told_its_line_where_there_are_lines(tmp_path: Path, source: str) -> None:
     found = taken(made(tmp_path, source, {"a": [1.0, 2.0], "b": [3.0, 4.0]}))
-    # Below a line with the names.
-    assert [found.line(row) for row in range(2)] == ([2, 3] if found.format in TEXTS else [None, None])
+    writer = WRITERS.get(source)
+    lines = [writer.first_line, writer.first_line + writer.lines] if writer and writer.first_line else [None, None]
+    assert [found.line(row) for row in range(2)] == lines
 
 
 @sources
@@ -222,7 +223,7 @@ def test_parts_and_cuts_say_the_same(tmp_path: Path, source: str) -> None:
     with reading_in({"part": 40, "array": 16, "rows": 8}):
         found = taken(made(tmp_path, source, data))
         parts, cuts = found.parts(Selection((name,))), found.cuts()
-        assert len(parts) > 1
+        assert (len(parts) > 1) == (source not in WRITERS or WRITERS[source].divided)
         assert (cuts is None) == (found.format in TEXTS)
         if cuts is None:
             return
@@ -244,7 +245,7 @@ def test_the_work_of_the_blocks_is_that_of_the_source(tmp_path: Path, source: st
         found = taken(made(tmp_path, source, data))
         blocks = held(found, [called(source, data, "v")]).blocks
     # The header of a text is read, but is no work.
-    header = len("v,w\n") if found.format in TEXTS else 0
+    header = len("v,w\n") if source in FORMATS and FORMATS[source].delimited else 0
     assert sum(block.work for block in blocks) == found.work - header
     assert sum(block.rows for block in blocks) == 50
 
