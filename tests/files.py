@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from msecli.formats import FORMATS, open_source
 from msecli.formats.base import ARRAY, Block, Selection, Source
 from msecli.scoring.side_by_side import blocks_of
 from msecli.text.reading import AS_FILES_SAY, Reading
+from tests.spreadsheets import ods_bytes, xls_bytes, xlsx_bytes
 
 Columns = Mapping[str, Any]
 """Sequences, NumPy or Arrow arrays by the names of the columns; None and NaN are missing."""
@@ -60,6 +63,29 @@ def records_of(data: Data) -> list[dict[str, Any]]:
 def jsonl_bytes(data: Data) -> bytes:
     """Return a line for each record, as Python writes it."""
     return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records_of(data)).encode()
+
+
+def sqlite_bytes(data: Data, table: str = "scores") -> bytes:
+    """Return a database of one table, whose columns have no declared types, in the smallest pages."""
+    columns = as_columns(data)
+    names = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
+    rows = [[_storable(value) for value in record.values()] for record in records_of(data)]
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("PRAGMA page_size = 512")
+        database.execute(f'CREATE TABLE "{table}" ({names})')
+        database.executemany(f'INSERT INTO "{table}" VALUES ({", ".join("?" * len(columns))})', rows)
+        database.commit()
+        return database.serialize()
+
+
+def _storable(value: Any) -> Any:
+    """Return a value that SQLite can store: its integers have 64 bits and a sign."""
+    return float(value) if isinstance(value, int) and abs(value) >= 1 << 63 else value
+
+
+def rows_of(data: Data) -> list[list[Any]]:
+    """Return the names of the columns, and the values of each row."""
+    return [[*as_columns(data)], *([*record.values()] for record in records_of(data))]
 
 
 def npy_bytes(data: Data, *, version: tuple[int, int] | None = None) -> bytes:
@@ -115,6 +141,8 @@ class Writer(NamedTuple):
         The line on which the first row of two columns begins, or 0 if the format has no lines, and the lines of a row.
     divided : bool
         Whether a file is read in several parts.
+    signed_zero : bool
+        Whether a zero keeps its sign.
     """
 
     content: Callable[[Data], bytes]
@@ -123,6 +151,7 @@ class Writer(NamedTuple):
     first_line: int = 0
     lines: int = 1
     divided: bool = True
+    signed_zero: bool = True
 
 
 WRITERS: dict[str, Writer] = {
@@ -131,6 +160,10 @@ WRITERS: dict[str, Writer] = {
     "parquet": Writer(lambda data: parquet_bytes(data, row_group_size=7)),
     "jsonl": Writer(jsonl_bytes, whole=False, first_line=1),
     "json": Writer(lambda data: json.dumps(records_of(data), indent=1).encode(), first_line=2, lines=4, divided=False),
+    "sqlite": Writer(sqlite_bytes, divided=False),
+    "xlsx": Writer(lambda data: xlsx_bytes({"Sheet1": rows_of(data)})),
+    "xls": Writer(lambda data: xls_bytes(rows_of(data)), signed_zero=False),
+    "ods": Writer(lambda data: ods_bytes(rows_of(data))),
     "npy": Writer(npy_bytes, named=False),
 }
 """How files of each format are made: a test says that none is left out."""

@@ -14,6 +14,10 @@ from msecli.places import open_input, split_inner
 from msecli.text.foreign import JSON_ARRAY, JSON_LINES
 from msecli.text.reading import Reading
 
+XLSX = rb".{30}(?:\[Content_Types\]\.xml|_rels/|docProps/|xl/|customXml/)"
+ODS = rb".{30}mimetypeapplication/vnd\.oasis\.opendocument\.spreadsheet"
+"""How the archives of workbooks begin."""
+
 FORMATS: dict[str, Format] = {
     format.name: format
     for format in (
@@ -38,6 +42,47 @@ FORMATS: dict[str, Format] = {
             JSON_LINES,
         ),
         Format("json", "a JSON array of records", (".json",), "json", "JsonSource", b"", 0, JSON_ARRAY),
+        Format(
+            "sqlite",
+            "SQLite database",
+            (".db", ".sqlite", ".sqlite3"),
+            "sqlite",
+            "SqliteSource",
+            magic=b"SQLite format 3\0",
+            inner="table",
+        ),
+        Format(
+            "xlsx",
+            "Excel workbook",
+            (".xlsx", ".xlsm"),
+            "excel",
+            "ExcelSource",
+            magic=b"PK\3\4",
+            pattern=XLSX,
+            inner="sheet",
+            extra="excel",
+        ),
+        Format(
+            "xls",
+            "workbook of Excel 97",
+            (".xls",),
+            "excel",
+            "open_xls",
+            magic=b"\xd0\xcf\x11\xe0",
+            inner="sheet",
+            extra="excel",
+        ),
+        Format(
+            "ods",
+            "OpenDocument spreadsheet",
+            (".ods",),
+            "excel",
+            "open_ods",
+            magic=b"PK\3\4",
+            pattern=ODS,
+            inner="sheet",
+            extra="excel",
+        ),
         Format("npy", "NumPy array", (".npy",), "npy", "NpySource", magic=b"\x93NUMPY"),
     )
 }

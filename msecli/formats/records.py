@@ -20,9 +20,8 @@ from msecli.core.exact import FloatArray
 from msecli.errors import DataError, Warned, shown
 from msecli.formats.base import OVERFLOWED, ROUNDED, Block, Column, LabelArray, Selection
 from msecli.formats.values import (
-    NoObject,
+    Fault,
     Overflowed,
-    Repeated,
     Rules,
     UnreadableValueError,
     column_of,
@@ -50,6 +49,9 @@ MOST_DIGITS = 310
 STRUCT_FIELD = "struct field"
 """The kind of a column that is in an object in the records."""
 
+REPEATED = Fault("the name occurs more than once in this record; keep one")
+NO_OBJECT = Fault("what it is in, an object in other records, is none here")
+
 Steps = tuple[str, ...]
 """The names on the way to a value: that of a column, and those in the objects in it."""
 
@@ -69,7 +71,7 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        found.update((name, Repeated()) for name in found if names.count(name) > 1)
+        found.update((name, REPEATED) for name in found if names.count(name) > 1)
     return found
 
 
@@ -179,10 +181,10 @@ def _paths(records: Iterable[dict[str, Any]], above: Steps = ()) -> Iterator[Ste
 def _value(record: Any, steps: Steps) -> Any:
     """Return a value of a record, None if it or an object around it is not there."""
     for step in steps:
-        if record is None or isinstance(record, Repeated):
+        if record is None or isinstance(record, Fault):
             return record
         if not isinstance(record, dict):
-            return NoObject()
+            return NO_OBJECT
         record = record.get(step)
     return record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Collection, Sequence
 from datetime import date, datetime, time, timedelta
@@ -31,12 +32,10 @@ class Overflowed(float):
     """An infinity that was written as a number too large for float64."""
 
 
-class Repeated:
-    """Stands for the values of a name that occurs several times in a record."""
+class Fault(NamedTuple):
+    """Stands for a value that cannot be read; only who wants it hears of it."""
 
-
-class NoObject:
-    """Stands for what would be in an object, where there is another value instead."""
+    reason: str
 
 
 class UnreadableValueError(Exception):
@@ -118,7 +117,7 @@ KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (bytes, "bytes"),
     ((date, time), "date or time"),
     (timedelta, "duration"),
-    (Repeated, "name that occurs twice"),
+    (Fault, "value that cannot be read"),
     (object, "value of another kind"),
 )
 """What the kinds of values that are no numbers are called."""
@@ -129,8 +128,6 @@ REASONS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (bytes, "bytes are not numbers"),
     ((date, time), "a date or time is not a number"),
     (timedelta, "a duration is not a number; divide it by a unit"),
-    (NoObject, "what holds it in other rows is no object here"),
-    (Repeated, "the name occurs more than once in this row; keep one"),
     (object, "this is not a number"),
 )
 
@@ -143,8 +140,14 @@ def numbers(values: Sequence[Any], rules: Rules) -> Numbers:
     UnreadableValueError
         For the first one that is no number.
     """
-    if set(map(type, values)) <= {float}:
-        return Numbers(np.array(values, dtype=np.float64))
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds <= ({bool} if rules.truth else {int, float}):
+        with contextlib.suppress(OverflowError):
+            plain = np.array(values, dtype=np.float64)
+            large = np.flatnonzero(np.abs(plain) >= LAST_EXACT_INTEGER).tolist() if int in kinds else ()
+            return Numbers(
+                plain, rounded=sum(type(values[row]) is int and values[row] != int(plain[row]) for row in large)
+            )
     found = list(starmap(_number, ((row, value, rules) for row, value in enumerate(values))))
     whole = [(value, at) for value, at in zip(values, found, strict=True) if type(value) is int]
     overflowed = sum(type(value) is Overflowed for value in values) + sum(math.isinf(at) for _, at in whole)
@@ -155,6 +158,8 @@ def numbers(values: Sequence[Any], rules: Rules) -> Numbers:
 def _number(row: int, value: Any, rules: Rules) -> float:
     if value is None:
         return math.nan
+    if isinstance(value, Fault):
+        raise UnreadableValueError(row, value.reason)
     if isinstance(value, str):
         if value in rules.missing:
             return math.nan
@@ -211,6 +216,8 @@ def _label(row: int, value: Any) -> str | None:
         except UnicodeEncodeError as error:
             raise UnreadableValueError(row, f"{shown(value)} holds half of a character, a lone surrogate") from error
         return value
+    if isinstance(value, Fault):
+        raise UnreadableValueError(row, value.reason)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Overflowed):

@@ -103,7 +103,8 @@ def test_numbers_of_any_type_are_their_float64(tmp_path: Path, source: str, kind
 
 @sources
 def test_infinities_subnormals_and_signed_zeros_are_kept(tmp_path: Path, source: str) -> None:
-    array = np.array([math.inf, -math.inf, 5e-324, -0.0, 1.7976931348623157e308])
+    zero = -0.0 if source not in WRITERS or WRITERS[source].signed_zero else 0.0
+    array = np.array([math.inf, -math.inf, 5e-324, zero, 1.7976931348623157e308])
     data = {"v": array, "w": array}
     found = held(taken(made(tmp_path, source, data)), [called(source, data, "v")])
     (values,) = found.numbers.values()
@@ -185,6 +186,8 @@ def test_tiny_parts_give_the_same_bits_and_the_same_score(
     folder: Path, source: str, *, table: list[list[float]], seed: int, jobs: int
 ) -> None:
     columns = {f"c{number}": np.array(values) for number, values in enumerate(table)}
+    # In a sheet, a row without any value is none.
+    columns["n"] = np.arange(float(len(table[0])))
     data = made(folder, source, columns)
     names = [called(source, columns, name) for name in columns]
     way: dict[str, Any] = {"pred": names[0], "target": names[1], "nan_target": "propagate", "nan_pred": "propagate"}

@@ -17,7 +17,14 @@ CONSTANTS = {
     "head": ["text.head.HEAD_BYTES", "formats.jsonl.HEAD_BYTES", "formats.json.HEAD_BYTES"],
     "chunk": ["text.head.CHUNK_BYTES"],
     "array": ["formats.npy.PART_ELEMENTS"],
-    "rows": ["formats.parquet.ROWS_PER_BLOCK", "formats.memory.ROWS_PER_BLOCK", "pairing.keys.ROWS_PER_BLOCK"],
+    "rows": [
+        "formats.excel.ROWS_PER_BLOCK",
+        "formats.sqlite.ROWS_PER_BLOCK",
+        "formats.sqlite.ROWS_PER_BLOCK",
+        "formats.parquet.ROWS_PER_BLOCK",
+        "formats.memory.ROWS_PER_BLOCK",
+        "pairing.keys.ROWS_PER_BLOCK",
+    ],
     "result": ["scoring.side_by_side.ROWS_PER_RESULT"],
     "block": ["core.chunk.BLOCK", "core.exact.BLOCK"],
 }
