@@ -163,6 +163,12 @@ class Source(Protocol):
         ...
 
 
+def warnings_by_position(source: Source) -> Sequence[Warned]:
+    """Return what a source warns of if its rows are paired by position: that they have no order."""
+    found: Sequence[Warned] = getattr(source, "if_by_position", ())
+    return found
+
+
 class Format(NamedTuple):
     """A line of the `FORMATS` table.
 

@@ -183,18 +183,14 @@ def _sheet(path: str, content: bytes, inner: str) -> Sheet:
         raise DataError(f"{path}: this is a binary workbook (.xlsb); save it as .xlsx")
     with python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content)) as book:
         of_tables = [each for each in book.sheets_metadata if each.typ == python_calamine.SheetTypeEnum.WorkSheet]
-        sheets = {each.name: book.get_sheet_by_name(each.name) for each in of_tables} if not inner else {}
-        known = dict.fromkeys((each.name for each in of_tables), "")
-        if not inner and len(known) > 1:
-            seen = [
-                each.name
-                for each in of_tables
-                if sheets[each.name].height and each.visible == python_calamine.SheetVisibleEnum.Visible
-            ]
-            known = {name: f"{many(s.height, 'row')}, {many(s.width, 'column')}" for name, s in sheets.items()}
-            inner = seen[0] if len(seen) == 1 else ""
+        sheets = {each.name: book.get_sheet_by_name(each.name) for each in of_tables}
+        known = {name: f"{many(each.height, 'row')}, {many(each.width, 'column')}" for name, each in sheets.items()}
+        seen = [each.name for each in of_tables if each.visible == python_calamine.SheetVisibleEnum.Visible]
+        filled = [name for name in seen if sheets[name].height]
+        if not inner and len(filled) == 1:
+            inner = filled[0]
         name = chosen(path, inner, "sheet", known)
-        sheet = sheets[name] if name in sheets else book.get_sheet_by_name(name)
+        sheet = sheets[name]
         row, column = sheet.start or (0, 0)
         cells: list[list[Any]] = [[None if value == "" else value for value in line] for line in sheet.to_python()]
     if archive is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from msecli.errors import DataError, meant, shown
+from msecli.places import INNER
+from msecli.places.file import STDIN
 
 LISTED = 20
 """How many of them a message lists."""
@@ -29,15 +31,20 @@ def chosen(path: str, name: str, what: str, known: Mapping[str, str]) -> str:
     DataError
         If there is none of this name, or there are several.
     """
+    path = path.removesuffix(INNER)
     folded = [each for each in known if each.casefold() == name.casefold()]
     if name in known or len(folded) == 1:
         return name if name in known else folded[0]
     more = f", … ({len(known)} in all)" if len(known) > LISTED else ""
-    listed = ", ".join(f"{shown(each)} ({size})" for each, size in [*known.items()][:LISTED]) + more
+    listed = (
+        ", ".join(f"{shown(each)} ({size})" if size else shown(each) for each, size in [*known.items()][:LISTED]) + more
+    )
     if name:
         raise DataError(f"{path}: no {what} {shown(name)}{meant(name, known)}; there is {listed or 'none'}")
     if len(known) == 1:
         return next(iter(known))
     if not known:
         raise DataError(f"{path}: the file holds no {what}")
-    raise DataError(f"{path}: the file holds several {what}s: {listed}; name one of them: {path}::{next(iter(known))}")
+    # On the command line "-::name" is an option.
+    typed = f"{'/dev/stdin' if path == STDIN else path}::{next(iter(known))}"
+    raise DataError(f"{path}: the file holds several {what}s: {listed}; name one of them: {typed}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import struct
 import tempfile
@@ -265,39 +266,48 @@ def _log_of(file: InputFile) -> tuple[int, int] | None:
 
 @contextmanager
 def _connected(file: InputFile) -> Iterator[sqlite3.Connection]:
-    """Connect to a database, and read one state of it.
+    """Connect to a database, and read one state of it; any thread may go on with what another one has begun to read.
 
-    Any thread may go on with what another one has begun to read.
-
-    A database with a write-ahead log can be read only where a file can be made beside it. If there is no log, nobody
-    is writing to it, so that it can be read as it stands.
+    A database with a write-ahead log makes SQLite keep another file beside it. If there is no log, nobody is writing
+    to it, so that it can be read as it stands; if there is one that no program has open, both are copied.
     """
-    path = _named(file)
+    path, log = _named(file), _log_of(file)
+    logged = WITH_LOG in file.read(HEADER_BYTES, 0)[VERSIONS]
     with ExitStack() as stack:
-        if path is None:
-            copy = stack.enter_context(tempfile.NamedTemporaryFile(prefix="msecli-", suffix=".db"))
-            position = 0
-            while file.reaches(position):
-                position += copy.write(file.read(CHUNK_BYTES, position))
-            copy.flush()
-            path = copy.name
-        logged = WITH_LOG in file.read(HEADER_BYTES, 0)[VERSIONS]
-        still = "&immutable=1" if path != _named(file) or (logged and not _log_of(file)) else ""
+        if path is None or (log and not os.path.exists(f"{path}-shm")):
+            path = _copied(file, path, stack.enter_context(tempfile.TemporaryDirectory(prefix="msecli-")))
+        still = "&immutable=1" if logged and not log else ""
         try:
             database = stack.enter_context(
                 closing(
                     sqlite3.connect(
-                        f"{Path(path).as_uri()}?mode=ro{still}", uri=True, timeout=WAIT_SECONDS, check_same_thread=False
+                        f"{Path(path).as_uri()}?mode=ro{still}",
+                        uri=True,
+                        timeout=WAIT_SECONDS,
+                        isolation_level=None,
+                        check_same_thread=False,
                     )
                 )
             )
-            database.isolation_level = None
             for setting in ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", "PRAGMA cell_size_check = ON"):
                 database.execute(setting)
             database.execute("BEGIN")
             yield database
         except sqlite3.Error as error:
             raise _explained(file.path, error) from error
+        except UnicodeDecodeError as error:
+            raise DataError(f"{file.path}: a name in the database is not UTF-8; is it damaged?") from error
+
+
+def _copied(file: InputFile, path: str | None, folder: str) -> str:
+    """Copy a database, and the log beside it if it has a path, into a folder; return the path of the copy."""
+    copy, position = os.path.join(folder, "copy.db"), 0
+    with open(copy, "wb") as stream:
+        while file.reaches(position):
+            position += stream.write(file.read(CHUNK_BYTES, position))
+    if path is not None:
+        shutil.copyfile(f"{path}-wal", f"{copy}-wal")
+    return copy
 
 
 def _explained(path: str, error: sqlite3.Error) -> DataError | ReadWriteError:

@@ -16,11 +16,14 @@ COMPRESSED = {
 """The name, the program that decompresses, and the suffixes of files that it opens by name."""
 
 OTHER_BINARY = {
-    b"PK\x03\x04": "a ZIP archive or spreadsheet",
+    b"PK\x03\x04": "a ZIP archive",
     b"ARROW1": "an Arrow file",
     b"PARE": "an encrypted Parquet file",
     b"%PDF": "a PDF document",
 }
+
+DUCKDB, DUCKDB_AT = b"DUCK", 8
+"""What a DuckDB database holds at this byte."""
 
 LFS_POINTER = b"version https://git-lfs.github.com/"
 """How the small text begins that stands for a file kept in Git LFS."""
@@ -70,6 +73,8 @@ def check_magic(path: str, head: bytes) -> None:
             # What comes out of a pipe has no suffix.
             more = " `input_format=tsv`" if path.lower().removesuffix(suffixes[0]).endswith((".tsv", ".tab")) else ""
             raise DataError(f"{path}: the file is compressed with {name}; `|{typed}={path}`{more}")
+    if head.startswith(DUCKDB, DUCKDB_AT):
+        raise DataError(f"{path}: this is a DuckDB database; export the table: COPY name TO 'name.parquet'")
     kind = next((kind for magic, kind in OTHER_BINARY.items() if head.startswith(magic)), None)
     if kind is not None:
         raise DataError(f"{path}: the file is {kind}; export it as CSV, Parquet or NPY")
