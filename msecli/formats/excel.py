@@ -179,6 +179,8 @@ def _sheet(path: str, content: bytes, inner: str) -> Sheet:
     archive = zipfile.ZipFile(io.BytesIO(content)) if content.startswith(b"PK") else None
     if archive is None and len(content) % SECTOR:
         raise DataError(f"{path}: the workbook has {len(content)} bytes, no multiple of {SECTOR}; is it a whole copy?")
+    if archive is not None and (broken := archive.testzip()) is not None:
+        raise DataError(f"{path}: the checksum of {shown(broken)} in the workbook is wrong; is it damaged?")
     if archive is not None and BINARY in archive.namelist():
         raise DataError(f"{path}: this is a binary workbook (.xlsb); save it as .xlsx")
     with python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content)) as book:

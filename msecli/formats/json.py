@@ -196,7 +196,7 @@ class Array:
             if error is None or starts:
                 break
             if self._last or size > LONGEST:
-                place = self._place(self.row, self.position + len(text[: min(end, len(text))].encode()))
+                place = self._place(self.row, self.position + len(text[: _blank(text, end)].encode()))
                 raise DataError(f"{place}: {error.reason}") from error
         piece = Piece(self.position, text, starts, records)
         self._take(len(text[:end].encode()), len(records))

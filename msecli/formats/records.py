@@ -118,7 +118,7 @@ def _syntax(text: str, error: JSONDecodeError) -> str:
     if not found or error.msg.startswith("Unterminated string"):
         return "the record is cut off"
     expected = error.msg.removeprefix("Expecting ").partition(" starting at")[0].partition(" enclosed")[0]
-    what = f"{expected} is expected" if error.msg.startswith("Expecting") else error.msg.lower()
+    what = f"{expected} is expected" if error.msg.startswith("Expecting") else error.msg.lower().removesuffix(" at")
     return f"this is not JSON: {what} before {shown(found)}"
 
 
@@ -342,16 +342,11 @@ def check_records(path: str, records: Sequence[dict[str, Any]]) -> None:
     if len(records) > 1:
         return
     values = list(records[0].values())
-    listed = bool(values) and all(isinstance(value, list) for value in values)
-    indexed = bool(values) and all(
-        isinstance(value, dict) and value and all(name.isdecimal() for name in value) for value in values
-    )
-    inner = next(
-        (n for n, v in records[0].items() if isinstance(v, list) and v and isinstance(v[0], dict | list)), None
-    )
-    if listed or indexed or inner is not None:
-        what = "columns" if inner is None else f"a table under {shown(inner)}"
-        raise DataError(f"{path}: this is one object with {what}, not records; {HOW_TO_WRITE}")
+    lists = any(isinstance(value, list) for value in values)
+    # As pandas writes columns, by the labels of their rows.
+    indexed = all(isinstance(value, dict) and value and all(map(str.isdecimal, value)) for value in values)
+    if all(isinstance(value, list | dict) for value in values) and (lists or indexed):
+        raise DataError(f"{path}: this is one object that holds the whole table, not records; {HOW_TO_WRITE}")
 
 
 def not_utf8(where: str, error: UnicodeDecodeError) -> DataError:
