@@ -35,7 +35,9 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def put(rows: Rows, name: str = "x.xlsx") -> str:
-    content = {".xls": xls_bytes, ".ods": ods_bytes}.get(Path(name).suffix, lambda rows: xlsx_bytes({"S": rows}))(rows)
+    writers: dict[str, Callable[[Rows], bytes]] = {".xls": xls_bytes, ".ods": ods_bytes}
+    writer = writers.get(Path(name).suffix)
+    content = writer(rows) if writer else xlsx_bytes({"S": rows})
     Path(name).write_bytes(content)
     return name
 
