@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +39,10 @@ BINARY = "xl/workbook.bin"
 
 SECTOR = 512
 """The unit of the size of XLS files."""
+
+SIZE_OF_SHEET = re.compile(rb"\x00\x02\x0e\x00(.{12})\x00\x00", re.DOTALL)
+"""The record of an XLS file that tells the rows and columns of a sheet, for which calamine takes memory unseen."""
+MOST_ROWS, MOST_COLUMNS = 1 << 16, 1 << 8
 
 Cells = Sequence[Sequence[Any]]
 
@@ -177,8 +183,8 @@ def letters(column: int) -> str:
 def _sheet(path: str, content: bytes, inner: str) -> Sheet:
     """Return the sheet that is meant; without a name the only one that holds anything."""
     archive = zipfile.ZipFile(io.BytesIO(content)) if content.startswith(b"PK") else None
-    if archive is None and len(content) % SECTOR:
-        raise DataError(f"{path}: the workbook has {len(content)} bytes, no multiple of {SECTOR}; is it a whole copy?")
+    if archive is None:
+        _check_xls(path, content)
     if archive is not None and (broken := archive.testzip()) is not None:
         raise DataError(f"{path}: the checksum of {shown(broken)} in the workbook is wrong; is it damaged?")
     if archive is not None and BINARY in archive.namelist():
@@ -200,6 +206,16 @@ def _sheet(path: str, content: bytes, inner: str) -> Sheet:
             if row <= at < row + len(cells) and column <= number < column + len(cells[0]):
                 cells[at - row][number - column] = None if error == NOT_AVAILABLE else Fault(f"the cell holds {error}")
     return Sheet(cells, row, column)
+
+
+def _check_xls(path: str, content: bytes) -> None:
+    """Refuse a file that is cut off, and sheets of impossible sizes."""
+    if len(content) % SECTOR:
+        raise DataError(f"{path}: the workbook has {len(content)} bytes, no multiple of {SECTOR}; is it a whole copy?")
+    for found in SIZE_OF_SHEET.finditer(content):
+        first_row, last_row, first_column, last_column = struct.unpack("<IIHH", found[1])
+        if not (first_row <= last_row <= MOST_ROWS and first_column <= last_column <= MOST_COLUMNS):
+            raise DataError(f"{path}: a sheet is said to have {last_row} rows, {last_column} columns; is it damaged?")
 
 
 def _errors(archive: zipfile.ZipFile, name: str) -> dict[tuple[int, int], str]:

@@ -200,6 +200,16 @@ def test_damage_is_an_error_or_changes_nothing(name: str) -> None:
         assert read == values or name == "x.xls"
 
 
+def test_sheets_of_impossible_sizes_are_refused_before_memory_is_taken() -> None:
+    content = bytearray(Path(put(ROWS, "x.xls")).read_bytes())
+    # The record of the size of the sheet: its number, its length, the first and the last row, the columns.
+    at = content.index(bytes.fromhex("00020e00"))
+    assert content[at + 8 : at + 12] == (3).to_bytes(4, "little")
+    content[at + 11] = 0x80
+    Path("x.xls").write_bytes(content)
+    assert refusal("x.xls") == "x.xls: a sheet is said to have 2147483651 rows, 3 columns; is it damaged?"
+
+
 def test_workbooks_may_come_through_a_pipe(run: Run) -> None:
     content = xlsx_bytes({"S": ROWS, "T": ROWS})
     assert run("compute", "--", "-::S", stdin=content).out == f"{LOSS}\n"
