@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
-import struct
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from msecli.errors import DataError, Warned, many, shown
 from msecli.formats.base import OVERFLOWED, Block, Column, LabelArray, Selection
 from msecli.formats.named import chosen
 from msecli.formats.values import Fault, Rules, UnreadableValueError, column_of, is_truth, labels, numbers, rules_of
+from msecli.formats.xls import Errors, errors_of
 from msecli.places.base import InputFile
 from msecli.text.reading import Reading
 
@@ -36,13 +35,6 @@ NOT_AVAILABLE = "#N/A"
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 RELATIONS = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 BINARY = "xl/workbook.bin"
-
-SECTOR = 512
-"""The unit of the size of XLS files."""
-
-SIZE_OF_SHEET = re.compile(rb"\x00\x02\x0e\x00(.{12})\x00\x00", re.DOTALL)
-"""The record of an XLS file that tells the rows and columns of a sheet, for which calamine takes memory unseen."""
-MOST_ROWS, MOST_COLUMNS = 1 << 16, 1 << 8
 
 Cells = Sequence[Sequence[Any]]
 
@@ -183,8 +175,7 @@ def letters(column: int) -> str:
 def _sheet(path: str, content: bytes, inner: str) -> Sheet:
     """Return the sheet that is meant; without a name the only one that holds anything."""
     archive = zipfile.ZipFile(io.BytesIO(content)) if content.startswith(b"PK") else None
-    if archive is None:
-        _check_xls(path, content)
+    of_sheets = errors_of(path, content) if archive is None else []
     if archive is not None and (broken := archive.testzip()) is not None:
         raise DataError(f"{path}: the checksum of {shown(broken)} in the workbook is wrong; is it damaged?")
     if archive is not None and BINARY in archive.namelist():
@@ -201,24 +192,16 @@ def _sheet(path: str, content: bytes, inner: str) -> Sheet:
         sheet = sheets[name]
         row, column = sheet.start or (0, 0)
         cells: list[list[Any]] = [[None if value == "" else value for value in line] for line in sheet.to_python()]
-    if archive is not None:
-        for (at, number), error in _errors(archive, name).items():
-            if row <= at < row + len(cells) and column <= number < column + len(cells[0]):
-                cells[at - row][number - column] = None if error == NOT_AVAILABLE else Fault(f"the cell holds {error}")
+        place = [each.name for each in book.sheets_metadata].index(name)
+    own = of_sheets[place] if place < len(of_sheets) else {}
+    errors = own if archive is None else _errors(archive, name)
+    for (at, number), error in errors.items():
+        if row <= at < row + len(cells) and column <= number < column + len(cells[0]):
+            cells[at - row][number - column] = None if error == NOT_AVAILABLE else Fault(f"the cell holds {error}")
     return Sheet(cells, row, column)
 
 
-def _check_xls(path: str, content: bytes) -> None:
-    """Refuse a file that is cut off, and sheets of impossible sizes."""
-    if len(content) % SECTOR:
-        raise DataError(f"{path}: the workbook has {len(content)} bytes, no multiple of {SECTOR}; is it a whole copy?")
-    for found in SIZE_OF_SHEET.finditer(content):
-        first_row, last_row, first_column, last_column = struct.unpack("<IIHH", found[1])
-        if not (first_row <= last_row <= MOST_ROWS and first_column <= last_column <= MOST_COLUMNS):
-            raise DataError(f"{path}: a sheet is said to have {last_row} rows, {last_column} columns; is it damaged?")
-
-
-def _errors(archive: zipfile.ZipFile, name: str) -> dict[tuple[int, int], str]:
+def _errors(archive: zipfile.ZipFile, name: str) -> Errors:
     """Return the errors in the cells of a sheet of an XLSX file, by their rows and columns."""
     try:
         book, relations = map(_parsed, (archive.read("xl/workbook.xml"), archive.read("xl/_rels/workbook.xml.rels")))

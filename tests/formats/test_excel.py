@@ -179,7 +179,16 @@ def test_other_documents_are_told_what_they_are() -> None:
     assert "binary workbook (.xlsb); save it as .xlsx" in said(binary.getvalue())
     assert "there are no rows below the names" in said(xlsx_bytes({"S": ROWS[:1]}))
     assert "ZIP archive" in said(b"PK\x03\x04" + bytes(600))
-    assert "no workbook?" in said(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1528), "x.xls")
+    assert "workbook is damaged" in said(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1528), "x.xls")
+    # A workbook with a password is one in an archive of this kind; names have their lengths behind them.
+    old = xls_bytes(ROWS)
+    names = [
+        f"{'Workbook':\0<32}".encode("utf-16-le") + bytes([18]),
+        "EncryptedPackage".encode("utf-16-le") + bytes(32),
+    ]
+    assert old.count(names[0]) == 1
+    assert "holds no workbook" in said(old.replace(names[0], names[0].replace(b"W", b"w")), "x.xls")
+    assert "protected by a password" in said(old.replace(names[0], names[1] + bytes([34])), "x.xls")
 
 
 @pytest.mark.parametrize("name", ["x.xlsx", "x.xls", "x.ods"])
@@ -198,6 +207,31 @@ def test_damage_is_an_error_or_changes_nothing(name: str) -> None:
             continue
         # XLS files have no checksums.
         assert read == values or name == "x.xls"
+
+
+@pytest.mark.parametrize("rows", [3, 200])
+def test_errors_in_cells_of_old_workbooks_are_told_too(rows: int) -> None:
+    import xlwt
+
+    book = xlwt.Workbook()
+    for name in ("first", "second"):
+        sheet = book.add_sheet(name)
+        for row in range(rows + 1):
+            for column, label in enumerate(("pred", "target")):
+                sheet.write(row, column, label if row == 0 else row + 3 * column)
+    # 7 is a division by zero, 42 a value that is not available.
+    sheet.row(3).set_cell_error(4, 7)
+    book.get_sheet(1).row(0).write(4, "z")
+    book.get_sheet(0).row(0).write(4, "z")
+    book.get_sheet(0).row(2).set_cell_error(4, 42)
+    stream = io.BytesIO()
+    book.save(stream)
+    Path("x.xls").write_bytes(stream.getvalue())
+    assert refusal("x.xls::second", pred="z", target="target") == (
+        "x.xls::second, cell E4, column 'z': the cell holds #DIV/0!"
+    )
+    assert f"{rows} of {rows} values missing" in refusal("x.xls::first", pred="z", target="target")
+    assert msecli.score("x.xls::second", pred="pred", target="target").loss == 9.0
 
 
 def test_sheets_of_impossible_sizes_are_refused_before_memory_is_taken() -> None:
