@@ -340,6 +340,19 @@ def test_tiny_parts_of_any_records_are_what_python_reads(
     assert [str(label) for label in read.labels["k"]] == [row["k"] for row in rows]
 
 
+@pytest.mark.parametrize("between", [",", ", ", ",\n", "\n,\n"])
+def test_what_stands_between_records_may_stand_in_them(between: str) -> None:
+    labels = ["},{", "}, {", "}},{{", "a", '"},{"', "},\n{"]
+    lists = [[{"a": 1}, {"a": 2}], [{}, {}]]
+    records = [json.dumps({"k": k, "v": n, "x": lists[n % 2]}) for n, k in enumerate(labels)]
+    for some in (records, records[:1], records[::-1], [each.replace("}, {", "},{") for each in records]):
+        Path(ARRAY).write_text(f"[{between.join(some)}]")
+        expected = [json.loads(each)["k"] for each in some]
+        for size in (1, 10, 40, 100, 1 << 20):
+            with reading_in({"part": size}):
+                assert held(opened(ARRAY), ["v"], ["k"]).labels["k"] == expected
+
+
 @both
 def test_arrow_and_the_exact_reader_return_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     random = Random(5)  # noqa: S311 - numbers, not secrets

@@ -106,6 +106,7 @@ def test_names_are_never_taken_for_sql() -> None:
 
 def test_rows_come_in_the_order_of_their_numbers_or_of_their_key() -> None:
     put("x.db", "CREATE TABLE t (x, y)", "INSERT INTO t (rowid, x, y) VALUES (9, 1, 1), (-3, 2, 2), (4, 3, 3)")
+    put("x.db", "CREATE INDEX i ON t (x)")  # which SQLite reads instead of the table where it may
     assert held(opened("x.db"), ["x"]).numbers["x"].tolist() == [2.0, 3.0, 1.0]
     # A column called rowid is none.
     put("y.db", "CREATE TABLE t (rowid, x)", "INSERT INTO t (oid, rowid, x) VALUES (2, 1, 1), (1, 2, 2)")
