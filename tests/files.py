@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +24,7 @@ from msecli.formats import FORMATS, open_source
 from msecli.formats.base import ARRAY, Block, Selection, Source
 from msecli.scoring.side_by_side import blocks_of
 from msecli.text.reading import AS_FILES_SAY, Reading
+from tests.spreadsheets import ods_bytes, xls_bytes, xlsx_bytes
 
 Columns = Mapping[str, Any]
 """Sequences, NumPy or Arrow arrays by the names of the columns; None and NaN are missing."""
@@ -61,6 +65,41 @@ def arrow_bytes(data: Data | pa.Table, *, stream: bool = False, rows: int = 7, *
     with opened(sink, data.schema, options=ipc.IpcWriteOptions(**options)) as writer:
         writer.write_table(data, max_chunksize=rows)
     return sink.getvalue()
+
+
+def records_of(data: Data) -> list[dict[str, Any]]:
+    """Return columns as records, with None for what is missing."""
+    columns = {name: _values(column) for name, column in as_columns(data).items()}
+    rows = zip(*columns.values(), strict=True)
+    return [{name: None if value != value else value for name, value in zip(columns, row, strict=True)} for row in rows]  # noqa: PLR0124
+
+
+def jsonl_bytes(data: Data) -> bytes:
+    """Return a line for each record, as Python writes it."""
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records_of(data)).encode()
+
+
+def sqlite_bytes(data: Data, table: str = "scores") -> bytes:
+    """Return a database of one table, whose columns have no declared types, in the smallest pages."""
+    columns = as_columns(data)
+    names = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
+    rows = [[_storable(value) for value in record.values()] for record in records_of(data)]
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("PRAGMA page_size = 512")
+        database.execute(f'CREATE TABLE "{table}" ({names})')
+        database.executemany(f'INSERT INTO "{table}" VALUES ({", ".join("?" * len(columns))})', rows)
+        database.commit()
+        return database.serialize()
+
+
+def _storable(value: Any) -> Any:
+    """Return a value that SQLite can store: its integers have 64 bits and a sign."""
+    return float(value) if isinstance(value, int) and abs(value) >= 1 << 63 else value
+
+
+def rows_of(data: Data) -> list[list[Any]]:
+    """Return the names of the columns, and the values of each row."""
+    return [[*as_columns(data)], *([*record.values()] for record in records_of(data))]
 
 
 def npy_bytes(data: Data, *, version: tuple[int, int] | None = None) -> bytes:
@@ -114,23 +153,42 @@ class Writer(NamedTuple):
         Whether the file knows how much it holds, so that it cannot be cut off anywhere without a word.
     counted : bool
         Whether the number of rows is known before they are read.
+    first_line, lines : int
+        The line on which the first row of two columns begins, or 0 if the format has no lines, and the lines of a row.
     divided : bool
         Whether a larger file is read in several parts.
+    signed_zero : bool
+        Whether a zero keeps its sign.
     """
 
     content: Callable[[Data], bytes]
     named: bool = True
     whole: bool = True
     counted: bool = True
+    first_line: int = 0
+    lines: int = 1
     divided: bool = True
+    signed_zero: bool = True
 
 
 WRITERS: dict[str, Writer] = {
-    "csv": Writer(text_bytes, whole=False, counted=False),
-    "tsv": Writer(lambda data: text_bytes(data, delimiter="\t"), whole=False, counted=False),
+    "csv": Writer(text_bytes, whole=False, counted=False, first_line=2),
+    "tsv": Writer(lambda data: text_bytes(data, delimiter="\t"), whole=False, counted=False, first_line=2),
     "parquet": Writer(lambda data: parquet_bytes(data, row_group_size=7)),
     "arrow": Writer(arrow_bytes),
     "arrows": Writer(lambda data: arrow_bytes(data, stream=True), counted=False, divided=False),
+    "jsonl": Writer(jsonl_bytes, whole=False, counted=False, first_line=1),
+    "json": Writer(
+        lambda data: json.dumps(records_of(data), indent=1).encode(),
+        counted=False,
+        first_line=2,
+        lines=4,
+        divided=False,
+    ),
+    "sqlite": Writer(sqlite_bytes, divided=False),
+    "xlsx": Writer(lambda data: xlsx_bytes({"Sheet1": rows_of(data)})),
+    "xls": Writer(lambda data: xls_bytes(rows_of(data)), signed_zero=False),
+    "ods": Writer(lambda data: ods_bytes(rows_of(data))),
     "npy": Writer(npy_bytes, named=False),
 }
 """How files of each format are made: a test says that none is left out."""

@@ -15,7 +15,12 @@ from msecli.formats.base import Format, Source
 from msecli.places import alternatives, is_path, listed, open_input, split_inner
 from msecli.places.base import InputFile
 from msecli.places.compressed import without_suffix
+from msecli.text.foreign import JSON_ARRAY, JSON_LINES
 from msecli.text.reading import Reading
+
+XLSX = rb".{30}(?:\[Content_Types\]\.xml|_rels/|docProps/|xl/|customXml/)"
+ODS = rb".{30}mimetypeapplication/vnd\.oasis\.opendocument\.spreadsheet"
+"""How the archives of workbooks begin."""
 
 FORMATS: dict[str, Format] = {
     format.name: format
@@ -40,6 +45,58 @@ FORMATS: dict[str, Format] = {
             "arrow",
             "open_stream",
             b"\xff\xff\xff\xff",
+        ),
+        Format("json", "a JSON array of records", (".json",), "json", "JsonSource", b"", 0, JSON_ARRAY),
+        Format(
+            "jsonl",
+            "JSON Lines: a record on each line",
+            (".jsonl", ".ndjson", ".json"),
+            "jsonl",
+            "JsonLinesSource",
+            b"",
+            0,
+            JSON_LINES,
+        ),
+        Format(
+            "sqlite",
+            "SQLite database",
+            (".db", ".sqlite", ".sqlite3"),
+            "sqlite",
+            "SqliteSource",
+            magic=b"SQLite format 3\0",
+            inner="table",
+        ),
+        Format(
+            "xlsx",
+            "Excel workbook",
+            (".xlsx", ".xlsm"),
+            "excel",
+            "ExcelSource",
+            magic=b"PK\3\4",
+            pattern=XLSX,
+            inner="sheet",
+            extra="excel",
+        ),
+        Format(
+            "xls",
+            "workbook of Excel 97",
+            (".xls",),
+            "excel",
+            "open_xls",
+            magic=b"\xd0\xcf\x11\xe0",
+            inner="sheet",
+            extra="excel",
+        ),
+        Format(
+            "ods",
+            "OpenDocument spreadsheet",
+            (".ods",),
+            "excel",
+            "open_ods",
+            magic=b"PK\3\4",
+            pattern=ODS,
+            inner="sheet",
+            extra="excel",
         ),
         Format("npy", "NumPy array", (".npy",), "npy", "NpySource", magic=b"\x93NUMPY"),
     )
@@ -110,10 +167,10 @@ def _open_file(
             f"{format.magic!r}; if it is text, use `input_format=csv`"
         )
     source = format.open(file, reading, inner)
-    expected = by_suffix(name)
-    # Files and streams of Arrow, of one module, go by each other's names.
-    if reading.format is None and expected is not None and expected.module != format.module:
-        suffix = os.path.splitext(name)[1]
+    expected, suffix = by_suffix(name), os.path.splitext(name)[1]
+    # Formats of one module, such as files and streams of Arrow, go by each other's names.
+    differs = expected is not None and expected.module != format.module and suffix.lower() not in format.suffixes
+    if reading.format is None and differs:
         meaning = f"the name ends in {suffix}, but the content is {format.name}; read as {format.name}"
         source.warnings = (*source.warnings, Warned("content_differs_from_suffix", path, meaning))
     return source

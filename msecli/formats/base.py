@@ -26,6 +26,7 @@ ROWS_PER_BLOCK = 131072
 ARRAY = None
 """The name of a nameless array's values in a block; any string may be a column's name."""
 
+OVERFLOWED = "numbers too large for float64 were read as infinite"
 ROUNDED = "integers beyond 2**53 were rounded to the nearest float64"
 
 
@@ -264,6 +265,12 @@ def shape_of(source: Source, name: str) -> tuple[int, ...]:
     if found is None:
         raise DataError(f"{source.path}, column {name!r}: no list holds a value")
     source.columns = tuple(each._replace(shape=found) if each.name == name else each for each in source.columns or ())
+    return found
+
+
+def warnings_by_position(source: Source) -> Sequence[Warned]:
+    """Return what a source warns of if its rows are paired by position: that they have no order."""
+    found: Sequence[Warned] = getattr(source, "if_by_position", ())
     return found
 
 

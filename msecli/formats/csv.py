@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 from msecli import kernel
 from msecli.errors import SHOWN, DataError, NoRowsError, Warned, for_file, shown
-from msecli.formats.base import ROUNDED, Block, Column, LabelArray, Selection
+from msecli.formats.base import OVERFLOWED, ROUNDED, Block, Column, LabelArray, Selection
 from msecli.kernel.interface import Dialect, Fault, Found, Kind, Scan, Texts, Wanted
 from msecli.places.base import InputFile
 from msecli.places.stream import ForgottenError, StreamFile
@@ -34,7 +34,6 @@ LOOK_GROWTH = 8
 WHOLE = r"(?:-?[1-9]\d{0,17}|0)"
 ALL_WHOLE = re.compile(rf"{WHOLE}(?:\n{WHOLE})*", re.ASCII)
 
-OVERFLOWED = "numbers too large for float64 were read as infinite"
 SKIPPED = "blank lines were skipped"
 NO_HEADER = "the first line was read as data, because it holds only numbers, like the lines below it"
 

@@ -14,7 +14,7 @@ from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
 from msecli.core.terms import BASELINE_FLAWS, MISSING
 from msecli.errors import DataError, MsecliError, Warned, many
-from msecli.formats.base import Source
+from msecli.formats.base import Source, warnings_by_position
 from msecli.pairing.choice import ALL, SAME, UndecidedError
 from msecli.pairing.position import check_row_counts
 from msecli.pairing.roles import PREDICTION, Roles, assign_roles, check_shapes, item_shape
@@ -198,6 +198,8 @@ def plan_of(request: Request, sources: tuple[Source, ...], parameters: Parameter
             refuse_rows_as_names(sources[place.file], () if named else place.columns, _word(request, place.file))
     roles, condition = _condition(request, tables, roles)
     roles, bins = _bins(request, tables, roles)
+    if len(sources) > 1 and not roles.keys:
+        warnings += [warning for source in sources for warning in warnings_by_position(source)]
     model = _model(request, parameters, sources[PREDICTION], roles, warnings)
     roles = roles._replace(warnings=(*roles.warnings, *warnings))
     item = item_shape(sources[PREDICTION], roles.prediction.columns)

@@ -7,7 +7,7 @@ import re
 from msecli.errors import DataError
 
 OTHER_BINARY = {
-    b"PK\x03\x04": "a ZIP archive or spreadsheet",
+    b"PK\x03\x04": "a ZIP archive",
     b"FEA1": "a Feather file of version 1, which pyarrow.feather.read_table still reads",
     b"PARE": "an encrypted Parquet file",
     b"%PDF": "a PDF document",
@@ -17,6 +17,8 @@ TAR, TAR_AT = b"ustar", 257
 """What a tar archive holds behind the name of its first file, often in a file called .tar.gz."""
 OLD_STREAM = re.compile(rb".{2}\0\0[\x0c\x10\x14\x18]\0\0\0", re.DOTALL)
 """How a stream of record batches begins that was written before Arrow 0.15: with a length, and an offset behind it."""
+DUCKDB, DUCKDB_AT = b"DUCK", 8
+"""What a DuckDB database holds at this byte."""
 
 LFS_POINTER = b"version https://git-lfs.github.com/"
 """How the small text begins that stands for a file kept in Git LFS."""
@@ -24,6 +26,10 @@ LFS_POINTER = b"version https://git-lfs.github.com/"
 MARKED_UP = re.compile(rb"\s*<(!doctype|html|head|body|table|\?xml|!--)", re.IGNORECASE)
 JSON_START = re.compile(rb"[\[{]")
 JSON_GOES_ON = re.compile(rb'(\{\s*("|\Z)|\[\s*(["\[{]|\Z))')
+JSON_LINES = rb'(?:\xef\xbb\xbf)?\s*\{\s*(?:"|\}\s*(?:\n|\Z)|\Z)'
+JSON_ARRAY = rb"(?:\xef\xbb\xbf)?\s*\[\s*(?:\{|\]\s*\Z|\Z)"
+"""How records begin; the names of a table of text may begin with a bracket, too."""
+HOW_TO_WRITE = "write records, as pandas does with df.to_json(path, orient='records', lines=True)"
 
 
 def check_kind(path: str, head: bytes) -> None:
@@ -42,7 +48,10 @@ def check_kind(path: str, head: bytes) -> None:
         raise DataError(f"{path}: this is {markup}, not a table of numbers; is it the error page of a download?")
     json = _json_kind(text)
     if json is not None:
-        raise DataError(f"{path}: this is {json}, which msecli does not read; convert it to CSV or Parquet")
+        records = {"jsonl": JSON_LINES, "json": JSON_ARRAY}
+        format = next((name for name, pattern in records.items() if re.match(pattern, head)), None)
+        advice = HOW_TO_WRITE if format is None else f"use `input_format={format}`"
+        raise DataError(f"{path}: this is {json}, not a table of text; {advice}")
 
 
 def check_magic(path: str, head: bytes) -> None:
@@ -52,6 +61,8 @@ def check_magic(path: str, head: bytes) -> None:
     ------
     DataError
     """
+    if head.startswith(DUCKDB, DUCKDB_AT):
+        raise DataError(f"{path}: this is a DuckDB database; export the table: COPY name TO 'name.parquet'")
     kind = next((kind for magic, kind in OTHER_BINARY.items() if head.startswith(magic)), None)
     if OLD_STREAM.match(head):
         kind = "an Arrow stream as they were before Arrow 0.15, which pyarrow.ipc.open_stream still reads"

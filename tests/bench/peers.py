@@ -66,7 +66,7 @@ def duckdb(*files: str) -> float:
     import duckdb
 
     table = " POSITIONAL JOIN ".join(map(_duckdb, files))
-    query = f"SELECT avg((pred - target) * (pred - target)) FROM {table}"  # noqa: S608 - only the words just above
+    query = f"SELECT avg((pred - target) * (pred - target)) FROM {table}"
     # Not duckdb.sql(): its relation examines a CSV file once when it is made and again when it is run.
     row = duckdb.connect().execute(query, list(files)).fetchone()
     return float(row[0]) if row else float("nan")
@@ -116,7 +116,7 @@ def duckdb_join(pred: str, target: str) -> float:
     import duckdb
 
     joined = f"{_duckdb(pred)} AS p JOIN {_duckdb(target)} AS t ON p.id = t.id"
-    query = f"SELECT avg((pred - target) * (pred - target)) FROM {joined}"  # noqa: S608 - only words of this module
+    query = f"SELECT avg((pred - target) * (pred - target)) FROM {joined}"
     row = duckdb.connect().execute(query, [pred, target]).fetchone()
     return float(row[0]) if row else float("nan")
 
@@ -142,7 +142,7 @@ def duckdb_groups(file: str) -> None:
     import duckdb
 
     loss = "avg((pred - target) * (pred - target))"
-    query = f'SELECT "group", {loss}, count(*) FROM {_duckdb(file)} GROUP BY 1 ORDER BY 1'  # noqa: S608 - as above
+    query = f'SELECT "group", {loss}, count(*) FROM {_duckdb(file)} GROUP BY 1 ORDER BY 1'
     _print_counted(duckdb.connect().execute(query, [file]).fetchall())
 
 

@@ -22,6 +22,7 @@ from msecli.cli.wording import option
 from msecli.errors import PLACEHOLDERS, SETTING, MsecliError, Setting, visible
 from tests.conftest import Ran
 from tests.files import write
+from tests.spreadsheets import xlsx_bytes
 
 Run = Callable[..., Ran]
 PACKAGE = Path(msecli.__file__).parent
@@ -369,6 +370,7 @@ CASES = (
         fill={"encoding": "latin-1"},
     ),
     Case("names that may be data", {"x.csv": "1,2\n3.5,4\n5,7\n"}, "compute x.csv", code=3),
+    Case("a row of numbers in a sheet", {"x.xlsx": xlsx_bytes({"S": [[1, 2], [3, 5]]})}, "compute x.xlsx", code=3),
     Case("a name that may be data", {"x.csv": "1,2.5,n\n3,4.5,a\n5,6.5,b\n"}, "compute x.csv", code=3),
     Case("names read as data", {"x.csv": TWO}, "compute x.csv --no-header", without="--no-header"),
     Case("a comment in the first line", {"x.csv": "# made by run 17\nyhat,y\n1,2\n"}, "compute x.csv"),

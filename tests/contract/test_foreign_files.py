@@ -39,23 +39,49 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("\n  <HTML>\n", "an HTML page"),
         ("\ufeff<!doctype html>", "an HTML page"),
         ('<?xml version="1.0"?>\n<Error/>', "XML"),
-        (json.dumps(RECORDS), "JSON"),
-        (json.dumps(RECORDS, indent=2), "JSON"),
-        (json.dumps({"yhat": list(range(99_999))}), "JSON"),
-        (json.dumps({"yhat": [1], "y": [2]}, indent=1), "JSON"),
-        (json.dumps([1.5] * 99_999), "JSON"),
-        ("".join(json.dumps(record) + "\n" for record in RECORDS), "JSON Lines"),
-        ("[1, 2]\n[3, 4]\n", "JSON Lines"),
-        ("{}\n{}\n", "JSON Lines"),
     ],
 )
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.json", "x"])
-def test_markup_and_json_are_said_to_be_so(content: str, kind: str, name: str, run: Run) -> None:
+def test_markup_is_said_to_be_so(content: str, kind: str, name: str, run: Run) -> None:
     Path(name).write_text(content)
     ran = run("compute", name)
     assert (ran.code, ran.out) == (3, "")
     assert ran.err.startswith(f"Error: {name}: this is {kind}, ")
     assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({"yhat": list(range(99_999))}),
+        json.dumps({"yhat": [1], "y": [2]}, indent=1),
+        json.dumps({"yhat": {"0": 1.5, "1": 2}, "y": {"0": 2, "1": 4}}),
+        json.dumps({"data": RECORDS}),
+        json.dumps([1.5] * 99_999),
+        "[1, 2]\n[3, 4]\n",
+        "{}\n{}\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.json", "x.jsonl", "x"])
+def test_json_that_is_not_records_is_told_how_to_write_them(content: str, name: str, run: Run) -> None:
+    Path(name).write_text(content)
+    ran = run("compute", name)
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.startswith(f"Error: {name}")
+    assert "record" in ran.err
+    assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("x.jsonl", "".join(json.dumps(r) + "\n" for r in RECORDS)), ("x.json", json.dumps(RECORDS))]
+)
+def test_records_that_are_read_as_text_are_told_their_format(name: str, content: str, run: Run) -> None:
+    Path(name).write_text(content)
+    ran = run("compute", name, "--input-format", "csv")
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.endswith(f"use --input-format {name[2:]}\n")
+    # The mean of 0.25 and 4.
+    assert run("compute", name, "--input-format", name[2:]).out == "2.125\n"
 
 
 @pytest.mark.parametrize("header", ["[a],[b]", "{a},{b}", "[1],[2]", '"<a>",b', "[yhat],y", "<y>,y"])

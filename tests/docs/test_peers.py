@@ -64,7 +64,7 @@ def test_duckdb_leaves_out_repeats_and_pads() -> None:
         connection.execute("create table b as from (values (1, 1.0), (2, 2.0), (3, null)) as t(id, y)")
 
         def result(rows: str) -> Any:
-            return connection.execute(f"select count(*), avg((p - y) ** 2) from {rows}").fetchall()[0]  # noqa: S608
+            return connection.execute(f"select count(*), avg((p - y) ** 2) from {rows}").fetchall()[0]
 
         assert result("a join b using (id)") == (3, pytest.approx(1 / 3))
         assert result("a positional join b") == (4, 0.0)

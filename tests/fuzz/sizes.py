@@ -11,14 +11,16 @@ import pytest
 Sizes = Mapping[str, int]
 
 CONSTANTS = {
-    "part": ["formats.csv.PART_BYTES"],
-    "margin": ["text.ranges.MARGIN_BYTES"],
-    "sample_rows": ["text.head.SAMPLE_ROWS"],
-    "head": ["text.head.HEAD_BYTES"],
+    "part": ["formats.csv.PART_BYTES", "formats.jsonl.PART_BYTES", "formats.json.CHUNK_BYTES"],
+    "margin": ["text.ranges.MARGIN_BYTES", "formats.jsonl.MARGIN_BYTES"],
+    "sample_rows": ["text.head.SAMPLE_ROWS", "formats.jsonl.SAMPLE_RECORDS", "formats.json.SAMPLE_RECORDS"],
+    "head": ["text.head.HEAD_BYTES", "formats.jsonl.HEAD_BYTES", "formats.json.HEAD_BYTES"],
     "chunk": ["text.ranges.CHUNK_BYTES"],
     "kept": ["places.stream.KEPT_BYTES"],
     "array": ["formats.npy.PART_ELEMENTS"],
     "rows": [
+        "formats.excel.ROWS_PER_BLOCK",
+        "formats.sqlite.ROWS_PER_BLOCK",
         "formats.parquet.ROWS_PER_BLOCK",
         "formats.columnar.ROWS_PER_BLOCK",
         "formats.arrow.ROWS_PER_PART",
