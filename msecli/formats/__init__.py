@@ -26,7 +26,37 @@ FORMATS: dict[str, Format] = {
         ),
         Format("tsv", "tab-separated text", (".tsv", ".tab"), "csv", "open_tsv", delimited=True),
         Format("parquet", "Apache Parquet", (".parquet", ".pq", ".parq"), "parquet", "ParquetSource", magic=b"PAR1"),
-        Format("npy", "NumPy array", (".npy",), "npy", "NpySource", magic=b"\x93NUMPY"),
+        Format("npy", "NumPy array", (".npy",), "npy", "open_npy", magic=b"\x93NUMPY", inner="a field of records"),
+        Format(
+            "npz",
+            "NumPy archive of arrays",
+            (".npz",),
+            "npz",
+            "open_npz",
+            magic=b"PK\x03\x04",
+            pattern=rb".{30}[^\0-\x1f]+?\.npy",
+            inner="an array",
+        ),
+        Format(
+            "safetensors",
+            "tensors of safetensors",
+            (".safetensors",),
+            "safetensors",
+            "open_safetensors",
+            magic=b"\0\0\0{",
+            at=5,
+            inner="a tensor",
+        ),
+        Format(
+            "hdf5",
+            "HDF5",
+            (".h5", ".hdf5", ".hdf"),
+            "hdf5",
+            "open_hdf5",
+            magic=b"\x89HDF\r\n\x1a\n",
+            inner="a dataset or a group",
+            extra="hdf5",
+        ),
     )
 }
 

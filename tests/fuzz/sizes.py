@@ -16,7 +16,7 @@ CONSTANTS = {
     "sample_rows": ["text.head.SAMPLE_ROWS"],
     "head": ["text.head.HEAD_BYTES"],
     "chunk": ["text.head.CHUNK_BYTES"],
-    "array": ["formats.npy.PART_ELEMENTS"],
+    "array": ["formats.stored.PART_ELEMENTS"],
     "rows": ["formats.parquet.ROWS_PER_BLOCK", "formats.memory.ROWS_PER_BLOCK", "pairing.keys.ROWS_PER_BLOCK"],
     "result": ["scoring.side_by_side.ROWS_PER_RESULT"],
     "block": ["core.chunk.BLOCK", "core.exact.BLOCK"],
