@@ -15,6 +15,7 @@ from io import BufferedReader
 from typing import BinaryIO, Self, cast
 
 from msecli.errors import DataError, ReadWriteError, UsageError, meant
+from msecli.places import split_inner
 
 Copied = Callable[[str, int], None]
 
@@ -170,7 +171,7 @@ def check_streams(paths: Iterable[str]) -> None:
     UsageError
     """
     seen: dict[tuple[int, int], str] = {}
-    for path in paths:
+    for path in (split_inner(path)[0] for path in paths):
         try:
             status = os.fstat(0) if path == STDIN else os.stat(path)
         except OSError:
