@@ -22,6 +22,14 @@ OTHER_BINARY = {
     b"%PDF": "a PDF document",
 }
 
+TORCH = "numpy.save(FILE, tensor.numpy()) or safetensors.torch.save_file({'x': tensor}, FILE)"
+PICKLED = {
+    rb"PK\x03\x04.{26}[^\0-\x1f]*?/(data\.pkl|\.format_version|\.data/)": ("torch.save", TORCH),
+    rb"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19": ("torch.save", TORCH),
+    rb"\x80[\x02-\x05]|x[\x01\x9c\xda]": ("pickle or joblib", "numpy.save(FILE, array) or frame.to_parquet(FILE)"),
+}
+"""How files that hold pickled Python objects begin, what wrote them, and how to write the values in another way."""
+
 LFS_POINTER = b"version https://git-lfs.github.com/"
 """How the small text begins that stands for a file kept in Git LFS."""
 
@@ -63,6 +71,12 @@ def check_magic(path: str, head: bytes) -> None:
             # What comes out of a pipe has no suffix.
             more = " `input_format=tsv`" if path.lower().removesuffix(suffixes[0]).endswith((".tsv", ".tab")) else ""
             raise DataError(f"{path}: the file is compressed with {name}; `|{typed}={path}`{more}")
+    for pattern, (writer, advice) in PICKLED.items():
+        if re.match(pattern, head, re.DOTALL):
+            raise DataError(
+                f"{path}: {writer} wrote the file, whose Python objects are never loaded, because loading them can run "
+                f"any program; save the values in another way: {advice}"
+            )
     kind = next((kind for magic, kind in OTHER_BINARY.items() if head.startswith(magic)), None)
     if kind is not None:
         raise DataError(f"{path}: the file is {kind}; export it as CSV, Parquet or NPY")
