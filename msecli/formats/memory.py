@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -10,9 +9,6 @@ from msecli.core.exact import FloatArray
 from msecli.errors import DataError, Warned
 from msecli.formats.arrays import as_array
 from msecli.formats.base import ARRAY, ROWS_PER_BLOCK, Block, Column, LabelArray, Selection, Source
-
-COORDINATE = "coordinate"
-"""The kind of a column that says where the values of a Dataset are."""
 
 
 def open_memory(data: Any, what: str) -> Source:
@@ -35,7 +31,9 @@ def open_memory(data: Any, what: str) -> Source:
     if library == "pyarrow" and name in {"Table", "RecordBatch"}:
         return TableSource(what, dict(zip(_unique(what, data.schema.names), data.columns, strict=True)))
     if library == "xarray" and name == "Dataset":
-        return TableSource(what, *_xarray_columns(data, what))
+        from msecli.formats.dataset import open_dataset
+
+        return open_dataset(data, what)
     return ArraySource(what, as_array(data, what))
 
 
@@ -47,22 +45,6 @@ def _pandas_columns(frame: Any) -> dict[str, Any]:
         if name is not None and str(name) not in columns:
             columns[str(name)] = frame.index.get_level_values(level).to_series()
     return columns
-
-
-def _xarray_columns(data: Any, what: str) -> tuple[dict[str, Any], frozenset[str]]:
-    """Return the variables of a Dataset of one dimension, followed by its coordinates, and the names of these."""
-    pandas = sys.modules["pandas"]  # which xarray is built on
-    if len({each.dims for each in data.data_vars.values()}) != 1 or len(data.dims) != 1:
-        shapes = ", ".join(f"{name!r} {each.dims}" for name, each in data.data_vars.items())
-        raise DataError(
-            f"{what}: the variables of an xarray Dataset are the columns of a table if all are along one dimension; "
-            f"here they are {shapes or 'none'}; pass one of them, such as data[NAME]"
-        )
-    coordinates = {name: each for name, each in data.coords.items() if each.dims}
-    names = _unique(what, [*map(str, data.data_vars), *map(str, coordinates)])
-    values = [each.to_numpy() for each in (*data.data_vars.values(), *coordinates.values())]
-    # They say where a value is, so that they can be keys and groups, but are not taken for predictions.
-    return dict(zip(names, map(pandas.Series, values), strict=True)), frozenset(map(str, coordinates))
 
 
 def _unique(what: str, names: Sequence[str]) -> Sequence[str]:
@@ -78,7 +60,7 @@ class TableSource:
     format = "memory"
     divisible = True
 
-    def __init__(self, path: str, columns: dict[str, Any], coordinates: frozenset[str] = frozenset()) -> None:
+    def __init__(self, path: str, columns: dict[str, Any]) -> None:
         self.path = path
         self._data = columns
         self.item: tuple[int, ...] | None = None
@@ -88,8 +70,7 @@ class TableSource:
         self.work = self.rows
         self.warnings: Sequence[Warned] = ()
         self.columns: tuple[Column, ...] | None = tuple(
-            Column(name, COORDINATE, numeric=False) if name in coordinates else Column(name, *_kind(column))
-            for name, column in columns.items()
+            Column(name, *_kind(column)) for name, column in columns.items()
         )
 
     def parts(self, selection: Selection, rows: range | None = None) -> Sequence[TablePart]:

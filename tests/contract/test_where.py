@@ -14,7 +14,7 @@ import pytest
 import msecli
 from msecli import DataError, UsageError
 from msecli.pairing.conditions import condition_of
-from tests.files import WRITERS, write
+from tests.files import WRITERS, suffix, write
 
 Run = Callable[..., Any]
 
@@ -200,8 +200,8 @@ def test_linear_models_choose_rows_too(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", sorted(WRITERS))
 def test_every_format_can_be_filtered(run: Run, tmp_path: Path, format: str) -> None:
     columns = {"yhat": np.array([1.0, 2.0, 3.0]), "y": np.zeros(3), "k": np.array([1.0, 2.0, 3.0])}
-    path = write(tmp_path / {"csv": "t.csv", "tsv": "t.tsv", "parquet": "t.parquet", "npy": "t.npy"}[format], columns)
-    names = ("0", "1", "`2`") if format == "npy" else ("yhat", "y", "k")
+    path = write(tmp_path / f"t{suffix(format)}", columns)
+    names = ("yhat", "y", "k") if WRITERS[format].named else ("0", "1", "`2`")
     report = report_of(run, path, "-p", names[0], "-t", names[1], "--where", f"{names[2]} >= 2")
     assert report["loss"] == 6.5
 

@@ -170,6 +170,11 @@ def test_a_dataset_of_several_dimensions_is_no_table(xarray: Any, more: dict[str
     assert repr(next(iter(more))) in str(caught.value)
 
 
+def test_two_variables_of_one_name_are_refused(xarray: Any) -> None:
+    with pytest.raises(DataError, match="2 columns are named '1'"):
+        msecli.score(dataset(xarray, **{"1": ("time", [1, 2, 3])}).assign({1: ("time", [1, 2, 3])}))
+
+
 def test_an_empty_dataset_is_no_table(xarray: Any) -> None:
     with pytest.raises(DataError, match="here they are none"):
         msecli.score(xarray.Dataset())
