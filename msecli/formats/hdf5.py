@@ -7,6 +7,7 @@ refused, because a file from elsewhere could name any file of this machine.
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ from msecli.formats.stored import (
 from msecli.places.base import InputFile
 from msecli.places.fileobject import FileObject
 from msecli.text.reading import Reading
+
+BUFFER_BYTES = 1 << 16
 
 MOST_LINKS = 32
 """Soft links that are followed one after another: a link may lead back to itself."""
@@ -180,9 +183,10 @@ def open_hdf5(file: InputFile, reading: Reading, inner: str = "") -> StoredSourc
 
 @contextmanager
 def _opened(file: InputFile) -> Iterator[Any]:
-    # HDF5 would open only a path, and not that of an unnamed file. It reads in large pieces, so that this costs little.
+    # HDF5 itself opens only a path, and not that of an unnamed file. Values it reads in large pieces, so that this costs
+    # little, headers in small ones, which may come from far away.
     try:
-        with h5py.File(FileObject(file), "r") as opened:
+        with h5py.File(io.BufferedReader(FileObject(file), BUFFER_BYTES), "r") as opened:
             yield opened
     except (DataError, ReadWriteError):
         raise

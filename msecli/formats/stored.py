@@ -117,7 +117,7 @@ class StoredPart(NamedTuple):
         warnings: list[Warned] = []
         for name in self.selection.numbers or (ARRAY,):
             where = self._where(name)
-            numbers[name], rounded = as_float64(_check_single(name, found[name], where), where)
+            numbers[name], rounded = as_float64(_check_numbers(_check_single(name, found[name], where), where), where)
             if rounded:
                 warnings.append(Warned("rounded_integers", where, ROUNDED, rounded))
         labels = {name: _labels(name, found[name], self._where(name)) for name in self.selection.labels}
@@ -133,6 +133,13 @@ def _check_single(name: str | None, values: NDArray[Any], where: str) -> NDArray
     """Return the values of a column, which holds one in each row."""
     if name is not None and values.ndim > 1:
         raise DataError(f"{where}: every row holds an array of shape {values.shape[1:]}, not a number")
+    return values
+
+
+def _check_numbers(values: NDArray[Any], where: str) -> NDArray[Any]:
+    """Return values that are not Python's: strings of any length, lists and references come as such."""
+    if values.dtype.hasobject:
+        raise DataError(f"{where}: it holds text, lists or references, not numbers")
     return values
 
 

@@ -161,6 +161,8 @@ def test_datasets_of_a_group_are_columns(path: Path, run: Run) -> None:
         "id": False, "ok": True, "y": True, "yhat": True,
     }  # fmt: skip
     assert msecli.score(f"{path}::val", pred="yhat", target="y").loss == LOSS
+    with pytest.raises(DataError, match="column 'id': it holds text"):
+        msecli.score(f"{path}::val", pred="id", target="y")
     # Another group, paired by key; the root is one, too.
     assert msecli.score(f"{path}::val", f"{path}::/", pred="yhat", target="y", on="id").loss == LOSS
     ran = run("compute", f"{path}::val", "-p", "yhat", "-t", "y", "--by", "ok", "-r", "sum")

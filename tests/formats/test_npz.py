@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import msecli
-from msecli.errors import DataError
+from msecli.errors import DataError, UsageError
 from msecli.formats.base import ARRAY, Selection
 from msecli.places import open_input
 from tests.files import held, npy_bytes, npz_bytes, opened
@@ -273,3 +273,10 @@ def test_an_output_must_not_replace_the_file_of_an_input(tmp_path: Path, run: Ru
     assert ran.code == 2
     assert f"this is also the input {path}::target" in ran.err
     assert msecli.score(f"{path}::pred", f"{path}::target").loss == LOSS
+
+
+def test_two_arrays_of_one_stream_are_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="the same stream, which can be read only once"):
+        msecli.score(f"{pipe}::pred", f"{pipe}::target")
