@@ -183,8 +183,8 @@ def open_hdf5(file: InputFile, reading: Reading, inner: str = "") -> StoredSourc
 
 @contextmanager
 def _opened(file: InputFile) -> Iterator[Any]:
-    # HDF5 itself opens only a path, and not that of an unnamed file. Values it reads in large pieces, so that this costs
-    # little, headers in small ones, which may come from far away.
+    # HDF5 itself opens only a path, and not that of an unnamed file. Values it reads in large pieces, so that this
+    # costs little; headers in small ones, which may come from far away.
     try:
         with h5py.File(io.BufferedReader(FileObject(file), BUFFER_BYTES), "r") as opened:
             yield opened

@@ -16,7 +16,7 @@ import pytest
 import msecli
 from msecli.errors import DataError, ReadWriteError
 from msecli.formats import FORMATS
-from msecli.formats.base import Selection
+from msecli.formats.base import ARRAY, Selection
 from tests.files import held, opened, write
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed")
@@ -372,10 +372,21 @@ def test_no_changed_byte_brings_the_process_down(path: Path, kind: str) -> None:
 def test_a_wrong_size_of_a_chunk_is_refused(path: Path, size: bytes) -> None:
     # HDF5 2.0 crashes where a chunk is smaller than its checksum.
     content = small("chunks")
-    tree = content.index(b"TREE\x01")
-    # The first key of the tree of chunks: its size in the file, in 4 bytes.
-    path.write_bytes(content[: tree + 24] + size + content[tree + 28 :])
-    assert "do not lie where the file says" in refusal(path)
+    # Below the head of the tree, of 24 bytes, are a key of 32 bytes and an address of 8 for each chunk; a key begins
+    # with the chunk's size in the file.
+    for number in range(3):
+        place = content.index(b"TREE\x01") + 24 + number * 40
+        path.write_bytes(content[:place] + size + content[place + 4 :])
+        assert "do not lie where the file says" in refusal(path)
+
+
+def test_parts_begin_where_chunks_do(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=np.arange(60.0).reshape(20, 3), chunks=(4, 3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("msecli.formats.stored.PART_ELEMENTS", 15)
+        parts = opened(path).parts(Selection(), range(5, 15))
+        assert [len(next(iter(part.read())).numbers[ARRAY]) for part in parts] == [3, 4, 3]
 
 
 def test_the_bytes_of_a_file_elsewhere_are_enough(path: Path) -> None:
