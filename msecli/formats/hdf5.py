@@ -202,20 +202,28 @@ def _resolved(path: str, file: Any, name: str) -> Any:
         step = steps.pop(0)
         if step in {"", "."}:
             continue
-        link = found.get(step, getlink=True) if isinstance(found, h5py.Group) and step in found.keys() else None  # noqa: SIM118 - `in` would follow the link
-        if link is None:
+        kind = _link_kind(found, step)
+        if kind is None:
             raise DataError(f"{path}: no dataset or group {name!r}; {among(name, _names(file))}")
-        if isinstance(link, h5py.ExternalLink):
-            raise DataError(f"{path}: {name!r} is a link to another file, {link.filename}; read that file")
-        if isinstance(link, h5py.SoftLink):
+        if kind == h5py.h5l.TYPE_SOFT:
             links += 1
             if links > MOST_LINKS:
                 raise DataError(f"{path}: the links at {name!r} lead back to themselves")
-            steps = [*link.path.split("/"), *steps]
-            found = file["/"] if link.path.startswith("/") else found
+            target = found.id.links.get_val(step.encode()).decode()
+            steps = [*target.split("/"), *steps]
+            found = file["/"] if target.startswith("/") else found
             continue
+        if kind != h5py.h5l.TYPE_HARD:
+            raise DataError(f"{path}: {name!r} is a link to another file, which is not followed; name that file")
         found = found[step]
     return found
+
+
+def _link_kind(group: Any, name: str) -> int | None:
+    """Return the kind of a link of a group, without following it as h5py's own ways do; None if there is none."""
+    if not isinstance(group, h5py.Group) or not group.id.links.exists(name.encode()):
+        return None
+    return int(group.id.links.get_info(name.encode()).type)
 
 
 def _names(file: Any) -> list[str]:
@@ -255,7 +263,7 @@ def _only(path: str, file: Any) -> Any:
 
 def _inside(group: Any) -> list[str]:
     """Return the names of what is in a group itself, rather than linked to by it."""
-    return [name for name in group if isinstance(group.get(name, getlink=True), h5py.HardLink)]
+    return [name for name in group if _link_kind(group, name) == h5py.h5l.TYPE_HARD]
 
 
 def _check_writer(path: str, found: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -236,6 +237,19 @@ def test_only_what_is_in_the_file_itself_is_read(path: Path, tmp_path: Path) -> 
     # Neither does a list of what is there, nor a group of columns, follow links.
     assert "link" not in refusal(path).removeprefix(f"{path}: ").partition("name one")[0]
     assert "no dataset with rows" in refusal(f"{path}::g")
+
+
+def test_a_link_to_another_file_is_not_even_looked_at(path: Path, tmp_path: Path) -> None:
+    # Whoever opened the named pipe, where nobody writes, would wait forever.
+    os.mkfifo(tmp_path / "pipe")
+    with h5py.File(path, "w") as file:
+        file["x"], file["link"] = PREDICTION, h5py.ExternalLink(str(tmp_path / "pipe"), "/x")
+    code = "import msecli, sys; print(msecli.score(sys.argv[1], [0, 0, 0]).loss)"
+    for name in ("", "::x", "::/", "::nothing", "::link", "::link/x"):
+        ran = subprocess.run(
+            [sys.executable, "-c", code, f"{path}{name}"], capture_output=True, check=False, timeout=60
+        )
+        assert (ran.returncode == 0) == (name in {"", "::x", "::/"})
 
 
 def test_links_within_the_file_are_followed(path: Path) -> None:
