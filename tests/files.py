@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from numpy.typing import NDArray
 from pyarrow import ipc
 
@@ -104,10 +105,37 @@ def rows_of(data: Data) -> list[list[Any]]:
 
 def npy_bytes(data: Data, *, version: tuple[int, int] | None = None) -> bytes:
     """Return an NPY file: an array as it is, objects included; columns side by side."""
-    array = data if isinstance(data, np.ndarray) else np.column_stack([_plain(values) for values in data.values()])
     stream = io.BytesIO()
-    np.lib.format.write_array(stream, array, version=version)
+    np.lib.format.write_array(stream, as_array(data), version=version)
     return stream.getvalue()
+
+
+def npz_bytes(data: Data, *, compressed: bool = False) -> bytes:
+    """Return an NPZ archive of one array."""
+    stream = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(stream, as_array(data))
+    return stream.getvalue()
+
+
+def safetensors_bytes(data: Data) -> bytes:
+    """Return a file of one tensor, as the format's own library writes it."""
+    safetensors = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
+    return bytes(safetensors.save({"x": np.ascontiguousarray(as_array(data))}))
+
+
+def hdf5_bytes(data: Data) -> bytes:
+    """Return an HDF5 file of one dataset, in compressed chunks of 7 rows."""
+    h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+    array, stream = as_array(data), io.BytesIO()
+    chunks = (min(7, len(array)), *array.shape[1:]) if array.size else None
+    with h5py.File(stream, "w") as file:
+        file.create_dataset("x", data=array, chunks=chunks, compression="gzip" if chunks else None)
+    return stream.getvalue()
+
+
+def as_array(data: Data) -> NDArray[Any]:
+    """Return an array as it is; columns side by side."""
+    return data if isinstance(data, np.ndarray) else np.column_stack([_plain(values) for values in data.values()])
 
 
 def _plain(values: Any) -> NDArray[Any]:
@@ -190,6 +218,9 @@ WRITERS: dict[str, Writer] = {
     "xls": Writer(lambda data: xls_bytes(rows_of(data)), signed_zero=False),
     "ods": Writer(lambda data: ods_bytes(rows_of(data))),
     "npy": Writer(npy_bytes, named=False),
+    "npz": Writer(npz_bytes, named=False),
+    "safetensors": Writer(safetensors_bytes, named=False),
+    "hdf5": Writer(hdf5_bytes, named=False),
 }
 """How files of each format are made: a test says that none is left out."""
 

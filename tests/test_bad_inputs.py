@@ -767,7 +767,7 @@ TEXT = [
         {"x.npy": b"\x80\x04\x95\x0b\0\0\0\0\0\0\0]\x94(K\x01K\x02e."},
         ("x.npy", "x.npy"),
         DATA,
-        ("x.npy",),
+        ("x.npy", "pickle", "never loaded", "numpy.save(FILE, array)"),
     ),
     Case("30 text named .parquet", {"x.parquet": PLAIN}, ("x.parquet",), DATA, ("x.parquet",)),
     Case("30 text named .npy", {"x.npy": PLAIN}, ("x.npy", "x.npy"), DATA, ("x.npy",)),
@@ -964,7 +964,8 @@ NPY = [
         ("40", "two arrays", npy([1.0, 2.0, 3.0]) * 2, ("152 bytes follow", "(3,)")),
         ("41", "objects", npy(np.array([1, None, {}], dtype=object)), ("pickled", "never loaded")),
         ("42", "complex", npy([1, 2, 3], "c16"), ("complex",)),
-        ("42", "structured", npy(np.zeros(3, dtype=[("a", "f8"), ("b", "f8")])), ("structured",)),
+        ("42", "structured", npy(np.zeros(3, dtype=[("a", "f8"), ("b", "f8")])), ("'a' (float64)", "'b' (float64)")),
+        ("42", "bytes without a type", npy(np.zeros(3, dtype="V2")), ("|V2", "bfloat16", "float32")),
         (
             "42",
             "objects in a structure",

@@ -57,6 +57,7 @@ AT_HOME = {
     "click": {"cli"},
     "rich": {"cli", "outputs.table"},
     # Where data go to callers; those that come from them bring their own.
+    "h5py": {"formats.hdf5"},
     "pandas": {"results.base"},
     "pyarrow": {
         "arrow",

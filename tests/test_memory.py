@@ -97,6 +97,24 @@ def test_values_of_elements_need_no_more_memory_for_more_rows(folder: Path, suff
     assert peak(LONG) - peak(SHORT) < LIMIT
 
 
+@pytest.mark.parametrize("kind", ["stored.npz", "deflated.npz", "safetensors", "h5"])
+def test_arrays_in_other_files_need_no_more_memory_for_more_rows(folder: Path, kind: str) -> None:
+    def peak(rows: int) -> float:
+        array, path = np.load(folder / f"x{rows}.npy"), folder / f"x{rows}.{kind}"
+        if kind.endswith("npz"):
+            (np.savez if kind == "stored.npz" else np.savez_compressed)(path, x=array.round(1))
+        elif kind == "safetensors":
+            pytest.importorskip("safetensors.numpy", reason="safetensors is not installed").save_file(
+                {"x": array}, path
+            )
+        else:
+            with pytest.importorskip("h5py", reason="h5py is not installed").File(path, "w") as file:
+                file.create_dataset("x", data=array.round(1), chunks=(10_000, 8), compression="gzip")
+        return _peak("compute", path, path)
+
+    assert peak(LARGE) - peak(SMALL) < LIMIT
+
+
 def test_shuffling_needs_8_bytes_for_every_row(folder: Path) -> None:
     def peak(rows: int) -> float:
         files = folder / f"p{rows}.npy", folder / f"t{rows}.npy"

@@ -203,6 +203,39 @@ def number_labels(values: NDArray[Any], what: str) -> IntArray | pa.Array:
     return _float_labels(as_float64(values, what)[0])
 
 
+def array_labels(values: NDArray[Any], what: str) -> IntArray | pa.Array:
+    """Return a column of numbers, texts or dates in native byte order as labels.
+
+    Raises
+    ------
+    DataError
+        If its values have no text.
+    """
+    if values.dtype.kind in "biuf":
+        return number_labels(values, what)
+    if values.dtype.kind in "SUO":
+        from msecli.arrow.functions import texts
+
+        return texts([_text(value, what) for value in values.tolist()])
+    if values.dtype.kind == "M":
+        try:
+            return labels(pa.array(values), what)
+        except pa.ArrowException as error:
+            raise DataError(f"{what}: dtype {values.dtype} cannot be compared as text ({error})") from error
+    raise DataError(f"{what}: dtype {values.dtype} cannot be compared as text; use a column of text, numbers or dates")
+
+
+def _text(value: Any, what: str) -> str:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, bytes):
+        raise DataError(f"{what}: a Python {type(value).__name__} cannot be compared as text")
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{what}: {value[:20]!r} is no text in UTF-8") from error
+
+
 def arrow_labels(labels: IntArray | pa.Array) -> pa.Array:
     """Return labels as an Arrow array."""
     from msecli.arrow.functions import integers

@@ -19,6 +19,9 @@ from msecli.errors import DataError
 
 MOST_DIMENSIONS = 64
 """NumPy's own limit."""
+DLPACK_CPU = 1
+"""The number of the CPU among the devices of DLPack."""
+
 NESTED = (list, tuple, np.ma.MaskedArray)
 
 
@@ -38,7 +41,8 @@ def as_array(values: Any, what: str) -> FloatArray:
     ----------
     values : array_like
         NumPy arrays, also masked ones; lists; pandas Series, DataFrames and Indexes; pyarrow Arrays,
-        ChunkedArrays and Tables; anything with ``__array__`` or DLPack, such as PyTorch tensors on the CPU.
+        ChunkedArrays and Tables; PyTorch tensors on the CPU, JAX arrays, and anything with ``__array__`` or DLPack.
+        Floats of 16 and 8 bits that NumPy does not have, such as bfloat16, are converted exactly.
     what : str
         The name of the values in errors.
 
@@ -59,8 +63,17 @@ def as_array(values: Any, what: str) -> FloatArray:
     if isinstance(values, np.ma.MaskedArray):
         filled, _ = as_float64(np.ma.getdata(values), what)
         return np.where(np.ma.getmaskarray(values), np.nan, filled)
-    if hasattr(values, "detach"):
-        values = values.detach()
+    if hasattr(values, "toarray") or hasattr(values, "todense"):
+        way = "toarray" if hasattr(values, "toarray") else "todense"
+        raise DataError(f"{what}: a sparse {type(values).__name__} is not an array; convert it: .{way}()")
+    if _is_tensor(values):
+        return _from_tensor(values, what)
+    if isinstance(values, list | tuple) and values and _is_tensor(values[0]):
+        values = [_from_tensor(value, what) if _is_tensor(value) else value for value in values]
+    return as_float64(_widened(_converted(values, what)), what)[0]
+
+
+def _converted(values: Any, what: str) -> NDArray[Any]:
     try:
         array = np.asarray(values) if hasattr(values, "__array__") else _from_sequence(values)
     except ValueError as error:
@@ -68,8 +81,44 @@ def as_array(values: Any, what: str) -> FloatArray:
     except MemoryError:
         raise
     except Exception as error:  # the conversion is the object's own, and may raise anything
-        raise DataError(f"{what}: the values cannot be converted to an array ({error})") from error
-    return as_float64(_without_objects(array) if array.dtype == object else array, what)[0]
+        advice = "" if _on_cpu(values) else "; they are on another device: move them to the CPU"
+        raise DataError(f"{what}: the values cannot be converted to an array ({error}){advice}") from error
+    return _without_objects(array) if array.dtype == object else array
+
+
+def _on_cpu(values: Any) -> bool:
+    """Tell whether an array is in the memory of the CPU, as far as it says by DLPack where it is."""
+    try:
+        return not hasattr(values, "__dlpack_device__") or int(values.__dlpack_device__()[0]) == DLPACK_CPU
+    except Exception:  # noqa: BLE001 - the object's own, as above
+        return True
+
+
+def _widened(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array of a float, or integer, of ml_dtypes as float32, which holds them all; others unchanged.
+
+    JAX and TensorFlow use these types; NumPy takes most of them for bytes.
+    """
+    return array.astype(np.float32) if array.dtype.type.__module__.partition(".")[0] == "ml_dtypes" else array
+
+
+def _is_tensor(values: Any) -> bool:
+    """Tell whether values are a tensor of PyTorch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(values, torch.Tensor)
+
+
+def _from_tensor(tensor: Any, what: str) -> FloatArray:
+    """Return a PyTorch tensor as float64; NumPy does not have all its types."""
+    if tensor.device.type != "cpu":
+        raise DataError(f"{what}: the tensor is on {tensor.device}; move it to the CPU: .cpu()")
+    if str(tensor.layout) != "torch.strided":
+        raise DataError(f"{what}: the tensor is sparse; convert it: .to_dense()")
+    # A tensor may stand for the negative of what is in its memory.
+    tensor = tensor.detach().resolve_neg()
+    if tensor.is_floating_point() and tensor.element_size() <= 2 and str(tensor.dtype) != "torch.float16":
+        tensor = tensor.float()
+    return as_float64(_converted(tensor, what), what)[0]
 
 
 def _without_objects(array: NDArray[Any]) -> NDArray[Any]:

@@ -22,7 +22,7 @@ def open_memory(data: Any, what: str) -> Source:
 
     Parameters
     ----------
-    data : pandas.DataFrame, object with one of the attributes `SHARED`, dict of str to array_like, or array_like
+    data : DataFrame, xarray.Dataset, object with one of the attributes `SHARED`, dict of arrays, or array_like
     what : str
         The name of the data in messages.
 
@@ -34,6 +34,10 @@ def open_memory(data: Any, what: str) -> Source:
     library, name = type(data).__module__.partition(".")[0], type(data).__name__
     if library == "pandas" and name == "DataFrame":
         return FrameSource(what, data)
+    if library == "xarray" and name == "Dataset":
+        from msecli.formats.dataset import open_dataset
+
+        return open_dataset(data, what)
     if library != "pandas" and any(hasattr(data, name) for name in SHARED):
         from msecli.formats.exchange import open_exchanged
 

@@ -1,30 +1,27 @@
-"""NumPy's .npy files, read by row ranges."""
+"""NumPy's .npy files: a header that describes an array, and its numbers."""
 
 from __future__ import annotations
 
 import io
 import math
+import re
 import sys
 import textwrap
 import tokenize
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy_format
-from numpy.typing import NDArray
 
-from msecli.core.check import as_float64, check_dtype
-from msecli.core.exact import FloatArray
-from msecli.errors import DataError, NoRowsError, Warned
-from msecli.formats.base import ARRAY, ROUNDED, Block, Column, Facts, LabelArray, Selection
+from msecli.errors import DataError
+from msecli.formats.stored import FileArray, Layout, StoredSource, check_numbers, field_steps
 from msecli.places.base import InputFile
 from msecli.text.reading import Reading
 
 MAGIC = b"\x93NUMPY"
-PART_ELEMENTS = 524288
-"""Elements read at once: 4 MiB of float64, so that threads seldom wait for each other."""
+HEADER = rb"\x93NUMPY.{4,6}\{"
+"""How a file begins, up to the first key of the header: the version, the header's length in 2 or 4 bytes."""
 
 HEADER_BYTES = 65536
 """Far more than the header of any array of numbers; the format's own limit for safe parsing is 10 000."""
@@ -50,69 +47,32 @@ UNREADABLE = (
 """What NumPy's parser raises on damaged headers."""
 
 
-class Layout(NamedTuple):
-    """Where the numbers of an array lie in its file."""
+NARROW_KINDS = {b"'<V2'": (b"'<u2'", "bfloat16"), b"'<f1'": (b"'<u1'", "float8_e5m2")}
+"""How NumPy names, as `ml_dtypes` makes it, the types of no other array: integers of their size, and their names.
 
-    offset: int
-    shape: tuple[int, ...]
-    fortran_order: bool
-    dtype: np.dtype[Any]
+Bytes without a type are '|V2', without a byte order. The other floats of 8 bits, and the integers of 4, are all '<V1',
+which does not tell one from another.
+"""
+DESCRIPTION = rb"'descr': ('<V2'|'<f1')"
 
-    @property
-    def rows(self) -> int:
-        """The length of the first dimension."""
-        return self.shape[0]
-
-    @property
-    def item_size(self) -> int:
-        """Numbers in a row."""
-        return math.prod(self.shape[1:])
+AMBIGUOUS = {
+    1: "it may be one of several kinds of float of 8 bits, or an integer",
+    2: "it may be bfloat16, which numpy.save writes as '<V2' if it is given an array of that type",
+}
+"""What bytes without a type may be, by their number."""
 
 
-class NpySource:
-    """An array; its rows are the first dimension. See `msecli.formats.base.Source`."""
+def open_npy(file: InputFile, reading: Reading, inner: str = "") -> StoredSource:
+    """Return the array of a file, or one field of its structured records."""
+    return source_of("npy", file, inner)
 
-    format = "npy"
-    divisible = True
 
-    def __init__(self, file: InputFile, reading: Reading) -> None:
-        self.path = file.path
-        self._file = file
-        self._layout = read_layout(file)
-        shape = self._layout.shape
-        if not shape:
-            raise DataError(f"{file.path}: the array is a single number (0-dimensional); a loss needs at least one row")
-        self.item: tuple[int, ...] | None = shape[1:]
-        self.rows: int | None = shape[0]
-        self.work = shape[0]
-        self.warnings: Sequence[Warned] = ()
-        self.columns = _columns(shape, self._layout.dtype)
-
-    def parts(self, selection: Selection, rows: range | None = None) -> Sequence[NpyPart]:
-        """Return parts of at most `PART_ELEMENTS` elements."""
-        rows = range(self._layout.rows) if rows is None else rows
-        starts = rows[:: self._step]
-        return [NpyPart(self._file, self._layout, selection, i, min(i + self._step, rows.stop)) for i in starts]
-
-    def cuts(self) -> Sequence[int]:
-        """Return the first row of each part, followed by the number of rows."""
-        return [*range(0, self._layout.rows, self._step), self._layout.rows]
-
-    @property
-    def _step(self) -> int:
-        """Rows in a part."""
-        return max(1, PART_ELEMENTS // max(1, self._layout.item_size))
-
-    def line(self, row: int, begin: int | None = None) -> None:
-        """Return None: there are no lines."""
-
-    def verify(self) -> None:
-        """Raise `DataError` if the file has changed since it was opened."""
-        self._file.verify()
-
-    def facts(self) -> Mapping[str | None, Facts]:
-        """Return the type of the values."""
-        return {ARRAY: Facts(str(self._layout.dtype))}
+def source_of(format: str, file: InputFile, field: str = "") -> StoredSource:
+    """Return the array of a file, which may lie in a file of another format."""
+    layout = read_layout(file)
+    steps = field_steps(file.path, layout.dtype, field) if field else ()
+    check_numbers(file.path, layout, steps)
+    return StoredSource(format, file, FileArray(file, layout, steps))
 
 
 def read_layout(file: InputFile) -> Layout:
@@ -121,20 +81,30 @@ def read_layout(file: InputFile) -> Layout:
     Raises
     ------
     DataError
-        If the header is damaged, does not describe numbers, or does not fit the file.
+        If the header is damaged, describes pickled objects, or does not fit the file.
     """
-    stream = io.BytesIO(file.read(HEADER_BYTES, 0))
+    return parse_layout(file.path, file.read(HEADER_BYTES, 0), file.size)
+
+
+def parse_layout(path: str, start: bytes, size: int) -> Layout:
+    """Return the layout of an array from the first bytes of its file, which has `size` bytes; see `read_layout`."""
+    narrow = re.match(HEADER + DESCRIPTION, start, re.DOTALL)
+    kind = ""
+    if narrow:
+        stored, kind = NARROW_KINDS[narrow[1]]
+        start = start[: narrow.start(1)] + stored + start[narrow.end(1) :]
+    stream = io.BytesIO(start)
     try:
         version = npy_format.read_magic(stream)
-        _check_version(file.path, version)
-        layout = _parse_header(stream, version)
+        _check_version(path, version)
+        layout = _parse_header(stream, version)._replace(narrow=kind)
     except UNREADABLE as error:
         # The first line only: NumPy goes on to quote the whole header and to advise options that msecli lacks.
         reason = textwrap.shorten(str(error).partition("\n")[0], SHOWN_CHARACTERS) or type(error).__name__
-        raise DataError(f"{file.path}: the NPY header cannot be read ({reason}); is it damaged?") from error
-    _check_shape(file.path, layout.shape)
-    _check_type(file.path, layout.dtype)
-    _check_size(file, layout)
+        raise DataError(f"{path}: the NPY header cannot be read ({reason}); is it damaged?") from error
+    _check_shape(path, layout.shape)
+    _check_type(path, layout.dtype)
+    _check_size(path, size, layout)
     return layout
 
 
@@ -166,25 +136,26 @@ def _check_type(path: str, dtype: np.dtype[Any]) -> None:
             f"{path}: the array holds pickled Python objects; pickled data is never loaded: "
             "convert it to a numeric dtype and save it again"
         )
-    check_dtype(dtype, path)
+    if dtype.kind == "V" and not dtype.names and dtype.itemsize in AMBIGUOUS:
+        raise DataError(
+            f"{path}: dtype {dtype} is bytes without a type: {AMBIGUOUS[dtype.itemsize]}; "
+            "convert it to float32 and save it again"
+        )
 
 
-def _check_size(file: InputFile, layout: Layout) -> None:
+def _check_size(path: str, size: int, layout: Layout) -> None:
     shape = _shown(layout.shape)
     expected = layout.offset + math.prod(layout.shape) * layout.dtype.itemsize
-    if file.size < expected:
+    if size < expected:
         needed = expected if expected <= sys.maxsize else f"more than {sys.maxsize}"
         raise DataError(
-            f"{file.path}: truncated: shape {shape} of {layout.dtype} needs {needed} bytes, "
-            f"the file has {file.size}; is it an incomplete copy?"
+            f"{path}: truncated: shape {shape} of {layout.kind} needs {needed} bytes, "
+            f"the file has {size}; is it an incomplete copy?"
         )
-    if file.size > expected:
+    if size > expected:
         raise DataError(
-            f"{file.path}: {file.size - expected} bytes follow the array of shape {shape}; "
-            "is it several arrays in one file?"
+            f"{path}: {size - expected} bytes follow the array of shape {shape}; is it several arrays in one file?"
         )
-    if math.prod(layout.shape) == 0:
-        raise NoRowsError(f"{file.path}: the array of shape {shape} has no elements; a loss needs at least one")
 
 
 def _shown(shape: tuple[int, ...]) -> str:
@@ -192,59 +163,3 @@ def _shown(shape: tuple[int, ...]) -> str:
     if any(abs(length) > sys.maxsize for length in shape):
         return f"with a length beyond {sys.maxsize}"
     return textwrap.shorten(str(shape), SHOWN_CHARACTERS)
-
-
-def _columns(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Column, ...] | None:
-    """Return the columns of a 2-D array, named by their numbers from 0."""
-    if len(shape) != 2:
-        return None
-    return tuple(Column(str(number), str(dtype), numeric=True) for number in range(shape[1]))
-
-
-class NpyPart(NamedTuple):
-    """Rows of an array, from `start` up to, not including, `stop`. See `msecli.formats.base.Part`."""
-
-    file: InputFile
-    layout: Layout
-    selection: Selection
-    start: int
-    stop: int
-
-    def read(self) -> Iterator[Block]:
-        """Yield the one block."""
-        stored = _read_rows(self.file, self.layout, self.start, self.stop)
-        values, rounded = as_float64(stored, self.file.path)
-        warnings = (Warned("rounded_integers", self.file.path, ROUNDED, rounded),) if rounded else ()
-        rows = self.stop - self.start
-        yield Block(
-            rows, _numbers(values, self.selection), _labels(stored, self.selection, self.file.path), warnings, work=rows
-        )
-
-
-def _numbers(values: FloatArray, selection: Selection) -> dict[str | None, FloatArray]:
-    if not selection.numbers:
-        return {ARRAY: values}
-    return {name: values[:, int(name)] for name in selection.numbers}
-
-
-def _labels(stored: NDArray[Any], selection: Selection, path: str) -> dict[str, LabelArray]:
-    """Return columns of a 2-D array as labels, from the stored values rather than from float64."""
-    if not selection.labels:
-        return {}
-    from msecli.arrow.columns import number_labels
-
-    native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
-    return {name: number_labels(native[:, int(name)], path) for name in selection.labels}
-
-
-def _read_rows(file: InputFile, layout: Layout, start: int, stop: int) -> np.ndarray[Any, np.dtype[Any]]:
-    rows, size = stop - start, layout.dtype.itemsize
-    if not layout.fortran_order or layout.item_size == 1:
-        values = np.empty((rows, *layout.shape[1:]), layout.dtype)
-        file.fill(values.reshape(-1).view(np.uint8).data, layout.offset + start * layout.item_size * size)
-        return values
-    # In Fortran order the row index varies fastest: there is one run of rows for each element of a row.
-    runs = np.empty((layout.item_size, rows), layout.dtype)
-    for number, run in enumerate(runs):
-        file.fill(run.view(np.uint8).data, layout.offset + (number * layout.rows + start) * size)
-    return runs.reshape(*layout.shape[:0:-1], rows).T

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from msecli.errors import ReadWriteError, UsageError
-from msecli.places import would_name
+from msecli.places import split_inner, would_name
 
 NAME_KEPT = 40
 """Characters of an output's name that its temporary file keeps: at most 160 of the 255 bytes a name may have."""
@@ -43,7 +43,9 @@ def check_outputs(
         If the folder of an output is missing or read-only.
     """
     paths = tuple(inputs)
-    taken = {_identity(path): f"the input {path}" for path in paths if os.path.exists(path)}
+    # Of an array in a file, the file.
+    files = {path: split_inner(path)[0] for path in paths}
+    taken = {_identity(file): f"the input {path}" for path, file in files.items() if os.path.exists(file)}
     for option, path in outputs:
         identity = _identity(path)
         if identity in taken and _is_replaceable(path):

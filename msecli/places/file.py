@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import BinaryIO, Protocol, Self
 
 from msecli.errors import DataError, ReadWriteError, UsageError, meant
+from msecli.places import split_inner
 
 COPYING, READING = "copying", "reading"
 
@@ -190,7 +191,7 @@ def check_streams(paths: Iterable[str]) -> None:
     UsageError
     """
     seen: dict[tuple[int, int], str] = {}
-    for path in paths:
+    for path in (split_inner(path)[0] for path in paths):
         try:
             status = os.fstat(0) if path == STDIN else os.stat(path)
         except OSError:

@@ -19,6 +19,13 @@ OLD_STREAM = re.compile(rb".{2}\0\0[\x0c\x10\x14\x18]\0\0\0", re.DOTALL)
 """How a stream of record batches begins that was written before Arrow 0.15: with a length, and an offset behind it."""
 DUCKDB, DUCKDB_AT = b"DUCK", 8
 """What a DuckDB database holds at this byte."""
+TORCH = "numpy.save(FILE, tensor.numpy()) or safetensors.torch.save_file({'x': tensor}, FILE)"
+PICKLED = {
+    rb"PK\x03\x04.{26}[^\0-\x1f]*?/(data\.pkl|\.format_version|\.data/)": ("torch.save", TORCH),
+    rb"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19": ("torch.save", TORCH),
+    rb"\x80[\x02-\x05]|x[\x01\x9c\xda]": ("pickle or joblib", "numpy.save(FILE, array) or frame.to_parquet(FILE)"),
+}
+"""How files that hold pickled Python objects begin, what wrote them, and how to write the values in another way."""
 
 LFS_POINTER = b"version https://git-lfs.github.com/"
 """How the small text begins that stands for a file kept in Git LFS."""
@@ -63,6 +70,12 @@ def check_magic(path: str, head: bytes) -> None:
     """
     if head.startswith(DUCKDB, DUCKDB_AT):
         raise DataError(f"{path}: this is a DuckDB database; export the table: COPY name TO 'name.parquet'")
+    for pattern, (writer, advice) in PICKLED.items():
+        if re.match(pattern, head, re.DOTALL):
+            raise DataError(
+                f"{path}: {writer} wrote the file, whose Python objects are never loaded, because loading them can run "
+                f"any program; save the values in another way: {advice}"
+            )
     kind = next((kind for magic, kind in OTHER_BINARY.items() if head.startswith(magic)), None)
     if OLD_STREAM.match(head):
         kind = "an Arrow stream as they were before Arrow 0.15, which pyarrow.ipc.open_stream still reads"

@@ -6,11 +6,14 @@ Printed commands are run by bash, and must give the loss; the losses are worked 
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,3 +144,50 @@ def test_other_urls_have_to_be_copied(run: Run) -> None:
 def test_python_is_told_in_its_words() -> None:
     with pytest.raises(ReadWriteError, match=r"not URLs; run: curl -fsSL https://x\.y/z\.csv > FILE"):
         msecli.score("https://x.y/z.csv")
+
+
+class Bomb:
+    """Leaves a mark if it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("unpickled"),)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("name", ["x.pkl", "x.joblib", "x.npy", "x.npz", "x.csv", "x.h5", "x"])
+@pytest.mark.parametrize("pack", [bytes, zlib.compress], ids=["plain", "compressed"])
+def test_pickles_are_never_loaded(protocol: int, name: str, pack: Callable[[bytes], bytes], run: Run) -> None:
+    Path(name).write_bytes(pack(pickle.dumps({"x": Bomb(), "y": list(range(99))}, protocol)))
+    ran = run("compute", name, name)
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.startswith(
+        f"Error: {name}: pickle or joblib wrote the file, whose Python objects are never loaded, "
+    )
+    assert ran.err.splitlines()[0].endswith(": numpy.save(FILE, array) or frame.to_parquet(FILE)")
+    assert not Path("unpickled").exists()
+
+
+@pytest.mark.parametrize("name", ["x.pt", "x.pth", "x.npz", "x.csv"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_torch_has_saved_is_told_how_to_be_saved(name: str, zipped: bool, run: Run) -> None:
+    if zipped:
+        # As PyTorch 2.13 names what is in its archives.
+        with zipfile.ZipFile(name, "w") as archive:
+            archive.writestr("archive/data.pkl", pickle.dumps(Bomb(), 2))
+            archive.writestr("archive/data/0", bytes(24))
+    else:
+        # The number by which the format of PyTorch before 1.6 begins.
+        Path(name).write_bytes(pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(Bomb(), 2))
+    ran = run("compute", name)
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.startswith(f"Error: {name}: torch.save wrote the file, ")
+    assert "safetensors.torch.save_file({'x': tensor}, FILE)" in ran.err
+    assert not Path("unpickled").exists()
+
+
+def test_what_torch_saves_today_is_recognised(run: Run) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch.save(torch.ones(3), "x.pt")
+    torch.save({"a": torch.ones(3)}, "y.pt", _use_new_zipfile_serialization=False)
+    for name in ("x.pt", "y.pt"):
+        assert f"{name}: torch.save wrote the file" in run("compute", name).err

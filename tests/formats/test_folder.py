@@ -792,13 +792,21 @@ def test_folders_are_compared_and_normed_as_files_are(run: Run) -> None:
     assert sorted(system.name for system in result.systems) == ["list", "zero"]
 
 
-@pytest.mark.parametrize("path", ["many-npy::x", "many-npy/*::x"])
+@pytest.mark.parametrize("path", ["many-npz", "many-npz/*", "many-npz/part-*.npz"])
 def test_a_name_inside_is_that_in_every_file(path: str) -> None:
-    both("npy")
+    shards(Path("many-npz"), "npz", np.asarray(DATA["p"]), 12)
+    found = msecli.score(f"{path}::arr_0", DATA["t"])
+    assert found.loss == msecli.score(DATA["p"], DATA["t"]).loss
+    with pytest.raises(DataError, match=r"many-npz/part-9\.npz::x: no array 'x'; there are 'arr_0'"):
+        msecli.score(f"{path}::x", DATA["t"])
+
+
+def test_a_name_inside_files_without_names_is_refused() -> None:
+    both("parquet")
     with pytest.raises(
-        DataError, match=r"many-npy/part-9\.npy::x: a npy file holds nothing that has a name of its own"
+        DataError, match=r"many-parquet/part-9\.parquet::x: a parquet file holds nothing that has a name of its own"
     ):
-        msecli.score(path, np.ones(ROWS))
+        msecli.score("many-parquet::x", np.ones(ROWS))
 
 
 def test_weights_may_be_in_a_folder() -> None:

@@ -17,7 +17,7 @@ CONSTANTS = {
     "head": ["text.head.HEAD_BYTES", "formats.jsonl.HEAD_BYTES", "formats.json.HEAD_BYTES"],
     "chunk": ["text.ranges.CHUNK_BYTES"],
     "kept": ["places.stream.KEPT_BYTES"],
-    "array": ["formats.npy.PART_ELEMENTS"],
+    "array": ["formats.stored.PART_ELEMENTS"],
     "rows": [
         "formats.excel.ROWS_PER_BLOCK",
         "formats.sqlite.ROWS_PER_BLOCK",
