@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "pairing": {"arrow", "core", "errors", "formats", "kernel"},
     "engines": {"errors"},
     "results": {"_version", "errors", "kernel"},
-    "outputs": {"errors", "results"},
+    "outputs": {"errors", "places", "results"},
     "scoring": READING | {"_version", "engines", "kernel", "formats", "pairing", "results", "text"},
     "functional": {"core", "engines", "errors", "formats"},
     "training": {"_version", "core", "errors", "formats", "functional", "results", "scoring"},
@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
         "formats",
         "kernel",
         "outputs",
-        "places.file",
+        "places",
         "results",
         "scoring",
         "text.reading",
@@ -58,7 +58,7 @@ AT_HOME = {
     "rich": {"cli", "outputs.table"},
     # Where data go to callers; those that come from them bring their own.
     "pandas": {"results.base"},
-    "pyarrow": {"arrow", "formats", "kernel.python_text", "outputs", "pairing", "results.values", "text"},
+    "pyarrow": {"arrow", "formats", "kernel.python_text", "outputs", "pairing", "places", "results.values", "text"},
 }
 
 MODULES = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from msecli.errors import DataError, UsageError, Warned, about_file, not_one_of
 from msecli.formats.base import Format, Source
-from msecli.places import open_input, split_inner
+from msecli.places import name_in, open_input, split_inner
 from msecli.text.reading import Reading
 
 FORMATS: dict[str, Format] = {
@@ -71,7 +71,8 @@ def _open_file(path: str, reading: Reading, word: str) -> Source:
     outer, inner = split_inner(path)
     file = open_input(outer, word, path)
     start = file.read(START_BYTES, 0)
-    format = FORMATS[reading.format] if reading.format else detect(outer, start)
+    path, name = file.path, name_in(outer)
+    format = FORMATS[reading.format] if reading.format else detect(name, start)
     if format.magic and not format.recognises(start):
         check_kind(path, start)
         raise DataError(
@@ -79,9 +80,9 @@ def _open_file(path: str, reading: Reading, word: str) -> Source:
             f"{format.magic!r}; if it is text, use `input_format=csv`"
         )
     source = format.open(file, reading, inner)
-    expected = by_suffix(outer)
+    expected = by_suffix(name)
     if reading.format is None and expected is not None and expected.magic != format.magic:
-        suffix = os.path.splitext(outer)[1]
+        suffix = os.path.splitext(name)[1]
         meaning = f"the name ends in {suffix}, but the content is {format.name}; read as {format.name}"
         source.warnings = (*source.warnings, Warned("content_differs_from_suffix", path, meaning))
     return source

@@ -6,11 +6,17 @@ A place is a module whose opener turns a path into an `InputFile`; see `msecli.p
 from __future__ import annotations
 
 import os
+import re
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msecli.errors import ReadWriteError, UsageError, redacted
 
 if TYPE_CHECKING:
-    from msecli.places.base import InputFile
+    from msecli.places.base import InputFile, Store
+
+TIMEOUT_VARIABLE = "MSECLI_TIMEOUT"
+"""In the environment, the seconds after which a server that sends nothing is given up."""
 
 INNER = "::"
 """What stands in a path before the name of an array, a sheet or a table in the file."""
@@ -26,7 +32,15 @@ class Place(NamedTuple):
         How its URLs begin, before "://"; none for files of this machine.
     module, opener : str
         A module of `msecli.places`, loaded when a file of the place is opened, and the callable in it that turns a
-        path, the word of `InputFile` and the path as the user wrote it into an `InputFile`.
+        path, the word of `InputFile` and the path as the user wrote it, without secrets, into an `InputFile`.
+    lister : str
+        The callable in it that lists a folder; "" for a place without folders. See `msecli.places.listing.Lister`.
+    store : str
+        The callable in it that turns a path into a `Store`; "" for a place that is only read.
+    extra : str
+        The extra of msecli that installs what the module needs.
+    credentials : str
+        Where they come from.
     """
 
     name: str
@@ -34,22 +48,106 @@ class Place(NamedTuple):
     schemes: tuple[str, ...]
     module: str
     opener: str
+    lister: str = ""
+    store: str = ""
+    extra: str = ""
+    credentials: str = ""
 
     def open(self, path: str, word: str, shown: str) -> InputFile:
-        """Return the file of a path in this place."""
-        file: InputFile = getattr(import_module(f"msecli.places.{self.module}"), self.opener)(path, word, shown)
+        """Return the file of a path in this place.
+
+        Raises
+        ------
+        ReadWriteError
+            If a library is missing.
+        """
+        file: InputFile = self._named(self.opener, shown)(path, word, shown)
         return file
 
+    def _named(self, name: str, shown: str) -> Any:
+        try:
+            return getattr(import_module(f"msecli.places.{self.module}"), name)
+        except ModuleNotFoundError as error:
+            if not self.extra:
+                raise
+            raise ReadWriteError(
+                f"{shown}: {shown.partition('://')[0]}:// needs another library; "
+                f"run: pip install 'msecli[{self.extra}]'"
+            ) from error
 
-LOCAL = Place("local", "files of this machine, and standard input", (), "file", "LocalFile")
 
-PLACES: dict[str, Place] = {place.name: place for place in (LOCAL,)}
+LOCAL = Place("local", "files of this machine, and standard input", ("file",), "file", "LocalFile")
+OTHERS = Place(
+    "others",
+    "whatever else fsspec knows: the Hugging Face Hub, FTP, SSH, …",
+    ("hf", "ftp", "sftp", "github", "memory", "…"),
+    "fsspec_fs",
+    "open_file",
+    extra="remote",
+    credentials="HF_TOKEN for the Hub; those of fsspec's file systems",
+)
+
+PLACES: dict[str, Place] = {
+    place.name: place
+    for place in (
+        LOCAL,
+        Place(
+            "s3",
+            "Amazon S3, and servers that speak its protocol",
+            ("s3", "s3a"),
+            "arrow_fs",
+            "open_file",
+            lister="files_below",
+            store="ArrowStore",
+            credentials="AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; AWS_ENDPOINT_URL",
+        ),
+        Place(
+            "gs",
+            "Google Cloud Storage",
+            ("gs", "gcs"),
+            "arrow_fs",
+            "open_file",
+            lister="files_below",
+            store="ArrowStore",
+            credentials="GOOGLE_APPLICATION_CREDENTIALS, or those of gcloud",
+        ),
+        Place(
+            "abfs",
+            "Azure Blob Storage",
+            ("abfs", "abfss"),
+            "arrow_fs",
+            "open_file",
+            lister="files_below",
+            store="ArrowStore",
+            credentials="AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY, or those of az",
+        ),
+        Place(
+            "https",
+            "web servers",
+            ("https", "http"),
+            "https",
+            "open_file",
+            extra="remote",
+            credentials="in the URL, or ~/.netrc",
+        ),
+        OTHERS,
+    )
+}
+
+URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+
+
+def is_url(path: str) -> bool:
+    """Tell whether a path is a URL rather than that of a file of this machine."""
+    return "://" in path and URL.match(path) is not None and not os.path.exists(path)
 
 
 def place_of(path: str) -> Place:
-    """Return the place of a path; of an unknown scheme, this machine, where the file is missed."""
-    scheme, mark, _ = path.partition("://")
-    return next((place for place in PLACES.values() if mark and scheme.lower() in place.schemes), LOCAL)
+    """Return the place of a path; URLs of unknown schemes are left to fsspec."""
+    if not is_url(path):
+        return LOCAL
+    scheme = path.partition("://")[0].lower()
+    return next((place for place in PLACES.values() if scheme in place.schemes), OTHERS)
 
 
 def open_input(path: str, word: str = "", shown: str = "") -> InputFile:
@@ -62,7 +160,7 @@ def open_input(path: str, word: str = "", shown: str = "") -> InputFile:
     word : str
         What settings call the file, if there are others.
     shown : str
-        As the user wrote it, if that is more than the path.
+        As the user wrote it, if that is more than the path. Messages and results show it without secrets.
 
     Raises
     ------
@@ -71,10 +169,74 @@ def open_input(path: str, word: str = "", shown: str = "") -> InputFile:
     DataError
         If it is empty.
     """
-    return place_of(path).open(path, word, shown)
+    place = place_of(path)
+    if place is LOCAL:
+        return LOCAL.open(local_path(path), word, shown or path)
+    return place.open(path, word, shown_path(shown or path, path))
+
+
+def local_path(path: str) -> str:
+    """Return the path of a file of this machine, which may be a URL: "file:///home/me/p.csv"."""
+    from urllib.parse import unquote, urlsplit
+
+    if not path.lower().startswith("file://") or not is_url(path):
+        return path
+    host = urlsplit(path).netloc
+    if host not in {"", "localhost"}:
+        raise ReadWriteError(f"{path}: the file is on the machine {host}; use file:///PATH for files of this one")
+    return unquote(path[len("file://") + len(host) :])
+
+
+def store_of(path: str) -> Store | None:
+    """Return where an output goes; None for a path of this machine.
+
+    Raises
+    ------
+    UsageError
+        If nothing can be written there.
+    """
+    place = place_of(path)
+    if place is LOCAL:
+        return None
+    shown = redacted(path)
+    if not place.store:
+        known = ", ".join(f"{each.schemes[0]}://" for each in PLACES.values() if each.store)
+        raise UsageError(f"{shown}: nothing can be written there; write a file of this machine, or to {known}")
+    store: Store = place._named(place.store, shown)(path)  # noqa: SLF001 - of this very module
+    return store
+
+
+def shown_path(text: str, path: str = "") -> str:
+    """Return a path as messages and results show it: without user, password, and the query of a link.
+
+    Parameters
+    ----------
+    text : str
+    path : str
+        The part of it that is the file's; a name after "::" is not.
+
+    Examples
+    --------
+    >>> shown_path("https://me:secret@host/p.npz?sig=abc def::pred", "https://me:secret@host/p.npz?sig=abc def")
+    'https://...@host/p.npz?...::pred'
+    """
+    path = path or text
+    if not is_url(path):
+        return text
+    scheme = path.partition("://")[0].lower()
+    bare = path.partition("?")[0] + "?..." if "?" in path and scheme in {"http", "https"} else path
+    return redacted(bare) + (text[len(path) :] if text.startswith(path) else "")
+
+
+def name_in(path: str) -> str:
+    """Return a path without the query of a link, so that it ends in the name and the suffix of the file."""
+    return path.partition("?")[0] if is_url(path) and path.lower().startswith("http") else path
 
 
 def split_inner(path: str) -> tuple[str, str]:
-    """Split a path from the name of what is meant in the file: "x.npz::pred" into "x.npz" and "pred"."""
+    """Split a path from the name of what is meant in the file: "x.npz::pred" into "x.npz" and "pred".
+
+    URLs that fsspec chains, as in "zip://p.csv::https://host/a.zip", are one path.
+    """
     outer, mark, inner = path.rpartition(INNER)
-    return (outer, inner) if mark and outer and not os.path.exists(path) else (path, "")
+    return (outer, inner) if mark and outer and "://" not in inner and not os.path.exists(path) else (path, "")

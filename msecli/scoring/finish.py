@@ -23,6 +23,7 @@ from msecli.core.verdict import Where, check_usable, first_infinite, warnings_of
 from msecli.errors import DataError, Warned, visible
 from msecli.pairing.lookup import key_name
 from msecli.pairing.roles import PREDICTION, Place
+from msecli.places import name_in
 from msecli.results.base import MISSING_LABEL, plural, status
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
 from msecli.scoring.details import intervals_of, ordered_groups, shown_labels, warnings_of_intervals, worst_elements
@@ -353,7 +354,7 @@ def scored_columns(plan: Plan) -> str:
 def _weights(plan: Plan) -> str:
     file, weight = plan.request.weight_file, plan.roles.weight
     if file is not None:
-        return f"file({quoted(os.path.basename(_named(file) or ''))})"
+        return f"file({quoted(os.path.basename(name_in(_named(file) or '')))})"
     return "none" if weight is None else f"column({','.join(map(quoted, weight.columns))})"
 
 

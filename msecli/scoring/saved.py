@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from msecli.errors import DataError, shown
-from msecli.places.file import LocalFile
+from msecli.places import open_input
 from msecli.results.base import SCHEMA, Report
 
 
@@ -47,7 +47,7 @@ def read_saved(data: Any, name: str) -> Saved:
 def _parsed(path: str) -> Any:
     import json
 
-    file = LocalFile(path)
+    file = open_input(path)
     try:
         return json.loads(file.read(file.size, 0))
     except ValueError as error:  # also of bytes that are no text

@@ -34,7 +34,7 @@ from msecli.errors import DataError, UsageError, Warned, Warnings, many, shown
 from msecli.formats.base import Source
 from msecli.pairing.labels import sort_key
 from msecli.pairing.roles import Place, Roles
-from msecli.places.file import LocalFile
+from msecli.places import open_input
 from msecli.results.score import Input, Result, Rows
 from msecli.scoring.finish import finish
 from msecli.scoring.fold import Folded, Tally
@@ -349,7 +349,7 @@ def read_state(data: Any) -> State:
         return State.of_json(data, "a state in memory")
     import json
 
-    file = LocalFile(data)
+    file = open_input(data)
     content = file.read(file.size, 0)
     try:
         document = json.loads(content)
