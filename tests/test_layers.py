@@ -57,6 +57,8 @@ AT_HOME = {
     "click": {"cli"},
     "rich": {"cli", "outputs.table"},
     # Where data go to callers; those that come from them bring their own.
+    "aiohttp": {"places.https"},
+    "fsspec": {"places"},
     "pandas": {"results.base"},
     "pyarrow": {"arrow", "formats", "kernel.python_text", "outputs", "pairing", "places", "results.values", "text"},
 }

@@ -44,14 +44,14 @@ class Pool:
             self._threads.append(Thread(target=self._run, name=f"msecli-{len(self._threads)}"))
             self._threads[-1].start()
 
-    def close(self) -> None:
+    def close(self, *, wait: bool = True) -> None:
         """Drop the calls that have not begun, and wait for the others."""
         with contextlib.suppress(Empty):
             while True:
                 self._calls.get_nowait()
         for _ in self._threads:
             self._calls.put(None)
-        for thread in self._threads:
+        for thread in self._threads if wait else ():
             thread.join()
 
     def _run(self) -> None:
@@ -145,7 +145,8 @@ class LocalEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._pool is not None:
-            self._pool.close()
+            # Who interrupts a run does not wait for a server that sends nothing.
+            self._pool.close(wait=kind is None or issubclass(kind, Exception))
 
     def run(self, work: Callable[[Item], Iterator[T]], items: Iterable[Item]) -> Iterator[T]:
         """Yield what `work` yields for each item. See `msecli.engines.Engine`."""

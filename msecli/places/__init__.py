@@ -40,7 +40,7 @@ class Place(NamedTuple):
     extra : str
         The extra of msecli that installs what the module needs.
     credentials : str
-        Where they come from.
+        Where they come from, for the README.
     """
 
     name: str
@@ -79,12 +79,12 @@ class Place(NamedTuple):
 LOCAL = Place("local", "files of this machine, and standard input", ("file",), "file", "LocalFile")
 OTHERS = Place(
     "others",
-    "whatever else fsspec knows: the Hugging Face Hub, FTP, SSH, …",
-    ("hf", "ftp", "sftp", "github", "memory", "…"),
+    "the Hugging Face Hub, FTP, SSH and whatever else fsspec knows",
+    ("hf", "ftp", "sftp", "github"),
     "fsspec_fs",
     "open_file",
     extra="remote",
-    credentials="HF_TOKEN for the Hub; those of fsspec's file systems",
+    credentials="`HF_TOKEN` or `hf auth login`; those of fsspec's file systems",
 )
 
 PLACES: dict[str, Place] = {
@@ -99,7 +99,7 @@ PLACES: dict[str, Place] = {
             "open_file",
             lister="files_below",
             store="ArrowStore",
-            credentials="AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; AWS_ENDPOINT_URL",
+            credentials="`AWS_PROFILE`, or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or `~/.aws`",
         ),
         Place(
             "gs",
@@ -109,7 +109,7 @@ PLACES: dict[str, Place] = {
             "open_file",
             lister="files_below",
             store="ArrowStore",
-            credentials="GOOGLE_APPLICATION_CREDENTIALS, or those of gcloud",
+            credentials="`GOOGLE_APPLICATION_CREDENTIALS`, or those of `gcloud`",
         ),
         Place(
             "abfs",
@@ -119,7 +119,7 @@ PLACES: dict[str, Place] = {
             "open_file",
             lister="files_below",
             store="ArrowStore",
-            credentials="AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY, or those of az",
+            credentials="`AZURE_STORAGE_ACCOUNT` with `AZURE_STORAGE_KEY`, or those of `az`",
         ),
         Place(
             "https",
@@ -128,7 +128,7 @@ PLACES: dict[str, Place] = {
             "https",
             "open_file",
             extra="remote",
-            credentials="in the URL, or ~/.netrc",
+            credentials="in the URL, or `~/.netrc`",
         ),
         OTHERS,
     )

@@ -80,7 +80,6 @@ def _s3(bucket: str, host: str) -> Any:
         connect_timeout=seconds,
         request_timeout=seconds,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=TRIES),
-        allow_delayed_open=True,
     )
 
 

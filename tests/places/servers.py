@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -206,7 +207,7 @@ class Files:
         content = self.content.get(asked.path.partition("?")[0])
         if content is None:
             return Answer(404, {}, b"<html>not here</html>")
-        tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+        tag = _tag(content)
         headers = {**self.headers, **({"ETag": tag} if self.tags else {})}
         if self.tags and asked.headers.get("if-match", tag) != tag:
             return Answer(412)
@@ -218,6 +219,11 @@ class Files:
         part = content[first : last + 1]
         shown = f"bytes {first}-{first + len(part) - 1}/{len(content)}"
         return Answer(206, {**headers, "Content-Range": shown}, part)
+
+
+@lru_cache(16)
+def _tag(content: bytes) -> str:
+    return f'"{hashlib.sha256(content).hexdigest()[:16]}"'
 
 
 def passed_to(host: str, port: int) -> Callable[[Asked], Answer]:
