@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +18,7 @@ import pytest
 import msecli
 from msecli.errors import ReadWriteError
 from msecli.places import open_input, place_of, split_inner
+from tests.places.servers import Answer, Asked, Files, Server
 
 fsspec = pytest.importorskip("fsspec", reason="the extra remote")
 
@@ -147,3 +152,48 @@ def test_each_path_has_a_place(path: str, place: str) -> None:
 def test_names_in_files_are_split_from_urls() -> None:
     assert split_inner("https://h/p.npz?sig=a::pred") == ("https://h/p.npz?sig=a", "pred")
     assert split_inner("zip://p.csv::https://h/a.zip") == ("zip://p.csv::https://h/a.zip", "")
+
+
+def test_the_hub_is_read_by_ranges_with_the_token_of_the_environment() -> None:
+    pytest.importorskip("huggingface_hub", reason="the extra remote")
+    files = Files({"/p.csv": b"yhat\n" + b"1.5\n" * 60_000, "/t.csv": b"y\n" + b"1\n" * 60_000})
+
+    def hub(asked: Asked) -> Answer:
+        """Answer as the Hub does, as far as huggingface_hub 0.26 and 2.4 ask."""
+        path = asked.path.partition("?")[0]
+        found: Any = {
+            "id": "me/box",
+            "sha": "1",
+            "siblings": [],
+            "private": False,
+            "tags": [],
+            "downloads": 0,
+            "likes": 0,
+        }
+        if path.startswith("/datasets/me/box/resolve/main/"):
+            return files(asked._replace(path=path.removeprefix("/datasets/me/box/resolve/main")))
+        if path != "/api/datasets/me/box":
+            found = [
+                {"type": "file", "path": name[1:], "size": len(content), "oid": "1"}
+                for name, content in files.content.items()
+                if "tree" in path or name[1:].encode() in asked.body
+            ]
+        return Answer(200, {"Content-Type": "application/json"}, json.dumps(found).encode())
+
+    with Server(hub).running() as server:
+        # The library reads the address when it is imported.
+        environment = {
+            **os.environ,
+            "HF_ENDPOINT": server.url,
+            "HF_TOKEN": "hf_tomato",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        }
+        paths = [f"hf://datasets/me/box/{name}.csv" for name in ("p", "t")]
+        ran = subprocess.run(
+            [sys.executable, "-m", "msecli", "compute", *paths],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "0.25\n", "")
+    data = [each for each in server.asked if each.range]
+    assert {each.headers["authorization"] for each in data} == {"Bearer hf_tomato"}
+    assert sum(each.sent for each in data) == sum(map(len, files.content.values()))
