@@ -110,6 +110,8 @@ def _abfs(container: str, host: str) -> Any:
         )
     key = os.environ.get("AZURE_STORAGE_KEY") or os.environ.get("AZURE_STORAGE_ACCOUNT_KEY")
     key = key or settings.get("AccountKey")
+    if key:
+        _check_key(key)
     token = os.environ.get("AZURE_STORAGE_SAS_TOKEN") or settings.get("SharedAccessSignature")
     return fs.AzureFileSystem(account, **({"account_key": key} if key else {"sas_token": token} if token else {}))
 
@@ -120,6 +122,16 @@ S3 = Kind(
 GS = Kind(_gs, "GOOGLE_APPLICATION_CREDENTIALS, or run: gcloud auth application-default login")
 ABFS = Kind(_abfs, "AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY, or run: az login", hosted=True)
 KINDS = {"s3": S3, "s3a": S3, "gs": GS, "gcs": GS, "abfs": ABFS, "abfss": ABFS}
+
+
+def _check_key(key: str) -> None:
+    """Refuse a key that is none: on such a one pyarrow ends the process."""
+    from base64 import b64decode
+
+    try:
+        b64decode(key, validate=True)
+    except ValueError:
+        raise ReadWriteError("the key of the storage account is not in Base64; check AZURE_STORAGE_KEY") from None
 
 
 class Location(NamedTuple):

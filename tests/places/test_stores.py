@@ -384,6 +384,17 @@ def test_a_container_of_azure_needs_an_account(run: Run, monkeypatch: pytest.Mon
     assert "the storage account is not known; set AZURE_STORAGE_ACCOUNT" in ran.err
 
 
+@pytest.mark.parametrize("variable", ["AZURE_STORAGE_KEY", "AZURE_STORAGE_CONNECTION_STRING"])
+def test_a_damaged_key_of_azure_is_told(variable: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AZURE_STORAGE_KEY", "AZURE_STORAGE_ACCOUNT_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    key = f"{SECRET}=="
+    monkeypatch.setenv(variable, key if variable.endswith("KEY") else f"AccountName=me;AccountKey={key}")
+    ran = run("compute", "abfs://box@me.dfs.core.windows.net/p.csv")
+    assert (ran.code, ran.out) == (4, "")
+    assert ran.err == "Error: the key of the storage account is not in Base64; check AZURE_STORAGE_KEY\n"
+
+
 def test_parquet_is_written_to_a_store(box: Server, run: Run) -> None:
     assert run("compute", "s3://box/p.csv", "s3://box/t.csv", "-r", "none", "-o", "s3://box/l.parquet").code == 0
     found = pq.read_table("box/l.parquet", filesystem=arrow_fs.Location.of("s3://box").connect())
