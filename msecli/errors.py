@@ -36,6 +36,12 @@ UNSEEN = "[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\u
 Like the patterns below it is compiled when it is first used, which is in few runs.
 """
 
+USER = r"(?<!abfs)(?<!abfss)(://)([^/\s'\"]*|[^/\s'\"]*(?<!:):(?![:\d/])[^\s'\"]*)@"
+"""The user and the password in a URL; in those of Azure a container."""
+
+QUERY = r"(?i)(\bhttps?://[^\s?'\"]*)\?[^\s'\"]*?(?=:?(?:[\s'\"]|$))"
+"""What follows the question mark of a link, which may be a signature; in other URLs the mark is a wild character."""
+
 ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\b": "\\b", "\f": "\\f"}
 
 SETTING = r"(?<!['\"])`(\+?)(\w+)(?:=([^`]*))?`(?!['\"])"
@@ -57,6 +63,9 @@ class MsecliError(Exception):
     exit_code = EXIT_BUG
     source: int | None = None
     """The number of the source whose rows could not be read, where several are read side by side."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(redacted(each) if isinstance(each, str) else each for each in arguments))
 
     def __str__(self) -> str:
         return self.worded(parameters)
@@ -365,6 +374,19 @@ def visible(message: str, kept: str = "") -> str:
     if message.isprintable():
         return message
     return re.sub(UNSEEN, lambda found: found[0] if found[0] in kept else _escape(found[0]), message)
+
+
+def redacted(text: str) -> str:
+    """Return a text without the secrets in its URLs: user and password, and what follows the question mark.
+
+    Examples
+    --------
+    >>> redacted("https://me:secret@host/p.csv?X-Amz-Signature=abc: no such file")
+    'https://...@host/p.csv?...: no such file'
+    >>> redacted("s3://bucket/part-?.csv"), redacted("abfs://box@account.dfs.core.windows.net/p.csv")
+    ('s3://bucket/part-?.csv', 'abfs://box@account.dfs.core.windows.net/p.csv')
+    """
+    return re.sub(QUERY, r"\1?...", re.sub(USER, r"\1...@", text)) if "://" in text else text
 
 
 def _escape(character: str) -> str:

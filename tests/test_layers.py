@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
         "formats",
         "kernel",
         "outputs",
-        "places.file",
+        "places",
         "results",
         "scoring",
         "text.reading",
@@ -57,18 +57,11 @@ AT_HOME = {
     "click": {"cli"},
     "rich": {"cli", "outputs.table"},
     # Where data go to callers; those that come from them bring their own.
+    "aiohttp": {"places.https"},
+    "fsspec": {"places"},
     "h5py": {"formats.hdf5"},
     "pandas": {"results.base"},
-    "pyarrow": {
-        "arrow",
-        "formats",
-        "kernel.python_text",
-        "outputs",
-        "pairing",
-        "places.compressed",
-        "results.values",
-        "text",
-    },
+    "pyarrow": {"arrow", "formats", "kernel.python_text", "outputs", "pairing", "places", "results.values", "text"},
 }
 
 MODULES = {

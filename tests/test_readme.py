@@ -27,6 +27,7 @@ from msecli.pairing.candidates import (
     PREDICTION_NAMES,
     TARGET_NAMES,
 )
+from msecli.places import PLACES
 from tests.docs.picture import PICTURE, picture
 
 ROOT = Path(__file__).parent.parent
@@ -40,6 +41,19 @@ CAMEL_CASE = "PassengerId"
 def _formats() -> list[tuple[str, ...]]:
     rows = [(f"`{name}`", format.meaning, " ".join(format.suffixes)) for name, format in FORMATS.items()]
     return [("format", "what it is", "suffixes"), *rows]
+
+
+def _places() -> list[tuple[str, ...]]:
+    rows = [
+        (
+            " ".join(f"`{scheme}://`" for scheme in place.schemes),
+            place.meaning + (f" (`[{place.extra}]`)" if place.extra else ""),
+            "read and written" if place.store or not place.credentials else "read",
+            place.credentials,
+        )
+        for place in PLACES.values()
+    ]
+    return [("URL", "what it is", "files are", "credentials"), *rows]
 
 
 def _metrics() -> list[tuple[str, ...]]:
@@ -74,6 +88,7 @@ def _names() -> list[tuple[str, ...]]:
 TABLES: dict[str, Callable[[], list[tuple[str, ...]]]] = {
     "names": _names,
     "formats": _formats,
+    "places": _places,
     "metrics": _metrics,
     "outputs": _outputs,
 }

@@ -74,7 +74,7 @@ def compare(files: tuple[str, ...], **values: Any) -> None:
 def _named(text: str) -> tuple[str | None, str]:
     """Return the name and the path of NAME=FILE; no name if it is the path of a file."""
     name, equals, path = text.partition("=")
-    return (name, path) if equals and name and path and not os.path.exists(text) else (None, text)
+    return (name, path) if equals and name and path and "://" not in name and not os.path.exists(text) else (None, text)
 
 
 def _told(error: MsecliError) -> str:

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from msecli.cli.colors import say
 from msecli.errors import EXIT_DATA, EXIT_USAGE, MsecliError, meant, similar, visible
 from msecli.kernel import VARIABLE
+from msecli.places import TIMEOUT_VARIABLE
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -263,7 +264,7 @@ class CommandGroup(click.Group):
         """Run the command; warn of variables in the environment that are for none."""
         prefix = f"{ctx.auto_envvar_prefix}_"
         commands = {f"{prefix}{name.upper()}": name for name in self.commands}
-        expected = (VARIABLE, *(f"{each}_" for each in commands))
+        expected = (VARIABLE, TIMEOUT_VARIABLE, *(f"{each}_" for each in commands))
         for name in sorted(os.environ):
             if name.startswith(prefix) and not name.startswith(expected):
                 known = [
@@ -272,7 +273,8 @@ class CommandGroup(click.Group):
                     for option in self.commands[command].params
                     if option.name and not getattr(option, "hidden", False)
                 ]
-                hint = meant(name, [VARIABLE, *known], prefix, str) or f"; options are set as {prefix}COMMAND_OPTION"
+                near = meant(name, [VARIABLE, TIMEOUT_VARIABLE, *known], prefix, str)
+                hint = near or f"; options are set as {prefix}COMMAND_OPTION"
                 say("Warning", f"{visible(name)} is set, but no command has such an option{hint}")
         return super().invoke(ctx)
 

@@ -26,6 +26,7 @@ from msecli.errors import (
     EXIT_READ_WRITE,
     MsecliError,
     Pipe,
+    redacted,
     visible,
 )
 from msecli.places.file import STDIN
@@ -126,7 +127,9 @@ def guarded(run: Callable[[], int], arguments: Sequence[str] = (), program: str 
         told = io.StringIO()
         error.show(told)
         told.writelines(f"{note}\n" for note in _notes(error))
-        usage, _, message = visible(told.getvalue(), kept=LINE_END).removesuffix(LINE_END).partition("Error: ")
+        usage, _, message = (
+            visible(redacted(told.getvalue()), kept=LINE_END).removesuffix(LINE_END).partition("Error: ")
+        )
         # Without any argument the help is all there is to say.
         click.echo(usage, nl=not message, err=True)
         if message:
@@ -139,7 +142,7 @@ def guarded(run: Callable[[], int], arguments: Sequence[str] = (), program: str 
     except Exception:  # noqa: BLE001 - the boundary: anything else is a bug, shown with its traceback
         import traceback
 
-        traceback.print_exc()
+        click.echo(redacted(traceback.format_exc()), nl=False, err=True)
         return _tell("this is a bug in msecli; please report it with the lines above", EXIT_BUG)
 
 
@@ -183,7 +186,7 @@ def _notes(error: Exception) -> Sequence[str]:
 def _tell(message: str, code: int) -> int:
     # If standard error is closed, the exit code has to suffice.
     with contextlib.suppress(OSError):
-        say("Error", visible(message, kept=LINE_END))
+        say("Error", visible(redacted(message), kept=LINE_END))
     return code
 
 

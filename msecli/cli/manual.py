@@ -39,6 +39,7 @@ ENVIRONMENT = {
     "it. Several values are separated by blanks, several files by colons.",
     "MSECLI_KERNEL": "The kernel to use, native or python; by default the native one, if it was built. Their results "
     "are the same.",
+    "MSECLI_TIMEOUT": "The seconds, 60 by default, after which a server that sends nothing is given up.",
     "NO_COLOR": "If set, tables have no colours.",
     "FORCE_COLOR": "If set, tables have colours in pipes, too.",
 }

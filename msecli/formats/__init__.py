@@ -12,7 +12,7 @@ from typing import Any
 
 from msecli.errors import DataError, UsageError, Warned, about_file, not_one_of
 from msecli.formats.base import Format, Source
-from msecli.places import alternatives, is_path, listed, open_input, split_inner
+from msecli.places import alternatives, is_path, listed, name_in, open_input, split_inner
 from msecli.places.base import InputFile
 from msecli.places.compressed import without_suffix
 from msecli.text.foreign import JSON_ARRAY, JSON_LINES
@@ -188,7 +188,7 @@ def _open_file(
     outer, inner = split_inner(path)
     file = opened(outer, word, path)
     start = file.read(START_BYTES, 0)
-    name = without_suffix(outer)
+    path, name = file.path, without_suffix(name_in(outer))
     format = FORMATS[reading.format] if reading.format else detect(name, start)
     if format.magic and not format.recognises(start):
         check_kind(path, start)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from msecli.arrow.columns import is_numeric, labels
 from msecli.arrow.lists import Shape, item_shape, numbers
 from msecli.core.exact import FloatArray
-from msecli.errors import DataError, Warned
+from msecli.errors import DataError, MsecliError, Warned
 from msecli.formats.base import ROUNDED, Block, Column, Selection
 
 STRUCT_FIELD = "struct field"
@@ -148,8 +148,8 @@ def explained(path: str, kind: str) -> Iterator[None]:
     """
     try:
         yield
-    except DataError:
-        raise
+    except MsecliError:
+        raise  # such as those of a file on another machine
     except DAMAGED as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: the {kind} cannot be read ({reason}); is it an incomplete upload?") from error

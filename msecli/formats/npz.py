@@ -10,7 +10,7 @@ import struct
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -164,6 +164,10 @@ class Member:
     def verify(self) -> None:
         """Raise `DataError` if the archive has changed since it was opened."""
         self._file.verify()
+
+    def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Take notice of what will be read next."""
+        self._file.expect((self._offset + begin, self._offset + end) for begin, end in ranges)
 
     def for_arrow(self) -> Any:
         """Return an open file of pyarrow."""

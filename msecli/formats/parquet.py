@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from itertools import accumulate
+from threading import Lock
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -13,7 +17,7 @@ import pyarrow as pa
 from msecli.errors import DataError, NoRowsError, Warned
 from msecli.formats.base import Block, Column, Facts, Selection
 from msecli.formats.columnar import DAMAGED, VALUES_PER_BLOCK, Steps, Table, Wanted, explained
-from msecli.places.base import InputFile
+from msecli.places.base import AHEAD_BYTES, InputFile
 from msecli.text.reading import Reading
 
 try:
@@ -73,8 +77,8 @@ class ParquetSource:
         """Return one part per row group."""
         leaves = _leaves(self._paths, frozenset({*selection.numbers, *selection.labels}))
         wanted = Wanted.of(self.path, self.columns or (), self._steps, selection)
-        cuts = self.cuts()[:-1]
-        return [ParquetPart(self._file, self._metadata, wanted, leaves, *each) for each in enumerate(cuts)]
+        chunks = Chunks(self._metadata, leaves)
+        return [ParquetPart(self._file, chunks, wanted, *each) for each in enumerate(self.cuts()[:-1])]
 
     def cuts(self) -> Sequence[int]:
         """Return the first row of each part, followed by the number of rows."""
@@ -102,12 +106,17 @@ class ParquetSource:
 
 
 def _open(file: InputFile, metadata: Any = None) -> Any:
+    return _opened(file.for_arrow(), metadata)
+
+
+def _opened(file: Any, metadata: Any, *, whole: bool = False) -> Any:
+    """Return a reader, which asks for the whole of a column's chunk at once, or for a page at a time."""
     reader = ParquetReader()
     # Pre-buffering would hold a whole row group in memory. Checksums are verified if the writer left any.
     reader.open(
-        file.for_arrow(),
+        file,
         metadata=metadata,
-        pre_buffer=False,
+        pre_buffer=whole,
         buffer_size=BUFFER_BYTES,
         page_checksum_verification=True,
         **EXTENSIONS,
@@ -131,26 +140,104 @@ def _leaves(paths: Iterable[Steps], names: frozenset[str]) -> tuple[int, ...]:
     return tuple(number for number, path in enumerate(paths) if not names.isdisjoint(accumulate(path, "{}.{}".format)))
 
 
+class Chunks:
+    """The columns that are read, and where they lie in each row group.
+
+    Parameters
+    ----------
+    metadata : pyarrow.parquet.FileMetaData
+    leaves : sequence of int
+        The numbers of the leaf columns.
+    """
+
+    def __init__(self, metadata: Any, leaves: Sequence[int]) -> None:
+        self.metadata, self.leaves = metadata, leaves
+        self._first: int | None = None
+        self._told = self._bytes = 0
+        self._ends: dict[int, int] = {}
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[type[Chunks], tuple[Any, Sequence[int]]]:
+        return Chunks, (self.metadata, self.leaves)
+
+    def tell(self, file: InputFile, first: int) -> None:
+        """Have the file fetch the columns of a row group, and of those behind it.
+
+        Who reads a second row group reads all of them; a look at the first one is enough for some.
+        """
+        with self._lock:
+            self._first = first if self._first is None else self._first
+            file.expect(self._ranges(first, self.metadata.num_row_groups if first != self._first else first + 1))
+
+    def _ranges(self, first: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yield the first bytes, and the ends, of the columns of row groups, as far as they are not yet told."""
+        self._told = max(first, self._told)
+        while self._told < stop and self._bytes - self._ends.get(first - 1, 0) < AHEAD_BYTES:
+            found = [each for leaf in self.leaves for each in self._asked_for(self._told, leaf)]
+            self._bytes += sum(end - begin for begin, end in found)
+            self._ends[self._told] = self._bytes
+            self._told += 1
+            yield from found
+
+    def _asked_for(self, group: int, leaf: int) -> list[tuple[int, int]]:
+        """Return what the reader asks for; metadata that are damaged would let pyarrow's accessor abort the process."""
+        probe = _Probe()
+        with suppress(*DAMAGED), closing(_opened(pa.PythonFile(probe, mode="r"), self.metadata, whole=True)) as opened:
+            next(opened.iter_batches(1, [group], [leaf], use_threads=False), None)
+        return probe.asked
+
+
+class _Probe(io.RawIOBase):
+    """A file that has nothing to read, and keeps in mind what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, int]] = []
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._position = offset if whence == os.SEEK_SET else sys.maxsize
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        self.asked.append((self._position, self._position + size))
+        raise EOFError
+
+
 class ParquetPart(NamedTuple):
     """A row group of a file. See `msecli.formats.base.Part`."""
 
     file: InputFile
-    metadata: Any
+    chunks: Chunks
     wanted: Wanted
-    leaves: Sequence[int]
     group: int
     first_row: int
+
+    @property
+    def metadata(self) -> Any:
+        """What pyarrow knows of the file."""
+        return self.chunks.metadata
 
     def read(self) -> Iterator[Block]:
         """Yield the rows in batches, then check their number against the metadata."""
         most = self._rows_per_block()
         rows, schema, last = 0, self.metadata.schema, self.metadata.num_columns - 1
+        self.chunks.tell(self.file, self.group)
         with _explained(self.file.path), closing(_open(self.file, self.metadata)) as opened:
-            for batch in opened.iter_batches(most, [self.group], self.leaves, use_threads=False):
+            for batch in opened.iter_batches(most, [self.group], self.chunks.leaves, use_threads=False):
                 yield self.wanted.block(batch, self.first_row + rows)
                 rows += batch.num_rows
             row_group = self.metadata.row_group(self.group)
-            leaves = [leaf for leaf in self.leaves if schema.column(leaf).max_repetition_level == 0]
+            leaves = [leaf for leaf in self.chunks.leaves if schema.column(leaf).max_repetition_level == 0]
             _check_rows(self.file.path, row_group, leaves, self.group, rows)
             if self.group == self.metadata.num_row_groups - 1:
                 readable = last in leaves or _is_readable(opened, self.group, last)

@@ -359,6 +359,10 @@ def _read_rows(file: InputFile, layout: Layout, start: int, stop: int) -> NDArra
         return values
     # In Fortran order the row index varies fastest: there is one run of rows for each element of a row.
     runs = np.empty((layout.item_size, rows), layout.dtype)
+    begins = range(
+        layout.offset + start * size, layout.offset + layout.item_size * layout.rows * size, layout.rows * size
+    )
+    file.expect((begin, begin + rows * size) for begin in begins)
     for number, run in enumerate(runs):
         file.fill(run.view(np.uint8).data, layout.offset + (number * layout.rows + start) * size)
     return runs.reshape(*layout.shape[:0:-1], rows).T

@@ -6,6 +6,7 @@ import os
 
 from msecli.errors import UsageError, meant
 from msecli.outputs.base import Renderer, Style
+from msecli.places import name_in
 
 RENDERERS: dict[str, Renderer] = {
     renderer.name: renderer
@@ -81,13 +82,13 @@ def output_named(text: str, option: str) -> tuple[str | None, Renderer]:
 
 
 def _by_suffix(path: str) -> Renderer | None:
-    suffix = os.path.splitext(path)[1].lower()
+    suffix = os.path.splitext(name_in(path))[1].lower()
     return next((renderer for renderer in RENDERERS.values() if renderer.suffix == suffix), None)
 
 
 def _unknown(path: str, option: str, otherwise: str = "") -> str:
     known = [renderer.suffix for renderer in RENDERERS.values() if renderer.suffix]
-    suffix = os.path.splitext(path)[1]
+    suffix = os.path.splitext(name_in(path))[1]
     hint = meant(suffix, known, ".")
     return (
         f"{option} {path}: the suffix {suffix!r} names no output format; use one of {', '.join(known)}{otherwise}{hint}"

@@ -9,10 +9,11 @@ import os
 import stat
 from collections.abc import Callable, Container, Iterable, Iterator
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
-from msecli.errors import ReadWriteError, UsageError
-from msecli.places import split_inner, would_name
+from msecli.errors import MsecliError, ReadWriteError, UsageError, redacted
+from msecli.places import is_url, local_path, split_inner, store_of, would_name
+from msecli.places.base import Store
 
 NAME_KEPT = 40
 """Characters of an output's name that its temporary file keeps: at most 160 of the 255 bytes a name may have."""
@@ -45,20 +46,40 @@ def check_outputs(
     paths = tuple(inputs)
     # Of an array in a file, the file.
     files = {path: split_inner(path)[0] for path in paths}
-    taken = {_identity(file): f"the input {path}" for path, file in files.items() if os.path.exists(file)}
+    taken = {
+        _identity(file): f"the input {redacted(path)}"
+        for path, file in files.items()
+        if is_url(file) or os.path.exists(file)
+    }
     for option, path in outputs:
-        identity = _identity(path)
-        if identity in taken and _is_replaceable(path):
+        store = store_of(path)
+        if store is not None:
+            _check_store(option, store, taken, overwrite=overwrite, appended=path in appended)
+            continue
+        local = local_path(path)
+        identity = _identity(local)
+        if identity in taken and _is_replaceable(local):
             raise UsageError(f"{option} {path}: this is also {taken[identity]}; choose another name")
-        among = next((other for other in paths if would_name(other, path)), None)
-        if among is not None and _is_replaceable(path):
+        among = next((other for other in paths if would_name(other, local)), None)
+        if among is not None and _is_replaceable(local):
             raise UsageError(
                 f"{option} {path}: this would be one of the files of the input {among}; choose another folder"
             )
-        if os.path.isfile(path) and not overwrite and path not in appended:
+        if os.path.isfile(local) and not overwrite and path not in appended:
             raise UsageError(f"{option} {path}: the file exists; {OVERWRITE}")
-        _check_folder(path)
+        _check_folder(local)
         taken[identity] = f"the file of {option}"
+
+
+def _check_store(option: str, store: Store, taken: dict[object, str], *, overwrite: bool, appended: bool) -> None:
+    """Refuse an output in a place that is no folder of this machine, as `check_outputs` does."""
+    if store.identity in taken:
+        raise UsageError(f"{option} {store.path}: this is also {taken[store.identity]}; choose another name")
+    if appended:
+        raise UsageError(f"{option} {store.path}: nothing can be added to a file there; write a file of this machine")
+    if store.exists() and not overwrite:
+        raise UsageError(f"{option} {store.path}: the file exists; {OVERWRITE}")
+    taken[store.identity] = f"the file of {option}"
 
 
 def _check_folder(path: str) -> None:
@@ -72,6 +93,11 @@ def _check_folder(path: str) -> None:
 
 
 def _identity(path: str) -> object:
+    if is_url(path):
+        with contextlib.suppress(MsecliError):
+            store = store_of(path)
+            return path if store is None else store.identity
+        return path
     try:
         status = os.stat(path)
     except OSError:
@@ -99,6 +125,7 @@ class Staging:
     def __init__(self, *, overwrite: bool = False) -> None:
         self._overwrite = overwrite
         self._staged: list[tuple[str, str]] = []
+        self._stored: list[tuple[str, Store]] = []
         self._appended: list[tuple[str, str, bytes]] = []
         self._temporary = contextlib.ExitStack()
 
@@ -123,7 +150,7 @@ class Staging:
                     if not self._overwrite:
                         _create(temporary, final)
                         undo.callback(_attempt, os.unlink, final)
-                    elif len(self._staged) == 1:
+                    elif len(self._staged) + len(self._stored) == 1:
                         os.replace(temporary, final)
                     else:
                         old, replaced = _beside(final), os.path.exists(final)
@@ -134,11 +161,33 @@ class Staging:
                             undo.callback(_attempt, os.replace, old, final)
                         elif not replaced:
                             undo.callback(_attempt, os.unlink, final)
+            self._store_all(undo)
             undo.pop_all()
+
+    def _store_all(self, undo: contextlib.ExitStack) -> None:
+        """Copy the files that belong elsewhere there, after all others, which can be taken back."""
+        for temporary, store in self._stored:
+            replaced = store.exists()
+            if replaced and not self._overwrite:
+                raise UsageError(f"{store.path}: the file exists; {OVERWRITE}")
+            store.put(temporary)
+            if not replaced:
+                undo.callback(_attempt, store.remove)
 
     @contextlib.contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:
         """Open a file for writing; it gets its final name when the staging succeeds."""
+        store = store_of(path)
+        if store is not None:
+            from tempfile import NamedTemporaryFile  # seldom needed
+
+            with _explained(store.path):
+                copy = self._temporary.enter_context(NamedTemporaryFile())  # noqa: SIM115 - it is closed in the end
+                yield cast("BinaryIO", copy)
+                copy.flush()
+            self._stored.append((copy.name, store))
+            return
+        path = local_path(path)
         if not _is_replaceable(path):
             with _explained(path), open(path, "wb") as stream:
                 yield stream
@@ -205,7 +254,7 @@ def write_file(path: str, content: bytes) -> None:
     ------
     ReadWriteError
     """
-    _check_folder(path)
+    check_outputs([("`save_state`", path)], [], overwrite=True)
     with Staging(overwrite=True) as staging, staging.open(path) as stream:
         stream.write(content)
 

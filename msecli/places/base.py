@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
+
+AHEAD_BYTES = 32 << 20
+"""The most that is fetched ahead of a reader: what is under way on a fast, long line."""
 
 
 class InputFile(Protocol):
@@ -46,6 +50,56 @@ class InputFile(Protocol):
         """Raise `DataError` if the file has changed since it was opened."""
         ...
 
+    def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Take notice of the first bytes, and the ends, of what will be read next, in this order.
+
+        Where reading takes long to begin, the file fetches some of it ahead.
+        """
+        ...
+
     def for_arrow(self) -> Any:
         """Return what pyarrow opens to read this very file: a path, or an open file of pyarrow."""
+        ...
+
+
+class Store(Protocol):
+    """Where an output goes in a place that is no folder of this machine.
+
+    Attributes
+    ----------
+    path : str
+        As the user wrote it, for messages.
+    identity : str
+        The same for every spelling of the path.
+    """
+
+    path: str
+    identity: str
+
+    def exists(self) -> bool:
+        """Tell whether there is a file.
+
+        Raises
+        ------
+        ReadWriteError
+            If there cannot be one.
+        """
+        ...
+
+    def put(self, content: str) -> None:
+        """Write a file with the content of a local one, whole or not at all, and replace one that is there.
+
+        Raises
+        ------
+        ReadWriteError
+        """
+        ...
+
+    def remove(self) -> None:
+        """Remove the file.
+
+        Raises
+        ------
+        ReadWriteError
+        """
         ...

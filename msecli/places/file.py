@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import stat
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -37,11 +36,6 @@ A run that shows its progress sets it; otherwise every function from the command
 
 STDIN = "-"
 CHUNK_BYTES = 1 << 20
-
-URL = r"([A-Za-z][A-Za-z0-9+.-]+)://"
-FETCHED = frozenset({"http", "https", "ftp"})
-"""The schemes of URLs that curl fetches."""
-
 
 SMALL_BYTES = 1 << 15
 """Files up to this size are read at once."""
@@ -84,10 +78,10 @@ class LocalFile:
         return _reopened, (self.path, real, self.size, self._modified)
 
     @classmethod
-    def of(cls, path: str, file: BinaryIO) -> Self:
+    def of(cls, path: str, file: BinaryIO, word: str = "") -> Self:
         """Return an input file that has this path in messages and reads from an open regular file."""
         made = cls.__new__(cls)
-        made.path = path
+        made.path, made.word = path, word
         made._adopt(file)  # noqa: SLF001 - of this very class
         return made
 
@@ -139,6 +133,9 @@ class LocalFile:
 
     def _changed(self) -> DataError:
         return DataError(f"{self.path}: the file was changed while it was read; run again once it is complete")
+
+    def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Do nothing: the operating system reads ahead."""
 
     def for_arrow(self) -> Descriptor:
         """Return a path that opens this very file, even if another file has taken its name."""
@@ -208,10 +205,6 @@ def check_streams(paths: Iterable[str]) -> None:
 
 
 def _opened(path: str) -> BinaryIO:
-    if "://" in path and (scheme := re.match(URL, path)) and not os.path.exists(path):
-        fetched = scheme[1].lower() in FETCHED
-        advice = f"`|curl -fsSL={path}`" if fetched else "copy the file to this machine first"
-        raise ReadWriteError(f"{path}: msecli reads files, not URLs; {advice}")
     return open(path, "rb", buffering=0)
 
 

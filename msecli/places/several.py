@@ -6,10 +6,11 @@ import pickle
 import weakref
 from abc import abstractmethod
 from collections import OrderedDict
+from collections.abc import Iterable
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from msecli.places import place_of
+from msecli.places import open_stored
 
 if TYPE_CHECKING:
     from msecli.places.base import InputFile
@@ -78,7 +79,7 @@ class OneOfMany(Reopened["InputFile"]):
     """
 
     def __init__(self, path: str, word: str = "", shown: str = "") -> None:
-        file = place_of(path).open(path, word, shown)
+        file = open_stored(path, word, shown)
         self.path, self.word, self.size = file.path, word, file.size
         self._closed = pickle.dumps(file)
         # A copy without a name, as of a pipe, cannot be opened again once it is closed.
@@ -106,6 +107,10 @@ class OneOfMany(Reopened["InputFile"]):
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was first opened."""
         self.get().verify()
+
+    def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Take notice of what will be read next."""
+        self.get().expect(ranges)
 
     def for_arrow(self) -> Any:
         """Return what pyarrow opens to read this very file."""

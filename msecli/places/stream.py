@@ -130,6 +130,9 @@ class StreamFile:
         if self._origin is not None:
             self._origin.file.verify()
 
+    def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Do nothing: the bytes come in their order."""
+
     def for_arrow(self) -> Any:
         """Return what pyarrow opens to read this very file."""
         return self._copied().for_arrow()

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Self
 from msecli.core.metrics import badness
 from msecli.core.paired import TESTS, Settings, Test
 from msecli.core.parameters import data, flag, optional, real_number, rows, text, whole_number
-from msecli.errors import UsageError, not_one_of
-from msecli.places import paths_of
+from msecli.errors import UsageError, not_one_of, redacted
+from msecli.places import name_in, paths_of
 from msecli.places.file import STDIN
 from msecli.scoring.request import Request
 
@@ -254,7 +254,7 @@ def named_systems(given: Iterable[tuple[str | None, Any]]) -> tuple[Named, ...]:
 
 def _unique(paths: Sequence[str], taken: set[str]) -> list[str]:
     """Return a name for each path: its stem, with as many folders, and at last its suffix, as tell it from others."""
-    pieces = [os.path.normpath(path).split(os.sep) for path in paths]
+    pieces = [os.path.normpath(redacted(name_in(path))).split(os.sep) for path in paths]
     names = [""] * len(paths)
     for suffixed in (False, True):
         for depth in range(1, max(map(len, pieces), default=0) + 1):

@@ -24,7 +24,7 @@ from msecli.errors import DataError, Warned, visible
 from msecli.formats.base import file_count
 from msecli.pairing.lookup import key_name
 from msecli.pairing.roles import PREDICTION, Place
-from msecli.places import is_path
+from msecli.places import is_path, name_in
 from msecli.results.base import MISSING_LABEL, plural, status
 from msecli.results.score import Elements, Entry, Input, Macro, Result, Rows, Score
 from msecli.scoring.details import intervals_of, ordered_groups, shown_labels, warnings_of_intervals, worst_elements
@@ -356,7 +356,7 @@ def scored_columns(plan: Plan) -> str:
 def _weights(plan: Plan) -> str:
     file, weight = plan.request.weight_file, plan.roles.weight
     if file is not None:
-        return f"file({quoted(os.path.basename((_named(file) or '').rstrip('/')))})"
+        return f"file({quoted(os.path.basename(name_in(_named(file) or '').rstrip('/')))})"
     return "none" if weight is None else f"column({','.join(map(quoted, weight.columns))})"
 
 

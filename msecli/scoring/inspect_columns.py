@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from msecli.core.summary import Summary, Value
+from msecli.core.profiles import Profile, Value
 from msecli.engines import Engine
 from msecli.errors import MsecliError
 from msecli.formats.base import ARRAY, Column, Facts, facts_of
@@ -148,18 +148,18 @@ def _values(look: Look, facts: Facts, uses: Uses) -> InspectedColumn:
 def _column(look: Look, number: int, column: Column, facts: Facts, uses: Uses) -> InspectedColumn:
     identifying = is_identifying(number, column)
     numbers, labels = look.numbers.get(column.name), look.labels.get(column.name)
-    summary = numbers or labels
+    profile = numbers or labels
     if numbers is not None and labels is not None:
         # Integers that float64 would round are told apart as labels.
         ends = labels if isinstance(labels.minimum, int) else numbers
-        summary = replace(
+        profile = replace(
             numbers,
             minimum=ends.minimum,
             maximum=ends.maximum,
             distinct=labels.distinct,
             ends=labels.ends or numbers.ends,
         )
-    known, first = _described(summary, look, facts, floating=column.kind.startswith(FLOATING))
+    known, first = _described(profile, look, facts, floating=column.kind.startswith(FLOATING))
     return InspectedColumn(
         column.name,
         column.kind.partition(EXAMPLE)[0],
@@ -183,31 +183,31 @@ def _settled(
 
 
 def _described(
-    summary: Summary | None, look: Look, facts: Facts, *, floating: bool
+    profile: Profile | None, look: Look, facts: Facts, *, floating: bool
 ) -> tuple[Description, Description | None]:
     """Return what is known of all values, and of those of the first rows unless these are all."""
-    seen = None if summary is None else _description(summary, floating=floating)
+    seen = None if profile is None else _description(profile, floating=floating)
     if look.whole:
         return seen or Description(), None
     known = Description(facts.missing, None, facts.minimum, facts.maximum)
     # A value that is there twice in the first rows is there twice in all.
-    twice = summary is not None and (summary.unique is False)
+    twice = profile is not None and (profile.unique is False)
     return known._replace(unique=False if twice else None), seen
 
 
-def _description(summary: Summary, *, floating: bool) -> Description:
-    more = summary.distinct is None
-    whole = summary.whole and not floating
-    low, high = (_whole(value) if whole else value for value in (summary.minimum, summary.maximum))
+def _description(profile: Profile, *, floating: bool) -> Description:
+    more = profile.distinct is None
+    whole = profile.whole and not floating
+    low, high = (_whole(value) if whole else value for value in (profile.minimum, profile.maximum))
     return Description(
-        summary.missing,
-        None if summary.total is None else summary.infinite,
+        profile.missing,
+        None if profile.total is None else profile.infinite,
         low,
         high,
-        summary.mean,
-        None if summary.distinct is None else len(summary.distinct),
-        summary.most if more else None,
-        summary.unique,
+        profile.mean,
+        None if profile.distinct is None else len(profile.distinct),
+        profile.most if more else None,
+        profile.unique,
     )
 
 

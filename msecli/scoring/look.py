@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from msecli.core.summary import MOST_DISTINCT, Summary, summary_of
+from msecli.core.profiles import MOST_DISTINCT, Profile, profile_of
 from msecli.engines import Engine
 from msecli.errors import DataError, Warned, Warnings, unique
 from msecli.formats.base import ARRAY, Block, Part, Selection, Source
 from msecli.pairing.candidates import is_identifying
+from msecli.pairing.profiles import label_profile
 from msecli.pairing.roles import is_comparable
-from msecli.pairing.summary import label_summary
 from msecli.scoring.ledger import Progress
 
 DISTINCT_IN_ALL = 1_000_000
@@ -36,7 +36,7 @@ class Look:
         Whether these are all.
     about : int, optional
         How many rows there are at a guess, if not all were read and the file does not know.
-    numbers, labels : mapping of column name, or `ARRAY`, to Summary
+    numbers, labels : mapping of column name, or `ARRAY`, to Profile
         The columns that were read as numbers, and as labels; some as both.
     problems : mapping of column name to DataError
         The columns that cannot be read as numbers.
@@ -49,8 +49,8 @@ class Look:
     rows: int = 0
     whole: bool = False
     about: int | None = None
-    numbers: dict[str | None, Summary] = field(default_factory=dict)
-    labels: dict[str, Summary] = field(default_factory=dict)
+    numbers: dict[str | None, Profile] = field(default_factory=dict)
+    labels: dict[str, Profile] = field(default_factory=dict)
     problems: dict[str, DataError] = field(default_factory=dict)
     problem: DataError | None = None
     warnings: Warnings = field(default_factory=Warnings)
@@ -68,8 +68,8 @@ class Seen(NamedTuple):
 
     rows: int
     work: int
-    numbers: Mapping[str | None, Summary]
-    labels: Mapping[str, Summary]
+    numbers: Mapping[str | None, Profile]
+    labels: Mapping[str, Profile]
     warnings: tuple[Warned, ...] = ()
     whole: bool = False
     about: int | None = None
@@ -203,8 +203,8 @@ def _of_part(most: int, part: Part) -> Iterator[Seen]:
 
 
 def _seen(block: Block, most: int) -> Seen:
-    numbers = {name: summary_of(values, most) for name, values in block.numbers.items() if _is_wanted(name, block)}
-    labels = {name: label_summary(found, most) for name, found in block.labels.items()}
+    numbers = {name: profile_of(values, most) for name, values in block.numbers.items() if _is_wanted(name, block)}
+    labels = {name: label_profile(found, most) for name, found in block.labels.items()}
     return Seen(block.rows, block.work, numbers, labels, block.warnings)
 
 

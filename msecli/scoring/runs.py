@@ -19,6 +19,7 @@ from msecli.errors import (
     UsageError,
     meant,
 )
+from msecli.places import is_url, shown_path
 from msecli.places.file import STDIN
 from msecli.scoring.manifest import NOTHING, Entry, Manifest
 from msecli.scoring.request import TAKEN_AS, Request
@@ -209,7 +210,7 @@ def _request(values: Mapping[str, Any], manifest: Manifest) -> tuple[str, Reques
         values = {key: _of_text(key, each) for key, each in values.items()}
     if values.get("predictions") is None:
         raise _ProblemError("predictions", "name the file of the predictions: predictions = FILE")
-    name = values.get("name", values["predictions"] if isinstance(values["predictions"], str) else None)
+    name = values.get("name", shown_path(values["predictions"]) if isinstance(values["predictions"], str) else None)
     values = {key: _path(key, each, manifest) if key in PATHS else each for key, each in values.items()}
     _check_kinds(values)
     if not isinstance(name, str) or not name:
@@ -261,7 +262,7 @@ def _path(key: str, value: Any, manifest: Manifest) -> Any:
         raise _ProblemError(key, f"{key}: {value!r} is not a path")
     if value == STDIN:
         raise _ProblemError(key, f"{key}: a batch does not read standard input; write it to a file")
-    return os.path.join(manifest.folder, value)
+    return value if is_url(value) else os.path.join(manifest.folder, value)
 
 
 def _of_text(key: str, text: Any) -> Any:
@@ -363,6 +364,10 @@ def manifest_of_patterns(predictions: str, targets: str) -> Manifest:
     ReadWriteError
         If no file matches.
     """
+    if is_url(predictions):
+        raise UsageError(
+            f"{predictions}: the pattern of a batch is for files of this machine; list the runs in a manifest"
+        )
     pattern, names = _compiled(predictions)
     count = pattern.groups
     for name in PLACEHOLDER.findall(targets):

@@ -20,9 +20,6 @@ from typing import Any
 
 import pytest
 
-import msecli
-from msecli import ReadWriteError
-
 Run = Callable[..., Any]
 
 P, T = b"yhat\n1\n2\n", b"y\n2\n4\n"
@@ -117,33 +114,6 @@ def test_an_archive_has_to_be_extracted(mode: str, run: Run) -> None:
     ran = run("compute", "p.tar")
     assert (ran.code, ran.out) == (3, "")
     assert ran.err == "Error: p.tar: the file is a tar archive; extract what is in it: tar -xf FILE\n"
-
-
-@pytest.mark.parametrize("url", ["https://example.org/p.csv?a=1&b=2", "http://example.org/p.csv", "FTP://x/p.csv"])
-def test_a_url_is_told_with_the_pipe_that_reads_it(url: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("t.csv").write_bytes(T)
-    ran = run("compute", url, "t.csv", "-r", "sum")
-    assert (ran.code, ran.out) == (4, "")
-    command = ran.err.partition("; run: ")[2]
-    assert ran.err.startswith(f"Error: {url}: msecli reads files, not URLs; run: curl -fsSL ")
-    # In place of the network.
-    bin_folder = Path("bin")
-    bin_folder.mkdir()
-    (bin_folder / "curl").write_text(f"#!/bin/sh\n[ \"$2\" = '{url}' ] && printf 'yhat\\n1\\n2\\n'\n")
-    (bin_folder / "curl").chmod(0o755)
-    command = command.replace("msecli compute", f"{sys.executable} -m msecli compute")
-    assert said(f"PATH={bin_folder.resolve()}:$PATH; {command}") == "5.0\n"
-
-
-def test_other_urls_have_to_be_copied(run: Run) -> None:
-    ran = run("compute", "s3://bucket/p.csv")
-    assert (ran.code, ran.out) == (4, "")
-    assert ran.err == "Error: s3://bucket/p.csv: msecli reads files, not URLs; copy the file to this machine first\n"
-
-
-def test_python_is_told_in_its_words() -> None:
-    with pytest.raises(ReadWriteError, match=r"not URLs; run: curl -fsSL https://x\.y/z\.csv > FILE"):
-        msecli.score("https://x.y/z.csv")
 
 
 class Bomb:

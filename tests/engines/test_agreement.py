@@ -49,7 +49,7 @@ def engines() -> Iterator[None]:
         patch.setitem(ENGINES, "processes", entry)
         # Several parts of every file.
         modules = ("parquet", "memory", "exchange", "columnar")
-        for constant in ("csv.PART_BYTES", "npy.PART_ELEMENTS", *(f"{module}.ROWS_PER_BLOCK" for module in modules)):
+        for constant in ("csv.PART_BYTES", "stored.PART_ELEMENTS", *(f"{module}.ROWS_PER_BLOCK" for module in modules)):
             patch.setattr(f"msecli.formats.{constant}", 10_000 if constant == "csv.PART_BYTES" else 200)
         yield
     processes().shutdown(cancel_futures=True)

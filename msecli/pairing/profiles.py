@@ -1,20 +1,20 @@
-"""What a column of labels holds in some rows; see `msecli.core.summary`."""
+"""What a column of labels holds in some rows; see `msecli.core.profiles`."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from msecli.core.summary import MOST_DISTINCT, Summary, Value
+from msecli.core.profiles import MOST_DISTINCT, Profile, Value
 from msecli.formats.base import LabelArray
 from msecli.pairing.labels import codes_of, missing
 
 
-def label_summary(labels: LabelArray, most: int = MOST_DISTINCT) -> Summary:
-    """Return the summary of labels, which are compared as integers or as texts."""
+def label_profile(labels: LabelArray, most: int = MOST_DISTINCT) -> Profile:
+    """Return the profile of labels, which are compared as integers or as texts."""
     absent = missing(labels)
     count, gone = len(labels), 0 if absent is None else int(np.count_nonzero(absent))
     if count == gone:
-        return Summary(count, gone, most=most)
+        return Profile(count, gone, most=most)
     low: Value
     high: Value
     ends: tuple[Value, Value] | None = None
@@ -27,7 +27,7 @@ def label_summary(labels: LabelArray, most: int = MOST_DISTINCT) -> Summary:
 
         low, high = extremes(labels)
     found = _distinct(labels, most)
-    return Summary(count, gone, minimum=low, maximum=high, distinct=found, most=most, ends=ends)
+    return Profile(count, gone, minimum=low, maximum=high, distinct=found, most=most, ends=ends)
 
 
 def _distinct(labels: LabelArray, most: int) -> frozenset[Value] | None:

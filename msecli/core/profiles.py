@@ -1,4 +1,4 @@
-"""What a column holds in some rows: summaries of successive rows join to that of all of them."""
+"""What a column holds in some rows: profiles of successive rows join to that of all of them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from msecli.core.check import LAST_EXACT_INTEGER
 from msecli.core.exact import ONE, FloatArray, Total
 
 MOST_DISTINCT = 10_000
-"""More distinct values are not counted, so that a summary stays small."""
+"""More distinct values are not counted, so that a profile stays small."""
 
 Value = int | float | str
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class Profile:
     """What a column holds in some rows.
 
     Parameters
@@ -51,7 +51,7 @@ class Summary:
     ends: tuple[Value, Value] | None = None
 
     def joined(self, later: Self) -> Self:
-        """Return the summary of these rows and of later ones."""
+        """Return the profile of these rows and of later ones."""
         distinct = None
         if self.distinct is not None and later.distinct is not None:
             both = self.distinct if later.distinct <= self.distinct else self.distinct | later.distinct
@@ -99,21 +99,21 @@ def _first(values: list[Value | None], *, largest: bool) -> Value | None:
     return choose(known, default=None)
 
 
-def summary_of(values: FloatArray, most: int = MOST_DISTINCT) -> Summary:
-    """Return the summary of numbers; NaN is missing."""
+def profile_of(values: FloatArray, most: int = MOST_DISTINCT) -> Profile:
+    """Return the profile of numbers; NaN is missing."""
     flat = values.reshape(-1)
     absent = np.isnan(flat)
     missing = int(np.count_nonzero(absent))
     present = flat[~absent] if missing else flat
     if not present.size:
-        return Summary(flat.size, missing, total=Total(0), most=most)
+        return Profile(flat.size, missing, total=Total(0), most=most)
     low, high = float(present.min()), float(present.max())
     infinite = int(np.count_nonzero(np.isinf(present)))
     exact = kernel.chosen().exact_sum(np.ascontiguousarray(present))
     with np.errstate(invalid="ignore"):
         whole = not infinite and max(-low, high) < LAST_EXACT_INTEGER and bool((np.floor(present) == present).all())
         rising = not missing and bool((np.diff(present) > 0).all())
-    return Summary(
+    return Profile(
         flat.size,
         missing,
         infinite,
