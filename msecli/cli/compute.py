@@ -39,6 +39,7 @@ Examples:
     *options.OUTPUT,
     options.save_state,
     *options.RUNNING,
+    *options.WORKERS,
 )
 def compute(predictions: str, targets: str | None, **values: Any) -> None:
     """Compute the MSE loss of PREDICTIONS against TARGETS.

@@ -14,6 +14,7 @@ from msecli.core.paired import TESTS, Settings, Test
 from msecli.core.parameters import data, flag, optional, real_number, text, whole_number
 from msecli.errors import UsageError, not_one_of
 from msecli.places.file import STDIN
+from msecli.scoring.elsewhere import refuse_distributed
 from msecli.scoring.request import Request
 
 ADJUSTMENTS = ("holm", "none")
@@ -113,6 +114,7 @@ class CompareRequest:
         return cls(systems=tuple(systems), pred=pred, base=Request.of(predictions=systems[0].data, **others), **own)
 
     def __post_init__(self) -> None:
+        refuse_distributed(self.base.engine, "compare systems")
         _check_systems(self)
         _check_test(self)
         _check_choices(self)
