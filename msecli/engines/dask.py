@@ -167,7 +167,9 @@ class DaskEngine:
         ]
         if problems:
             raise ReadWriteError("\n".join([*problems[:SHOWN], "install the same versions everywhere"]))
-        for error in self._everywhere(_probed, pickle.dumps(probe)).values():
+        for worker, error in self._everywhere(_probed, pickle.dumps(probe)).items():
+            if isinstance(error, MsecliError):
+                raise type(error)(f"worker {worker}: {error.args[0]}") from error
             if error is not None:
                 raise error
 
@@ -354,11 +356,11 @@ def _has_failed(outcome: bytes) -> bool:
 
 
 def _probed(probe: bytes) -> MsecliError | None:
-    """Return the error of a probe, which names this worker."""
+    """Return the error of a probe, if it raises one."""
     try:
         pickle.loads(probe)()  # noqa: S301 - of our own client
     except MsecliError as error:
-        return type(error)(f"worker {distributed.get_worker().address}: {error.args[0]}")
+        return error
     return None
 
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -24,10 +24,12 @@ class Cluster:
     ----------
     folder : Path
         Where the processes write.
+    preload : Path, optional
+        What workers load as they start.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.file = folder, folder / "scheduler.json"
+    def __init__(self, folder: Path, preload: Path | None = None) -> None:
+        self.folder, self.file, self._preload = folder, folder / "scheduler.json", preload
         self.workers: list[subprocess.Popen[bytes]] = []
         self.scheduler = self._start(
             "scheduler",
@@ -51,25 +53,20 @@ class Cluster:
             process.kill()
             process.wait()
 
-    def add(self, folder: Path | None = None, *, limit: str = "0") -> subprocess.Popen[bytes]:
-        """Start a worker of one thread, without a nanny that would start it again."""
-        self.workers.append(
-            self._start(
-                "worker", self.address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--no-dashboard",
-                "--memory-limit", limit, "--local-directory", folder or self.folder,
-            )
+    def add(self, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Start a worker of one thread, without a nanny that would start it again; `before` are words before it."""
+        words = (
+            "worker", self.address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--no-dashboard",
+            "--memory-limit", "0", "--local-directory", self.folder,
         )  # fmt: skip
+        more = () if self._preload is None else ("--preload", self._preload)
+        self.workers.append(self._start(*words, *more, before=before))
         return self.workers[-1]
 
-    def _start(self, *words: object) -> subprocess.Popen[bytes]:
+    def _start(self, *words: object, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        command = [*before, sys.executable, "-m", "dask", *map(str, words)]
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "dask", *map(str, words)],
-                stdout=log,
-                stderr=log,
-                env=ENVIRONMENT,
-                cwd=self.folder,
-            )
+            return subprocess.Popen(command, stdout=log, stderr=log, env=ENVIRONMENT, cwd=self.folder)
 
 
 def wait_until(happened: object) -> None:
@@ -81,15 +78,15 @@ def wait_until(happened: object) -> None:
 
 
 @contextmanager
-def cluster_of(folder: Path, workers: int) -> Iterator[Cluster]:
+def cluster_of(folder: Path, workers: int, preload: Path | None = None) -> Iterator[Cluster]:
     """Yield a cluster with so many workers, all of them connected."""
     import distributed
 
     folder.mkdir(exist_ok=True)
-    with Cluster(folder) as cluster:
+    with Cluster(folder, preload) as cluster:
         for _ in range(workers):
             cluster.add()
         connect: Any = distributed.Client
         with connect(cluster.address, set_as_default=False, timeout=PATIENCE) as client:
-            client.wait_for_workers(workers, timeout=PATIENCE)
+            wait_until(lambda: len(client.nthreads()) == workers)
         yield cluster
