@@ -397,12 +397,20 @@ CASES = (
 FOLLOWED_ELSEWHERE = (
     # tests/contract/test_foreign_files.py
     Case("a compressed file with tabs", {"x.tsv.gz": gzip.compress(b"yhat\ty\n1\t2\n")}, "compute x.tsv.gz"),
+    # tests/engines/test_dask.py
+    Case("a cluster that nobody names", {"x.csv": TWO}, "compute x.csv --engine dask"),
+    Case("a cluster for threads", {"x.csv": TWO}, "compute x.csv --scheduler tcp://h:1"),
+    Case("losses by a cluster", {"x.csv": TWO}, "compute x.csv -r none --engine dask"),
 )
 """Cases whose advice is more than options to add."""
 
 MENTIONED = frozenset({
     "`unmatched=skip`", "`nan_target=omit`", "`nan_pred=omit`",
     "`unmatched=skip` requires `on`; by position every row has a partner",
+    # These need a cluster: tests/engines/test_dask.py, tests/engines/test_dask_faults.py.
+    "the scheduler \0 has had no worker for \0 s; start some with dask worker \0, or wait longer with "
+    "`worker_timeout=SECONDS`",
+    "\0 does not write the losses of rows (`axis`) yet; use `engine=local`",
 })  # fmt: skip
 """Texts of the sources that name what the user asked for, and suggest nothing."""
 
