@@ -408,8 +408,10 @@ MENTIONED = frozenset({
     "`unmatched=skip`", "`nan_target=omit`", "`nan_pred=omit`",
     "`unmatched=skip` requires `on`; by position every row has a partner",
     # These need a cluster: tests/engines/test_dask.py, tests/engines/test_dask_faults.py.
-    "the scheduler \0 has had no worker for \0 s; start some with dask worker \0, or wait longer with "
-    "`worker_timeout=SECONDS`",
+    (
+        "the scheduler \0 has had no worker for \0 s; start some with dask worker \0, or wait longer with "
+        "`worker_timeout=SECONDS`"
+    ),
     "\0 does not write the losses of rows (`axis`) yet; use `engine=local`",
 })  # fmt: skip
 """Texts of the sources that name what the user asked for, and suggest nothing."""
