@@ -82,6 +82,10 @@ def score(
     reading: Readable = None,
     engine: str = "local",
     jobs: int | None = None,
+    scheduler: str | None = None,
+    scheduler_file: Path = None,
+    local: int | None = None,
+    worker_timeout: float = 30.0,
     save_state: Path = None,
 ) -> Result:
     """Score predictions against targets.
@@ -180,10 +184,18 @@ def score(
     reading : Reading or mapping of str to Reading, optional
         How to read files that do not describe themselves: all of them, or some: "pred", "target", "both", "weight",
         "coef", "intercept", "params".
-    engine : {"local"}
-        Where to score the parts of the data.
+    engine : {"local", "dask"}
+        Where to score the parts of the data: in threads of this process, or in the workers of a Dask cluster, which
+        must see the files under the same paths.
     jobs : int, optional
         How many parts to score at once; by default one per available core. The result has the same bits for any number.
+    scheduler, scheduler_file : str, path, optional
+        The address of the cluster's scheduler, as "tcp://host:8786", or the file that it has written; by default that
+        of the current Dask client.
+    local : int, optional
+        Start a cluster of so many workers on this machine instead, just for this call.
+    worker_timeout : float
+        How many seconds to wait for the scheduler, and for a worker.
     save_state : path, optional
         Write the exact sums to this file, for `merge`.
 
@@ -261,6 +273,10 @@ def score(
         reading=reading,
         engine=engine,
         jobs=jobs,
+        scheduler=scheduler,
+        scheduler_file=scheduler_file,
+        local=local,
+        worker_timeout=worker_timeout,
     )
     return _run(request, save_state)
 
@@ -460,6 +476,10 @@ def linear(
     reading: Readable = None,
     engine: str = "local",
     jobs: int | None = None,
+    scheduler: str | None = None,
+    scheduler_file: Path = None,
+    local: int | None = None,
+    worker_timeout: float = 30.0,
     save_state: Path = None,
 ) -> Result:
     """Score the predictions of a linear model, and compute the gradient of its parameters.
@@ -489,7 +509,7 @@ def linear(
     on, unmatched, row_check, weight, weight_file, by, by_bins, where, axis, batch_size, shuffle, drop_last, \
 reduction, metrics, peak, season, ignore_index, nan_target, nan_pred, params, ci, cluster, bootstrap, seed, \
 explain, worst, sort, reverse, top, fail_if, min_coverage, baseline, baseline_metric, max_increase, reading, \
-engine, jobs, save_state
+engine, jobs, scheduler, scheduler_file, local, worker_timeout, save_state
         As for `score`. A missing input makes the prediction missing.
 
     Returns
@@ -562,6 +582,10 @@ engine, jobs, save_state
         reading=reading,
         engine=engine,
         jobs=jobs,
+        scheduler=scheduler,
+        scheduler_file=scheduler_file,
+        local=local,
+        worker_timeout=worker_timeout,
     )
     return _run(request, save_state)
 

@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
         "core.metrics",
         "core.paired",
         "core.reduction",
+        "engines",
         "errors",
         "formats",
         "kernel",
@@ -50,11 +51,13 @@ ALLOWED: dict[str, set[str]] = {
 }
 """What the modules of a package, or of a single file beside the packages, may import besides each other."""
 
-ONLY_THEMSELVES = {"formats"}
+ONLY_THEMSELVES = {"engines", "formats"}
 """Of these packages the command line may import what is in `__init__`, and no module."""
 
 AT_HOME = {
     "click": {"cli"},
+    "dask": {"engines.dask"},
+    "distributed": {"engines.dask"},
     "rich": {"cli", "outputs.table"},
     # Where data go to callers; those that come from them bring their own.
     "aiohttp": {"places.https"},

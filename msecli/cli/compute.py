@@ -40,6 +40,7 @@ Examples:
     options.save_state,
     options.look_first,
     *options.RUNNING,
+    *options.WORKERS,
 )
 def compute(predictions: str, targets: str | None, **values: Any) -> None:
     """Compute the MSE loss of PREDICTIONS against TARGETS.

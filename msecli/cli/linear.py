@@ -41,6 +41,7 @@ Examples:
     *options.OUTPUT,
     options.save_state,
     *options.RUNNING,
+    *options.WORKERS,
 )
 def linear(inputs_file: str, targets: str | None, **values: Any) -> None:
     """Compute the MSE loss of a linear model's predictions from INPUTS against TARGETS.

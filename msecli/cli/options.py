@@ -17,6 +17,7 @@ from msecli.cli.reading import readings_from
 from msecli.core.metrics import ALL, metric_names
 from msecli.core.paired import TESTS
 from msecli.core.reduction import REDUCTIONS, legacy_reduction
+from msecli.engines import ENGINES
 from msecli.outputs import RENDERERS, TEXT_FORMATS, Style
 
 if TYPE_CHECKING:
@@ -368,6 +369,45 @@ append = _option(
 jobs = _option(
     "Running", "--jobs", metavar="N", type=click.IntRange(min=1), help="Threads. [default: the available cores]"
 )
+engine = _option(
+    "Running",
+    "--engine",
+    type=one_of(ENGINES),
+    default="local",
+    show_default=True,
+    help="Where to score the parts of the data: "
+    + "; ".join(f"{entry.name}: {entry.meaning}" for entry in ENGINES.values())
+    + ".",
+)
+scheduler = _option(
+    "Running",
+    "--scheduler",
+    metavar="ADDRESS",
+    help="The address of the cluster's scheduler, such as tcp://host:8786 or tls://host:8786.",
+)
+scheduler_file = _option(
+    "Running",
+    "--scheduler-file",
+    metavar="FILE",
+    type=FileName(),
+    help="The file in which the cluster's scheduler has written its address.",
+)
+local = _option(
+    "Running",
+    "--local",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Start a cluster of N workers on this machine, just for this run.",
+)
+worker_timeout = _option(
+    "Running",
+    "--worker-timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="How long to wait for the cluster's scheduler, and for a worker.",
+)
 progress = _option(
     "Running", "--progress/--no-progress", default=True, help="Show the progress of long runs on a terminal."
 )
@@ -673,6 +713,11 @@ REQUESTED = (
     "max_increase",
     "baseline_metric",
     "jobs",
+    "engine",
+    "scheduler",
+    "scheduler_file",
+    "local",
+    "worker_timeout",
 )
 """The options that set the request parameter of the same name."""
 
@@ -686,6 +731,7 @@ PENALTY = (params, l1, l2)
 GATES = (fail_if, min_coverage, baseline, max_increase, baseline_metric)
 OUTPUT = (output, format, precision, overwrite, append)
 RUNNING = (jobs, progress)
+WORKERS = (engine, scheduler, scheduler_file, local, worker_timeout)
 COMPARISON = (
     reference,
     test,

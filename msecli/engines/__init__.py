@@ -7,10 +7,35 @@ from importlib import import_module
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, TypeVar
 
-from msecli.errors import UsageError, meant
+from msecli.errors import ReadWriteError, UsageError, meant
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
+
+
+def untold(share: float) -> None:
+    """Tell nobody of progress."""
+
+
+class Workers(NamedTuple):
+    """Where the workers of a distributed engine are: at most one of the first three is given.
+
+    Parameters
+    ----------
+    scheduler : str, optional
+        The address of their scheduler.
+    scheduler_file : str, optional
+        A file that the scheduler has written, with its address.
+    local : int, optional
+        How many to start on this machine, just for this run.
+    timeout : float
+        How many seconds to wait for one.
+    """
+
+    scheduler: str | None = None
+    scheduler_file: str | None = None
+    local: int | None = None
+    timeout: float = 30.0
 
 
 class Engine(Protocol):
@@ -20,15 +45,43 @@ class Engine(Protocol):
     ----------
     jobs : int
         How many items it works on at once.
+    distributed : bool
+        Whether other machines do the work. Items are then to be large, and results small, because both travel.
     """
 
     jobs: int
+    distributed: bool
 
-    def run(self, work: Callable[[Item], Iterator[Found]], items: Iterable[Item]) -> Iterator[Found]:
+    def run(
+        self,
+        work: Callable[[Item], Iterator[Found]],
+        items: Iterable[Item],
+        join: Callable[[Found, Found], Found] | None = None,
+        progress: Callable[[float], None] = untold,
+    ) -> Iterator[Found]:
         """Yield what `work` yields for each item, item after item.
 
         Items are drawn as results are taken. An error from the work on an item, or from drawing one, is raised after
         the results of the items before it. Work, items and results may have to be pickled.
+
+        Parameters
+        ----------
+        work : callable
+        items : iterable
+        join : callable, optional
+            From a result and the next one to one of both; it is associative. A distributed engine joins the results
+            where they are, and yields one at most.
+        progress : callable
+            Called with the share of the items that are done by an engine that joins their results.
+        """
+        ...
+
+    def check(self, probe: Callable[[], None]) -> None:
+        """Call `probe` on every machine that will do work, whose errors then name the machine.
+
+        Raises
+        ------
+        MsecliError
         """
         ...
 
@@ -39,6 +92,10 @@ class Engine(Protocol):
     ) -> None: ...
 
 
+NOWHERE = Workers()
+"""Nothing says where workers are."""
+
+
 class EngineEntry(NamedTuple):
     """A line of the `ENGINES` table: the engine's name, its meaning, and its module and class."""
 
@@ -46,16 +103,42 @@ class EngineEntry(NamedTuple):
     meaning: str
     home: str
     maker: str
+    extra: str = ""
+    """The extra of msecli that installs what a distributed engine needs; no other engine has one."""
 
-    def start(self, jobs: int | None) -> Engine:
-        """Return an engine that runs `jobs` items at once; by default it decides how many."""
-        engine: Engine = getattr(import_module(self.home), self.maker)(jobs)
+    @property
+    def distributed(self) -> bool:
+        """Whether other machines do the work."""
+        return bool(self.extra)
+
+    def start(self, jobs: int | None, workers: Workers = NOWHERE) -> Engine:
+        """Return an engine that runs `jobs` items at once; by default it decides how many.
+
+        Raises
+        ------
+        UsageError
+            If nothing says where the workers of a distributed engine are.
+        ReadWriteError
+            If a library is missing.
+        """
+        try:
+            maker = getattr(import_module(self.home), self.maker)
+        except ModuleNotFoundError as error:
+            if not self.extra:
+                raise
+            raise ReadWriteError(
+                f"the engine {self.name!r} needs another library; run: pip install 'msecli[{self.extra}]'"
+            ) from error
+        engine: Engine = maker(workers) if self.distributed else maker(jobs)
         return engine
 
 
 ENGINES: dict[str, EngineEntry] = {
     entry.name: entry
-    for entry in (EngineEntry("local", "threads of this process", "msecli.engines.local", "LocalEngine"),)
+    for entry in (
+        EngineEntry("local", "threads of this process", "msecli.engines.local", "LocalEngine"),
+        EngineEntry("dask", "the workers of a Dask cluster", "msecli.engines.dask", "DaskEngine", extra="dask"),
+    )
 }
 
 

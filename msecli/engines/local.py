@@ -13,6 +13,8 @@ from threading import Condition, Thread
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from msecli.engines import untold
+
 T = TypeVar("T")
 Item = TypeVar("Item")
 
@@ -139,6 +141,8 @@ class LocalEngine:
     [0, 0, 1, 1, 2, 4]
     """
 
+    distributed = False
+
     def __init__(self, jobs: int | None = None) -> None:
         self.jobs = jobs or available_cores()
         self._pool = Pool(self.jobs) if self.jobs > 1 else None
@@ -152,8 +156,17 @@ class LocalEngine:
         if self._pool is not None:
             self._pool.close(None if kind is None else PATIENCE_SECONDS)
 
-    def run(self, work: Callable[[Item], Iterator[T]], items: Iterable[Item]) -> Iterator[T]:
-        """Yield what `work` yields for each item. See `msecli.engines.Engine`."""
+    def check(self, probe: Callable[[], None]) -> None:
+        """Do nothing: this process sees what it sees."""
+
+    def run(
+        self,
+        work: Callable[[Item], Iterator[T]],
+        items: Iterable[Item],
+        join: Callable[[T, T], T] | None = None,
+        progress: Callable[[float], None] = untold,
+    ) -> Iterator[T]:
+        """Yield what `work` yields for each item; results stay as they are. See `msecli.engines.Engine`."""
         if self._pool is None:
             for item in items:
                 yield from work(item)

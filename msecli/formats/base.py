@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 from msecli.errors import DataError, ReadWriteError, Warned
 
@@ -272,6 +272,19 @@ def warnings_by_position(source: Source) -> Sequence[Warned]:
     """Return what a source warns of if its rows are paired by position: that they have no order."""
     found: Sequence[Warned] = getattr(source, "if_by_position", ())
     return found
+
+
+@runtime_checkable
+class Countable(Protocol):
+    """A source that can count the rows of its parts before they are read."""
+
+    def count(self, run: Callable[..., Iterator[Any]]) -> None:
+        """Have `run` count the rows, so that `cuts`, and without a fault also `rows`, are known.
+
+        `run` yields what a function yields for each of some items, in order, wherever it calls it. Where a fault is
+        found, parts end with the one that holds it, and whoever reads this raises the error.
+        """
+        ...
 
 
 class Format(NamedTuple):

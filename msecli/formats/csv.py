@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import accumulate, islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 from msecli import kernel
@@ -18,7 +19,7 @@ from msecli.text.encoding import decoded
 from msecli.text.grammar import Grammar, Truth, notations_of, truth_of
 from msecli.text.head import Head, are_counted, check_reading, grammar_of
 from msecli.text.problems import first_problem
-from msecli.text.ranges import LONGEST_RECORD, Ranges
+from msecli.text.ranges import LONGEST_RECORD, Known, Ranges, Surveyor, surveyed
 from msecli.text.reading import Reading
 from msecli.text.records import Dialect as Marks
 from msecli.text.records import data_records
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 PART_BYTES = 2 << 20
 """Text read at once: large enough that a call costs little, small enough that a few parts fit in the cache."""
+RANGES_SURVEYED = 32
+"""Parts whose rows are counted at once: 64 MiB, which takes a twentieth of a second."""
 LOOK_GROWTH = 8
 """Growth of what is read at once to find the line of a row."""
 
@@ -69,6 +72,17 @@ class Layout(NamedTuple):
         return Wanted(column, Kind.TEXT if self.grammar.thousands else Kind.NUMBER)
 
 
+class Counted(NamedTuple):
+    """What a pass over the text has found: where the records of each part begin and what its first row is.
+
+    `cuts` ends with the number of rows, `end` is where the last part ends; None if it holds a fault.
+    """
+
+    begins: Sequence[int]
+    cuts: Sequence[int]
+    end: int | None
+
+
 class CsvSource:
     """A table of delimited text. See `msecli.formats.base.Source`."""
 
@@ -94,6 +108,7 @@ class CsvSource:
         self._layout = Layout(head.dialect, grammar._replace(truths=truths), file.word)
         self._empty = head.empty
         self._ranges = Ranges(self._file, self._layout.dialect, self._start, PART_BYTES)
+        self._counted: Counted | None = None
         named = head.header and reading.header is None and not are_counted(head.names)
         self.columns: tuple[Column, ...] | None = tuple(
             _column(name, fields, truths.get(number), grammar, named=head.header)._replace(
@@ -105,7 +120,7 @@ class CsvSource:
         detected = reading.header is None and not head.header
         self.warnings: Sequence[Warned] = (Warned("no_header", self.path, NO_HEADER),) if detected else ()
 
-    def parts(self, selection: Selection, rows: range | None = None) -> CsvParts:
+    def parts(self, selection: Selection, rows: range | None = None) -> Sequence[CsvPart]:
         """Return parts of `PART_BYTES`.
 
         Raises
@@ -115,6 +130,8 @@ class CsvSource:
         if self._empty:
             raise NoRowsError(f"{self.path}: there are no rows below the header")
         wanted = self._wanted(selection)
+        if self._counted is not None:
+            return [CsvPart(self._file, self._layout, wanted, ranges, 0) for ranges in self._known_ranges()]
         return CsvParts(self._file, self._layout, wanted, self._ranges)
 
     @property
@@ -126,12 +143,39 @@ class CsvSource:
         """From now on the parts are read once, in order."""
         self._ranges.once()
 
-    def cuts(self) -> None:
-        """Return None: rows are counted only as they are read."""
+    def cuts(self) -> Sequence[int] | None:
+        """Return the first row of each part, followed by the number of rows; None if they have not been counted."""
+        return None if self._counted is None else self._counted.cuts
+
+    def count(self, run: Surveyor) -> None:
+        """Count the rows of all parts, in a pass over the text. See `msecli.formats.base.Countable`."""
+        if self._empty or self._counted is not None:
+            return
+        begins, cuts, end = list[int](), [0], None
+        for found in surveyed(self._ranges.stretches(RANGES_SURVEYED), run):
+            begins += found.begins
+            cuts += accumulate(found.rows, initial=cuts.pop())
+            end = found.end
+        self._counted = Counted(begins, cuts, end)
+        if end is not None:
+            self.rows = cuts[-1]
+
+    def _known_ranges(self) -> Iterator[Ranges | Known]:
+        """Yield the ranges of the parts; the last one finds the fault again, if there is one."""
+        assert self._counted is not None  # noqa: S101 - the caller has looked
+        begins, _, end = self._counted
+        for begin, stop in pairwise([*begins, *([] if end is None else [end])]):
+            yield Known(self._file, begin, stop)
+        if end is None:
+            start = self._start + (len(begins) - 1) * PART_BYTES
+            yield Ranges(self._file, self._layout.dialect, start, PART_BYTES, begins[-1])
 
     def line(self, row: int, begin: int | None = None) -> int | None:
         """Return the line on which a row begins, counted from the one at a byte."""
         begin = self._start if begin is None else begin
+        if self._counted is not None and begin == self._start:
+            part = min(bisect_right(self._counted.cuts, row), len(self._counted.begins)) - 1
+            row, begin = row - self._counted.cuts[part], self._counted.begins[part]
         try:
             return self._line(row, begin)
         except ForgottenError:
@@ -226,7 +270,7 @@ class CsvPart(NamedTuple):
     file: InputFile
     layout: Layout
     wanted: Columns
-    ranges: Ranges
+    ranges: Ranges | Known
     number: int
 
     def read(self) -> Iterator[Block]:

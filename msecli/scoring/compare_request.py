@@ -15,6 +15,7 @@ from msecli.core.parameters import data, flag, optional, real_number, rows, text
 from msecli.errors import UsageError, not_one_of, redacted
 from msecli.places import name_in, paths_of
 from msecli.places.file import STDIN
+from msecli.scoring.elsewhere import refuse_distributed
 from msecli.scoring.request import Request
 
 ADJUSTMENTS = ("holm", "none")
@@ -114,6 +115,7 @@ class CompareRequest:
         return cls(systems=tuple(systems), pred=pred, base=Request.of(predictions=systems[0].data, **others), **own)
 
     def __post_init__(self) -> None:
+        refuse_distributed(self.base.engine, "compare systems")
         _check_systems(self)
         _check_test(self)
         _check_choices(self)

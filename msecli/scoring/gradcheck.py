@@ -31,6 +31,7 @@ from msecli.pairing.position import Aligned
 from msecli.pairing.twins import Twin, joined_twins, twins_of
 from msecli.results.gradcheck import Check, GradCheck
 from msecli.scoring.advice import check_choice, warn_of_equality
+from msecli.scoring.elsewhere import refuse_distributed
 from msecli.scoring.finish import checked_summary
 from msecli.scoring.fold import Tally, empty_tally, tally_of
 from msecli.scoring.ledger import Progress
@@ -85,6 +86,7 @@ def check_gradient(
     MsecliError
         As for `msecli.scoring.run.run`.
     """
+    refuse_distributed(request.engine, "check gradients")
     whole_number("seed", seed)
     if whole_number("samples", samples) < 1:
         raise UsageError(f"`samples`: {samples} is not at least 1")

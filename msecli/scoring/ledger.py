@@ -9,6 +9,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from msecli.engines import untold
 from msecli.errors import MsecliError, Warned, Warnings, numbered
 from msecli.formats.base import Source
 from msecli.pairing.position import Read, RowCheck, Side
@@ -20,14 +21,10 @@ Progress = Callable[[float], None]
 """Called with the share of the work done, from 0 to 1."""
 
 
-def _untold(share: float) -> None:
-    """Tell nobody of progress."""
-
-
 class Ledger:
     """The rows read from every source, how they were paired, and the warnings."""
 
-    def __init__(self, sources: Sequence[Source], warnings: Iterable[Warned], progress: Progress = _untold) -> None:
+    def __init__(self, sources: Sequence[Source], warnings: Iterable[Warned], progress: Progress = untold) -> None:
         self.rows = [0] * len(sources)
         self.dropped = 0
         self.filtered = 0
@@ -48,9 +45,13 @@ class Ledger:
         self.warnings.add(read.warnings)
         self._tell()
 
+    def tell(self, share: float) -> None:
+        """Tell how much of all is done, where others know it before it is counted here."""
+        self._progress(share)
+
     def __getstate__(self) -> dict[str, Any]:
         """Return all but who is told of progress, in this process alone."""
-        return self.__dict__ | {"_progress": _untold}
+        return self.__dict__ | {"_progress": untold}
 
     @property
     def paired(self) -> int:

@@ -26,6 +26,7 @@ from msecli.places import paths_of
 from msecli.results.norm import NormResult
 from msecli.results.score import Input
 from msecli.scoring.advice import TAKEN, check_choice
+from msecli.scoring.elsewhere import refuse_distributed
 from msecli.scoring.ledger import Ledger, Progress
 from msecli.scoring.opening import open_all, refuse_rows_as_names
 from msecli.scoring.plan import Plan, make_plan
@@ -83,6 +84,7 @@ class NormRequest:
             raise UsageError("`values`: None is neither a path nor a table nor an array")
         for order in self.orders:
             check_order(order)
+        refuse_distributed(self.engine, "compute norms")
         _ = self.scoring
 
     @property

@@ -23,11 +23,12 @@ from msecli.core.parameters import (
 )
 from msecli.core.reduction import Reduction, reduction_named
 from msecli.core.state import Policy, check_policies
-from msecli.engines import engine_named
+from msecli.engines import Workers
 from msecli.errors import UsageError, many, not_one_of, setting
 from msecli.places import paths_of
 from msecli.results.gates import Gate
 from msecli.scoring.decision import SORTED_BY, check_decision
+from msecli.scoring.elsewhere import check_engine
 from msecli.scoring.gates import Increase, check_gates, gated_names, taken_gate, taken_increase, taken_share
 from msecli.text.reading import ALL_AS_FILES_SAY, Readings
 
@@ -47,6 +48,10 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("ignore_index", "orders"), real_numbers),
     **dict.fromkeys(("l1", "l2"), real_number),
     **dict.fromkeys(("weight", "sort", "cluster", "where", "by_bins"), optional(text)),
+    "scheduler": optional(text),
+    "scheduler_file": optional(data),
+    "local": optional(whole_number),
+    "worker_timeout": real_number,
     "ci": optional(real_number),
     "peak": optional(real_number),
     "axis": whole_numbers,
@@ -151,6 +156,12 @@ class Request:
         A name in the `ENGINES` table.
     jobs : int, optional
         How many parts to fold at once; by default the engine decides.
+    scheduler, scheduler_file : str, optional
+        The address of the scheduler of a distributed engine, or a file with it.
+    local : int, optional
+        How many workers to start on this machine instead.
+    worker_timeout : float
+        How many seconds to wait for a scheduler, and for a worker.
 
     Raises
     ------
@@ -206,6 +217,10 @@ class Request:
     max_increase: Increase | None = None
     engine: str = "local"
     jobs: int | None = None
+    scheduler: str | None = None
+    scheduler_file: str | None = None
+    local: int | None = None
+    worker_timeout: float = 30.0
 
     @classmethod
     def of(cls, **parameters: Any) -> Self:
@@ -224,7 +239,6 @@ class Request:
             from msecli.core.penalty import check_factors
 
             check_factors(self.l1, self.l2)
-        engine_named(self.engine)
         check_gates(self)
         _check_metrics(self)
         self.reading.check((*self.input_names, *self.parameter_names))
@@ -234,6 +248,12 @@ class Request:
         _check_rows(self)
         _check_loss(self, self.chosen_reduction)
         check_decision(self)
+        check_engine(self)
+
+    @property
+    def workers(self) -> Workers:
+        """Where the workers of a distributed engine are."""
+        return Workers(self.scheduler, self.scheduler_file, self.local, self.worker_timeout)
 
     @property
     def chosen_reduction(self) -> Reduction:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import TypeVar
 
 import numpy as np
@@ -94,7 +94,9 @@ class PairedRows:
         elif numbered:
             yield from self._each(work, numbered=True, sifted=self._sifted)
         else:
-            for offset, (found, left_out, unknown) in self._each(partial(_of_sifted, self._sift, work), numbered=False):
+            sifting = partial(_of_sifted, self._sift, work)
+            both = None if join is None else partial(_joined_sifted, join)
+            for offset, (found, left_out, unknown) in self._each(sifting, numbered=False, join=both):
                 self._leave_out(left_out, unknown)
                 if found is not None:
                     yield offset, found
@@ -203,6 +205,14 @@ def _of_sifted(sift: Sift, work: Callable[[Aligned], T], rows: Aligned) -> tuple
     """Work on those of the rows that are to be worked on; return also how many are not, and how many are unknown."""
     kept, left_out, unknown = sift(rows)
     return work(kept) if kept.rows else None, left_out, unknown
+
+
+def _joined_sifted(
+    join: Join[T], left: tuple[T | None, int, int], right: tuple[T | None, int, int]
+) -> tuple[T | None, int, int]:
+    """Join the results of `_of_sifted` for some rows and for the next ones."""
+    found = [each[0] for each in (left, right) if each[0] is not None]
+    return reduce(join, found) if found else None, left[1] + right[1], left[2] + right[2]
 
 
 def _rows_of(rows: Aligned) -> int:

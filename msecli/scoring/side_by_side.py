@@ -1,24 +1,25 @@
 """Sources whose rows are at the same positions: the engine reads their parts, and works on the rows side by side.
 
-If it is known which parts of all sources hold the same rows, one task reads, pairs and works on them. Otherwise tasks
-read parts to blocks, the blocks are paired here as they come, and further tasks work on the paired rows.
+If it is known which parts of all sources hold the same rows (see `msecli.scoring.spans`), one task reads, pairs and
+works on them. Otherwise tasks read parts to blocks, the blocks are paired here as they come, and further tasks work on
+the paired rows.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial, reduce
-from itertools import chain, pairwise
+from itertools import chain
 from operator import methodcaller
 from typing import Generic, NamedTuple, TypeVar
 
 from msecli.engines import Engine
 from msecli.errors import MsecliError
-from msecli.formats.base import Block, Part, Selection, Source
+from msecli.formats.base import Block, Selection, Source
 from msecli.pairing.position import Aligned, Compared, Read, Stream, Window, align, compared, joined_compared, windows
 from msecli.pairing.roles import Shared
 from msecli.scoring.ledger import Ledger
+from msecli.scoring.spans import Span, Spans, spans_of
 
 T = TypeVar("T")
 
@@ -27,9 +28,6 @@ Join = Callable[[T, T], T]
 
 ROWS_PER_RESULT = 1 << 20
 """A task joins the results of about so many rows before it hands them over; progress is shown as often."""
-
-FEWEST_SPANS = 0.5
-"""Row groups of two files are read side by side if at least this share of them begins at common rows."""
 
 
 class SideBySide(NamedTuple):
@@ -69,15 +67,9 @@ class SideBySide(NamedTuple):
 
         `sifted` numbers those of the rows that are to be worked on; they must then be paired before that.
         """
-        spans = _spans(self)
-        if spans is not None and len(self.sources) > 1 and len(spans) < engine.jobs:
-            spans = None  # too few to keep all jobs busy; the files are read side by side instead
-        if spans is not None and (not numbered or sifted is None):
-            yield from _by_span(self, engine, work, ledger, spans, placed=True, join=join)
-        elif spans is None and len(self.sources) == 1 and not numbered:
-            parts = self.sources[0].parts(self.selections[0])
-            lone = (Span(((part,),), None) for part in parts)
-            yield from _by_span(self, engine, work, ledger, lone, placed=False, join=join)
+        spans = spans_of(self.sources, self.selections, engine)
+        if spans is not None and (not numbered or (spans.placed and sifted is None)):
+            yield from _by_span(self, engine, work, ledger, spans, join=join)
         else:
             read = streams(self.sources, self.selections, engine, ledger)
             if self.window:
@@ -86,13 +78,6 @@ class SideBySide(NamedTuple):
                 paired = _paired(self, read, ledger)
                 found = engine.run(partial(one_result, work), paired if sifted is None else sifted(paired))
             yield from ((0, each) for each in found)
-
-
-class Span(NamedTuple):
-    """The parts of every source that hold the same rows; `first_row` is None if unknown."""
-
-    parts: tuple[Sequence[Part], ...]
-    first_row: int | None
 
 
 class Passed(NamedTuple, Generic[T]):
@@ -122,52 +107,23 @@ def _joined_result(work: Callable[[Aligned], T], window: Window) -> Iterator[T]:
     yield work(window.joined())
 
 
-def _spans(sought: SideBySide) -> list[Span] | None:
-    """Return spans of known rows that tasks can both read and work on, or None if rows must be paired first."""
-    sources, selections = sought.sources, sought.selections
-    cuts = [source.cuts() for source in sources]
-    known = [rows for rows in cuts if rows is not None]
-    if len(known) < len(sources):
-        return None
-    fixed = [rows for rows, source in zip(known, sources, strict=True) if not source.divisible] or known[:1]
-    common = sorted(set(fixed[0]).intersection(*fixed[1:]))
-    if len(common) - 1 < FEWEST_SPANS * max(len(rows) - 1 for rows in fixed):
-        return None
-    by_source = [
-        _divided(source, selection, rows, common)
-        for source, selection, rows in zip(sources, selections, known, strict=True)
-    ]
-    return [Span(tuple(parts), first) for first, *parts in zip(common[:-1], *by_source, strict=True)]
-
-
-def _divided(
-    source: Source, selection: Selection, cuts: Sequence[int], common: Sequence[int]
-) -> Iterator[Sequence[Part]]:
-    """Yield the parts of a source between successive common cuts."""
-    parts = () if source.divisible else source.parts(selection)
-    for start, stop in pairwise(common):
-        if source.divisible:
-            yield source.parts(selection, range(start, stop))
-        else:
-            yield parts[bisect_left(cuts, start) : bisect_left(cuts, stop)]
-
-
 def _by_span(
     sought: SideBySide,
     engine: Engine,
     work: Callable[[Aligned], T],
     ledger: Ledger,
-    spans: Iterable[Span],
+    spans: Spans,
     *,
-    placed: bool,
     join: Join[T] | None,
 ) -> Iterator[tuple[int, T]]:
     paths = [source.path for source in sought.sources]
     task: Callable[[Span], Iterator[Passed[T | None]]] = partial(_in_span, work, paths, sought.checked)
-    if join is not None and placed:
-        task = partial(_joined_in_span, task, join)
-    for passed in engine.run(task, spans):
-        offset = 0 if placed else ledger.rows[0]
+    both: Join[Passed[T | None]] | None = None
+    if join is not None and spans.placed:
+        both = partial(_joined_passed, join)
+        task = partial(_joined_in_span, task, both)
+    for passed in engine.run(task, spans.each, both, ledger.tell):
+        offset = 0 if spans.placed else ledger.rows[0]
         for number, read in enumerate(passed.reads):
             ledger.count(number, read)
         ledger.check.add(sought.checked, passed.compared)
@@ -188,15 +144,19 @@ def _in_span(
             rows = rows._replace(first_row=0)  # noqa: PLW2901 - the offset counts all rows before these
         found = work(rows) if rows.rows else None
         yield Passed(found, compared(rows, checked), tuple(stream.take() for stream in streams))
+    # Blocks without rows, behind those of the other files.
+    left = tuple(stream.take()._replace(begin=None) for stream in streams)
+    if any(read.work or read.warnings for read in left):
+        yield Passed(None, (), left)
 
 
 def _joined_in_span(
-    task: Callable[[Span], Iterator[Passed[T | None]]], join: Join[T], span: Span
+    task: Callable[[Span], Iterator[Passed[T | None]]], join: Join[Passed[T | None]], span: Span
 ) -> Iterator[Passed[T | None]]:
     """Join the results in a span: each one handed over stops the other threads for a moment."""
     held: Passed[T | None] | None = None
     for passed in task(span):
-        held = passed if held is None else _joined_passed(held, passed, join)
+        held = passed if held is None else join(held, passed)
         if held.rows >= ROWS_PER_RESULT:
             yield held
             held = None
@@ -204,7 +164,7 @@ def _joined_in_span(
         yield held
 
 
-def _joined_passed(left: Passed[T | None], right: Passed[T | None], join: Join[T]) -> Passed[T | None]:
+def _joined_passed(join: Join[T], left: Passed[T | None], right: Passed[T | None]) -> Passed[T | None]:
     found = [each.found for each in (left, right) if each.found is not None]
     return Passed(
         reduce(join, found) if found else None,

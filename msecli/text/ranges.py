@@ -1,12 +1,13 @@
 """Delimited text cut into ranges of bytes, each of which learns from the one before it where its first record begins.
 
 A range cannot tell by itself: quoted fields may hold line ends, and comments and fields without quotes may hold quotes.
+A survey, for machines that each read some of the ranges, guesses it and then sees whether the guess was right.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import count
 from operator import itemgetter
@@ -69,7 +70,7 @@ class Ranges:
 
     Who reads a range finds its end before the records are parsed, and so soon tells all threads where the next one
     begins. What no thread of this process has found yet is looked for, so a process that is given some of the ranges
-    looks through those between them, too.
+    looks through those between them, too; `surveyed` spares it that.
 
     Of a stream that is read once, what has been parsed is forgotten; only the line numbers of its ranges are kept.
 
@@ -78,23 +79,31 @@ class Ranges:
     file : InputFile
     dialect : Dialect
     start : int
-        Where the first record of the text begins.
+        Where the first range begins.
     size : int
         The bytes of a range; the last one may have fewer.
+    begin : int, optional
+        Where the first record at or behind `start` begins; by default there.
     """
 
-    def __init__(self, file: InputFile, dialect: Dialect, start: int, size: int) -> None:
+    def __init__(self, file: InputFile, dialect: Dialect, start: int, size: int, begin: int | None = None) -> None:
         self._file, self._dialect, self._start, self._size = file, dialect, start, size
         self._stream = file if isinstance(file, StreamFile) else None
         # Where the records of each range begin, as far as it is known; None behind a record that is too long.
-        self._begins: list[int | None] = [start]
+        self._begins: list[int | None] = [start if begin is None else begin]
         # Of a stream that is forgotten: the ranges that have been parsed, those in order and those ahead of them.
         self._passed: list[Passed] = []
         self._ahead: dict[int, tuple[int, bool]] = {}
         self._lock = Lock()
 
-    def __reduce__(self) -> tuple[Callable[..., Ranges], tuple[InputFile, Dialect, int, int]]:
-        return _shared, (self._file, self._dialect, self._start, self._size)
+    def __reduce__(self) -> tuple[Callable[..., Ranges], tuple[InputFile, Dialect, int, int, int | None]]:
+        return _shared, (self._file, self._dialect, self._start, self._size, self._begins[0])
+
+    def stretches(self, ranges: int) -> list[Stretch]:
+        """Cut the text into stretches of so many ranges; of the first one it is known where it begins."""
+        starts = range(self._start, self._file.size, ranges * self._size)
+        cut = [Stretch(self._file, self._dialect, start, self._size, ranges) for start in starts]
+        return [cut[0]._replace(begin=self._begins[0]), *cut[1:]]
 
     def __len__(self) -> int:
         return len(range(self._start, self._file.size, self._size))
@@ -225,6 +234,120 @@ def _count_lines(text: memoryview) -> int:
 
 
 @lru_cache(FILES)
-def _shared(file: InputFile, dialect: Dialect, start: int, size: int) -> Ranges:
+def _shared(file: InputFile, dialect: Dialect, start: int, size: int, begin: int | None) -> Ranges:
     """Return the ranges of a file that another process has sent, the same ones each time."""
-    return Ranges(file, dialect, start, size)
+    return Ranges(file, dialect, start, size, begin)
+
+
+class Stretch(NamedTuple):
+    """Successive ranges of a text, to be surveyed together.
+
+    Parameters
+    ----------
+    file : InputFile
+    dialect : Dialect
+    start : int
+        Where the first range begins.
+    size : int
+        The bytes of a range.
+    ranges : int
+        How many there are, or up to the end of the text.
+    begin : int, optional
+        Where the first record at or behind `start` begins, if it is known.
+    """
+
+    file: InputFile
+    dialect: Dialect
+    start: int
+    size: int
+    ranges: int
+    begin: int | None = None
+
+
+class Survey(NamedTuple):
+    """What is in the ranges of a stretch.
+
+    Parameters
+    ----------
+    begins : tuple of int
+        Where the records of each range begin.
+    rows : tuple of int
+        How many rows each range holds.
+    end : int, optional
+        Where the records of the next stretch begin; None if the last range surveyed holds a fault, behind which nothing
+        is known.
+    """
+
+    begins: tuple[int, ...]
+    rows: tuple[int, ...]
+    end: int | None
+
+
+class Known(NamedTuple):
+    """A range of which a survey has found where its records begin and end; reads as the only one of `Ranges`."""
+
+    file: InputFile
+    begin: int
+    end: int
+
+    def read(self, number: int) -> Records:
+        """Return the records."""
+        return Records(self.begin, memoryview(self.file.read(self.end - self.begin, self.begin)))
+
+    def parsed(self, number: int, text: memoryview, rows: int) -> None:
+        """Do nothing: nothing is forgotten."""
+
+    def line(self, position: int) -> int:
+        """Return the line number, from 1, of the byte at `position`."""
+        return line_number(self.file, position)
+
+
+Surveyor = Callable[[Callable[[Stretch], Iterator[Survey]], Sequence[Stretch]], Iterator[Survey]]
+"""Yields what a function yields for each stretch, in order, wherever it calls it."""
+
+
+def surveyed(stretches: Sequence[Stretch], run: Surveyor) -> Iterator[Survey]:
+    """Yield the survey of each stretch, up to the first fault.
+
+    All are surveyed at once, each as if no quotes were open where it begins. That is so if the one before it ends
+    where it begins; otherwise it is surveyed again.
+    """
+    begin = stretches[0].begin
+    for stretch, guessed in zip(stretches, run(survey, stretches), strict=True):
+        found = guessed
+        if found.begins[:1] != (begin,):
+            (found,) = run(survey, [stretch._replace(begin=begin)])
+        yield found
+        if found.end is None:
+            return
+        begin = found.end
+
+
+def survey(stretch: Stretch) -> Iterator[Survey]:
+    """Find where the records of each range begin, and count its rows; where no record is seen to begin, of none."""
+    file, dialect, start, size, count, begin = stretch
+    begin = _guessed(stretch) if begin is None else begin
+    begins, rows, end = list[int](), list[int](), begin
+    ranges = Ranges(file, dialect, start, size, begin)
+    for number in range(min(count, len(ranges))) if begin is not None else ():
+        records = ranges.read(number)
+        found = kernel.chosen().scan(records.text, dialect, ())
+        begins.append(records.begin)
+        rows.append(found.rows)
+        end = records.begin + len(records.text)
+        if found.fault is not None or not records.whole:
+            end = None
+            break
+    yield Survey(tuple(begins), tuple(rows), end)
+
+
+def _guessed(stretch: Stretch) -> int | None:
+    """Return where the first record begins if no quotes are open before the stretch; None if not soon."""
+    before = stretch.start - 1
+    found = kernel.chosen().border(
+        stretch.file.read(stretch.size, before),
+        stretch.dialect,
+        1,
+        last=before + stretch.size >= stretch.file.size,
+    )
+    return None if found is None else before + found

@@ -11,6 +11,8 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from msecli.engines import untold
+
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
@@ -22,6 +24,8 @@ END = object()
 
 class ProcessEngine:
     """Runs work in fresh processes that all engines share, a few items ahead. See `msecli.engines.Engine`."""
+
+    distributed = False
 
     def __init__(self, jobs: int | None = None) -> None:
         self.jobs = jobs or PROCESSES
@@ -35,7 +39,16 @@ class ProcessEngine:
     ) -> None:
         pass
 
-    def run(self, work: Callable[[Item], Iterator[Found]], items: Iterable[Item]) -> Iterator[Found]:
+    def check(self, probe: Callable[[], None]) -> None:
+        """Do nothing."""
+
+    def run(
+        self,
+        work: Callable[[Item], Iterator[Found]],
+        items: Iterable[Item],
+        join: Callable[[Found, Found], Found] | None = None,
+        progress: Callable[[float], None] = untold,
+    ) -> Iterator[Found]:
         """Yield what `work` yields for each item, item after item."""
         waiting, running, failure = iter(items), deque[Any](), None
         while True:

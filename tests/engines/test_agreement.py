@@ -1,4 +1,4 @@
-"""Where parts are folded changes no bit of a result: the engines of `ENGINES`, and one of processes.
+"""Where parts are folded changes no bit of a result: the engine of threads, and one of processes.
 
 The processes share nothing with this one, so that all they are given, and all they give back, has been pickled. What
 is expected is the result of the local engine with one job, which is a plain loop over the parts.
@@ -34,9 +34,11 @@ from msecli.scoring.fold import fold, score_rows
 from msecli.scoring.plan import Plan, make_plan
 from msecli.scoring.request import Request
 from msecli.scoring.rows import PairedRows, by_position
-from msecli.scoring.side_by_side import _spans
+from msecli.scoring.spans import spans_of
 from tests.engines.processes import processes, through_a_process
 
+HERE = ("local", "processes")
+"""The engines of this machine; `tests.engines.test_dask` has those of others."""
 ROWS = 700
 KINDS = ("csv", "tsv", "parquet", "npy", "frame", "table", "array")
 NAMES = ("pred", "b", "w", "id", "g")
@@ -178,7 +180,7 @@ def runs(pair: Pair) -> Iterator[tuple[str, Any]]:
 
 @pytest.mark.slow
 def test_every_engine_gives_the_same_bits(pair: Pair) -> None:
-    others = [(engine, jobs) for engine, jobs in product(ENGINES, (1, 3)) if (engine, jobs) != ("local", 1)]
+    others = [(engine, jobs) for engine, jobs in product(HERE, (1, 3)) if (engine, jobs) != ("local", 1)]
     different = []
     for case, run in runs(pair):
         expected = all_of(run(engine="local", jobs=1))
@@ -193,7 +195,7 @@ def test_every_engine_raises_the_same_error(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("pred,target\n" + "1.5,2\n" * 2000 + "1.5,two\n" + "1.5,2\n" * 2000)
     messages = set()
-    for engine in ENGINES:
+    for engine in HERE:
         with pytest.raises(msecli.DataError) as raised:
             msecli.score(path, engine=engine)
         messages.add(str(raised.value))
@@ -272,8 +274,10 @@ def test_spans_and_what_is_made_of_their_rows_come_back_from_another_process(tmp
         files = [str(stored(tmp_path, name, kind, columns(seed))) for name, seed in (("p", 1), ("t", 2))]
         both = ("0", "1") if kind == "npy" else ("pred", "b")
         plan = make_plan(Request.of(predictions=files[0], targets=files[1], pred=both, target=both, **OMIT))
-        spans = _spans(by_position(plan))
-        assert spans is not None
+        sought = by_position(plan)
+        found = spans_of(sought.sources, sought.selections, ENGINES["local"].start(1))
+        assert found is not None
+        spans = list(found.each)
         assert len(spans) > 1
         sent = through_a_process(spans)
         for span, other in zip(spans, sent, strict=True):

@@ -141,7 +141,7 @@ def test_a_bad_value_is_a_usage_error(run: Run, words: tuple[str, ...], message:
         ({"nan_target": "ignore"}, "nan_target: 'ignore' is not one of raise, omit, propagate"),
         ({"nan_pred": "ignore"}, "nan_pred: 'ignore' is not one of raise, omit, propagate"),
         ({"reduction": "avg"}, "unknown reduction 'avg'; choose from mean, sum, batchmean, none"),
-        ({"engine": "cloud"}, "unknown engine 'cloud'; choose from local"),
+        ({"engine": "cloud"}, "unknown engine 'cloud'; choose from local, dask"),
         ({"jobs": 0}, "jobs: 0 is not a number of at least 1"),
         ({"jobs": 1.5}, "jobs: 1.5 is not a whole number"),
         ({"jobs": 2**64}, "jobs: the number is beyond 9223372036854775807"),

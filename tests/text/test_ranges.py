@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from random import Random
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from msecli.kernel.interface import Dialect
 from msecli.places.file import LocalFile, spooled
-from msecli.text.ranges import Ranges
+from msecli.text.ranges import Ranges, Stretch, Survey, surveyed
 
 RECORDS = [
     b"1,2\n",
@@ -31,6 +32,8 @@ RECORDS = [
     b'"x"y,"\n"\n',
     b'"' + b"\n" * 40 + b'",1\n',
 ]
+WHOLE = [record for record in RECORDS if not record.startswith((b'a"', b'"x"y'))]
+"""Those without a fault: a field that is missing, text behind a closing quote."""
 DIALECT = Dialect(2, comment="#")
 TEXTS = st.lists(st.sampled_from(RECORDS), min_size=1, max_size=40)
 
@@ -68,6 +71,35 @@ def test_threads_learn_from_each_other(records: list[bytes], size: int) -> None:
     with ThreadPoolExecutor(4) as threads:
         found = [bytes(each.text) for each in threads.map(ranges.read, range(len(ranges)))]
     assert found == expected(records, size)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(WHOLE), min_size=1, max_size=40), st.integers(1, 50), st.integers(1, 5))
+def test_a_survey_finds_where_ranges_begin_and_how_many_rows_they_hold(
+    records: list[bytes], size: int, together: int
+) -> None:
+    """Rows are the records that are neither comments nor blank lines."""
+    found = list(surveyed(ranges_of(b"".join(records), size).stretches(together), of_each))
+    begins = [begin for survey in found for begin in survey.begins]
+    text = b"".join(records)
+    assert [text[start:stop] for start, stop in pairwise([*begins, len(text)])] == expected(records, size)
+    assert found[-1].end == len(text)
+    rows: list[int] = [0] * -(-len(text) // size)
+    for begin, record in zip(accumulate(map(len, records), initial=0), records, strict=False):
+        rows[begin // size] += record not in {b'#"\n', b"\n"}
+    assert [count for survey in found for count in survey.rows] == rows
+
+
+def of_each(work: Callable[[Stretch], Iterator[Survey]], stretches: Sequence[Stretch]) -> Iterator[Survey]:
+    return chain.from_iterable(map(work, stretches))
+
+
+def test_a_survey_ends_where_there_is_a_fault() -> None:
+    """The third range of 8 bytes holds a row with a field too many: the one row before it counts."""
+    text = b"1,2\n3,4\n" * 2 + b"5,6\n1,2,3\n" + b"1,2\n" * 9
+    (first, second) = surveyed(ranges_of(text, 8).stretches(2), of_each)
+    assert (first.begins, first.rows, first.end) == ((0, 8), (2, 2), 16)
+    assert (second.begins, second.rows, second.end) == ((16,), (1,), None)
 
 
 def test_another_process_finds_what_it_was_not_told(tmp_path: Path) -> None:

@@ -1,0 +1,180 @@
+"""Spans: the parts of all sources that hold the same rows, for one task to read, pair and work on.
+
+For threads of this process a span is as small as its parts, so that rows of files cut in different ways are rather
+paired here. On other machines it is as large as a few seconds of work, and begins at any row of files that are cut
+elsewhere: the part that holds this row is then read by two of them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from msecli.engines import Engine
+from msecli.errors import UsageError
+from msecli.formats.base import Block, Countable, Part, Selection, Source
+
+FEWEST_SPANS = 0.5
+"""Row groups of two files are read side by side if at least this share of them begins at common rows."""
+
+BYTES_PER_SECOND, VALUES_PER_SECOND = 150e6, 30e6
+"""What a core reads and scores of text and of binary files, roughly."""
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 3.0
+"""How long the work on a span is to take elsewhere, roughly."""
+SPANS_PER_JOB = 4
+"""Spans are shorter than the longest if there are fewer than so many for each job, so that all end together."""
+
+
+class Span(NamedTuple):
+    """The parts of every source that hold the same rows; `first_row` is None if unknown."""
+
+    parts: tuple[Sequence[Part], ...]
+    first_row: int | None
+
+
+class Spans(NamedTuple):
+    """Spans in the order of their rows, and whether it is known at which rows they begin."""
+
+    each: Iterable[Span]
+    placed: bool
+
+
+def spans_of(sources: Sequence[Source], selections: Sequence[Selection], engine: Engine) -> Spans | None:
+    """Return spans that tasks can both read and work on, or None if rows must be paired first."""
+    if engine.distributed:
+        return Spans(_large(sources, selections, engine.jobs), placed=True)
+    if any(source.cuts() is None for source in sources):
+        # The parts of a stream come as they are read.
+        parts = sources[0].parts(selections[0]) if len(sources) == 1 else None
+        return None if parts is None else Spans((Span(((part,),), None) for part in parts), placed=False)
+    spans = _small(sources, selections)
+    if spans is None or (len(sources) > 1 and len(spans) < engine.jobs):
+        return None  # too few to keep all jobs busy; the files are read side by side instead
+    return Spans(spans, placed=True)
+
+
+def count_rows(sources: Sequence[Source], engine: Engine) -> None:
+    """Have a distributed engine count the rows of sources that do not know them, in a first pass over these.
+
+    Raises
+    ------
+    UsageError
+        If a source cannot be read in parts that are known beforehand.
+    """
+    for source in sources:
+        if source.cuts() is None and not isinstance(source, Countable):
+            raise UsageError(f"{source.path}: {source.format} files cannot be read by the workers of a cluster yet")
+        if isinstance(source, Countable):
+            source.count(engine.run)
+
+
+def _small(sources: Sequence[Source], selections: Sequence[Selection]) -> list[Span] | None:
+    known = [source.cuts() or () for source in sources]
+    fixed = [rows for rows, source in zip(known, sources, strict=True) if not source.divisible] or known[:1]
+    common = sorted(set(fixed[0]).intersection(*fixed[1:]))
+    if len(common) - 1 < FEWEST_SPANS * max(len(rows) - 1 for rows in fixed):
+        return None
+    by_source = [
+        _divided(source, selection, rows, common)
+        for source, selection, rows in zip(sources, selections, known, strict=True)
+    ]
+    return [Span(tuple(parts), first) for first, *parts in zip(common[:-1], *by_source, strict=True)]
+
+
+def _divided(
+    source: Source, selection: Selection, cuts: Sequence[int], common: Sequence[int]
+) -> Iterator[Sequence[Part]]:
+    """Yield the parts of a source between successive common cuts."""
+    parts = () if source.divisible else source.parts(selection)
+    for start, stop in pairwise(common):
+        if source.divisible:
+            yield source.parts(selection, range(start, stop))
+        else:
+            yield parts[bisect_left(cuts, start) : bisect_left(cuts, stop)]
+
+
+def _large(sources: Sequence[Source], selections: Sequence[Selection], jobs: int) -> list[Span]:
+    """Return spans of a few seconds each; the last one has all parts that are left."""
+    cuts = [source.cuts() or (0, 0) for source in sources]
+    rows = min(each[-1] for each in cuts)
+    seconds = sum(map(_seconds, sources, selections))
+    number = max(1, round(seconds / max(SHORTEST_SECONDS, min(LONGEST_SECONDS, seconds / (SPANS_PER_JOB * jobs)))))
+    starts = _starts([each for each, source in zip(cuts, sources, strict=True) if not source.divisible], rows, number)
+    by_source = [
+        _overlapping(source, selection, each, starts)
+        for source, selection, each in zip(sources, selections, cuts, strict=True)
+    ]
+    return [Span(tuple(parts), first) for first, *parts in zip(starts, *by_source, strict=True)]
+
+
+def _seconds(source: Source, selection: Selection) -> float:
+    """Estimate how long one core reads and scores a source."""
+    if isinstance(source, Countable):
+        return (source.work or 0) / BYTES_PER_SECOND
+    numbers = 1
+    for length in source.item or ():
+        numbers *= length
+    return (source.rows or 0) * (len(selection.numbers) + len(selection.labels) or numbers) / VALUES_PER_SECOND
+
+
+def _starts(fixed: Sequence[Sequence[int]], rows: int, number: int) -> list[int]:
+    """Return where this many spans begin, or fewer: where parts of all sources do, or those of the largest parts."""
+    wished = [rows * each // number for each in range(number)]
+    if fixed:
+        each_cut = sorted(map(set, fixed), key=len)
+        common = each_cut[0].intersection(*each_cut)
+        cuts = sorted(common if len(common) > number else each_cut[0])
+        wished = [cuts[min(bisect_left(cuts, start), len(cuts) - 1)] for start in wished]
+    return sorted({0, *(start for start in wished if start < rows)})
+
+
+def _overlapping(
+    source: Source, selection: Selection, cuts: Sequence[int], starts: Sequence[int]
+) -> Iterator[Sequence[Part]]:
+    """Yield the parts of a source, or what is needed of them, from each start to the next; at last all others."""
+    parts = () if source.divisible else source.parts(selection)
+    for start, stop in pairwise([*starts, None]):
+        if source.divisible:
+            yield source.parts(selection, range(start or 0, cuts[-1] if stop is None else stop))
+            continue
+        first = bisect_left(cuts, start or 0)
+        last = len(parts) if stop is None else bisect_left(cuts, stop)
+        # A part before the first one may reach into the span, and the last one beyond it.
+        before = first - 1 if first and cuts[first] > (start or 0) else first
+        yield [
+            _needed(parts[number], cuts[number], cuts[number + 1], start or 0, stop) for number in range(before, last)
+        ]
+
+
+def _needed(part: Part, begin: int, end: int, start: int, stop: int | None) -> Part:
+    """Return what is needed of a part with the rows from `begin` to `end`: those from `start` to `stop`."""
+    if start <= begin and (stop is None or end <= stop):
+        return part
+    return Cut(part, max(0, start - begin), (end if stop is None else min(end, stop)) - begin)
+
+
+class Cut(NamedTuple):
+    """Rows of a part, from `start` up to, not including, `stop`. See `msecli.formats.base.Part`.
+
+    Who reads the beginning of the part reads all of it, and tells what was found in it.
+    """
+
+    part: Part
+    start: int
+    stop: int
+
+    def read(self) -> Iterator[Block]:
+        """Yield the rows as they are read."""
+        before = 0
+        for block in self.part.read():
+            start, stop = max(0, self.start - before), min(block.rows, self.stop - before)
+            before += block.rows
+            if not self.start:
+                needed = block.slice(0, max(0, stop))
+                yield needed._replace(warnings=block.warnings, work=block.work, begin=block.begin)
+            elif start < stop:
+                yield block.slice(start, stop)
+            elif before >= self.stop:
+                return

@@ -1,0 +1,92 @@
+"""A Dask cluster of real processes on the loopback device, as one is started by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+PATIENCE = 90
+"""Seconds after which something that should have happened is given up; the machine may be busy."""
+ENVIRONMENT = {**os.environ, "PYTHONWARNINGS": "ignore", "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "20s"}
+
+
+class Cluster:
+    """A scheduler and its workers, each a process of its own.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the processes write.
+    preload : Path, optional
+        What workers load as they start.
+    """
+
+    def __init__(self, folder: Path, preload: Path | None = None) -> None:
+        self.folder, self.file, self._preload = folder, folder / "scheduler.json", preload
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.scheduler = self._start(
+            "scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--no-dashboard",
+            "--no-show",
+            "--scheduler-file",
+            self.file,
+        )
+        wait_until(self.file.exists)
+        self.address: str = json.loads(self.file.read_text())["address"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+    def add(self, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Start a worker of one thread, without a nanny that would start it again; `before` are words before it."""
+        words = (
+            "worker", self.address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--no-dashboard",
+            "--memory-limit", "0", "--local-directory", self.folder,
+        )  # fmt: skip
+        more = () if self._preload is None else ("--preload", self._preload)
+        self.workers.append(self._start(*words, *more, before=before))
+        return self.workers[-1]
+
+    def _start(self, *words: object, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        command = [*before, sys.executable, "-m", "dask", *map(str, words)]
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, env=ENVIRONMENT, cwd=self.folder)
+
+
+def wait_until(happened: object) -> None:
+    """Wait until a function returns what is true."""
+    until = time.monotonic() + PATIENCE
+    while not happened():  # type: ignore[operator]
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.05)
+
+
+@contextmanager
+def cluster_of(folder: Path, workers: int, preload: Path | None = None) -> Iterator[Cluster]:
+    """Yield a cluster with so many workers, all of them connected."""
+    import distributed
+
+    folder.mkdir(exist_ok=True)
+    with Cluster(folder, preload) as cluster:
+        for _ in range(workers):
+            cluster.add()
+        connect: Any = distributed.Client
+        with connect(cluster.address, set_as_default=False, timeout=PATIENCE) as client:
+            wait_until(lambda: len(client.nthreads()) == workers)
+        yield cluster

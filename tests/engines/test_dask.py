@@ -1,0 +1,261 @@
+"""Scores by the workers of a Dask cluster have the bits of those by threads of this process, and the same errors.
+
+The scheduler and two workers are processes of their own. What is expected is the result of the local engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+import msecli
+from tests.conftest import Ran
+from tests.engines.cluster import Cluster, cluster_of
+from tests.engines.test_agreement import OMIT, ROWS, all_of, columns, stored
+
+distributed = pytest.importorskip("distributed")
+
+PAIRS = (("csv", "csv"), ("parquet", "parquet"), ("npy", "npy"), ("parquet", "tsv"), ("npy", "parquet"))
+METRICS = ["all", "lp:3"]
+COMPUTE: dict[str, dict[str, Any]] = {
+    "position": {"metrics": METRICS},
+    "groups": {"metrics": METRICS, "by": "g"},
+    "batches": {"batch_size": 64, "metrics": "mae"},
+    "shuffled batches": {"batch_size": 100, "shuffle": 3, "drop_last": True},
+    "weights": {"weight_file": "w.npy", "reduction": "sum", "metrics": METRICS},
+    "intervals": {"ci": 0.9, "cluster": "g"},
+    "intervals by the bootstrap": {"ci": 0.9, "bootstrap": 100, "by": "g"},
+    "what else can be asked": {"explain": True, "worst": 7, "by": "g", "sort": "mae", "top": 2},
+    "axis 0": {"axis": 0},
+}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster_of(tmp_path_factory.mktemp("cluster"), workers=2) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut small files into many parts, some tasks, and text into many stretches."""
+    for constant, value in {
+        "msecli.formats.csv.PART_BYTES": 2_000,
+        "msecli.formats.csv.RANGES_SURVEYED": 3,
+        "msecli.formats.stored.PART_ELEMENTS": 200,
+        "msecli.scoring.spans.BYTES_PER_SECOND": 5_000,
+        "msecli.scoring.spans.VALUES_PER_SECOND": 200,
+        "msecli.engines.dask.FEWEST_ITEMS": 3,
+        "msecli.engines.dask.ITEMS_PER_THREAD": 2,
+        "msecli.engines.dask.JOINED_AT_ONCE": 2,
+    }.items():
+        monkeypatch.setattr(constant, value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kinds", PAIRS, ids=".".join)
+def test_a_cluster_gives_the_same_bits(cluster: Cluster, tmp_path: Path, kinds: tuple[str, str]) -> None:
+    sides = [stored(tmp_path, name, kind, columns(seed)) for name, kind, seed in zip("pt", kinds, (1, 2), strict=True)]
+    arrays = "npy" in kinds
+    numbers = {"pred": "0", "b": "1", "w": "2", "g": "4"} if arrays else {}
+    if arrays:  # columns of a table are then named by their numbers, too
+        sides = [str(side) for side in sides]
+        if kinds[1] == "parquet":
+            table = pq.read_table(sides[1])
+            pq.write_table(table.rename_columns(list("01234")), sides[1], row_group_size=90)
+    both = [numbers.get(name, name) for name in ("pred", "b")]
+    runs = {}
+    for case, settings in COMPUTE.items():
+        named = {"by", "cluster"}
+        options = {name: numbers.get(value, value) if name in named else value for name, value in settings.items()}
+        if "weight_file" in options:
+            np.save(tmp_path / "w.npy", np.random.default_rng(3).random(ROWS))
+            options["weight_file"] = tmp_path / "w.npy"
+        runs[case] = partial(msecli.score, *sides, pred=both, target=both, **OMIT, **options)
+    b = both[1]
+    runs["chosen rows"] = partial(
+        msecli.score, *sides, pred=both, target=both, **OMIT, where=f"`pred.{b}` > 0", by_bins=f"pred.{b}:5"
+    )
+    model: dict[str, Any] = {"inputs": both, "target": both[0], "coef": [0.5, -0.25], "intercept": [2.0], **OMIT}
+    runs["linear"] = partial(msecli.linear, *sides, **model, l1=0.5, grad_norm=True, keep="grad_params")
+    runs["linear batches"] = partial(msecli.linear, *sides, **model, batch_size=90, grad_norm=True, keep="grad_params")
+    with distributed.Client(cluster.address):
+        different = [case for case, run in runs.items() if all_of(run(engine="dask")) != all_of(run(engine="local"))]
+    assert different == []
+
+
+TEXT = ("pred", "target", "note")
+
+
+def written(path: Path, rows: Sequence[tuple[object, ...]], header: tuple[str, ...] = TEXT) -> Path:
+    path.write_text("\n".join([",".join(header), *(",".join(map(str, row)) for row in rows)]) + "\n")
+    return path
+
+
+def test_one_file_whose_quotes_hold_line_ends_and_whose_lines_are_blank(cluster: Cluster, tmp_path: Path) -> None:
+    notes = ('"a\n1,2,b\n"', "plain", '"""\n""\n"', '"' + "3,4,c\n" * 700 + '"', "5' pipe")
+    rows = [(row % 7 + 0.25, row % 5, notes[row % 97 % 5 if row % 3 else 1]) for row in range(500)]
+    path = written(tmp_path / "x.csv", rows)
+    path.write_text(path.read_text().replace("\n2.25,2,plain\n", "\n\n2.25,2,plain\n\n"))
+    expected = msecli.score(path, metrics="all", by="note")
+    found = msecli.score(path, metrics="all", by="note", engine="dask", scheduler_file=cluster.file)
+    assert all_of(found) == all_of(expected)
+    assert "blank_lines" in [warning.code for warning in found.warnings]
+
+
+@pytest.mark.parametrize(
+    ("row", "bad"),
+    [
+        (1800, "1.5,two,x"),
+        (1800, "1.5,2"),
+        (1200, '1.5,2,"never closed'),
+        (5, "nan,2,x"),
+        (2500, "1,,x"),
+        (0, "1,2,3,4"),
+    ],
+)
+def test_a_bad_row_has_the_same_message_and_exit_code(
+    cluster: Cluster, tmp_path: Path, run: Callable[..., Ran], row: int, bad: str
+) -> None:
+    rows: list[tuple[object, ...]] = [(each + 0.5, each % 7, "x") for each in range(3000)]
+    rows[row] = tuple(bad.split(","))
+    path = written(tmp_path / "x.csv", rows)
+    expected = run("compute", path)
+    assert run("compute", path, "--engine", "dask", "--scheduler", cluster.address) == expected
+    assert expected.code == 3
+
+
+def test_rows_that_do_not_belong_together_have_the_same_message(
+    cluster: Cluster, tmp_path: Path, run: Callable[..., Ran]
+) -> None:
+    ids = list(range(3000))
+    written(tmp_path / "p.csv", [(each, each + 0.5) for each in ids], ("id", "pred"))
+    ids[1700:1702] = [1701, 1700]
+    written(tmp_path / "t.csv", [(each, each % 7) for each in ids], ("id", "target"))
+    command = ("compute", tmp_path / "p.csv", tmp_path / "t.csv")
+    expected = run(*command)
+    found = run(*command, "--engine", "dask", "--scheduler", cluster.address)
+    assert (expected.code, "(line 1702)" in expected.err) == (3, True)
+    # No key is suggested: the cluster would refuse it.
+    assert expected.err.startswith(f"{found.err.rstrip()}; to pair rows by 'id', run:")
+    assert found.code == 3
+
+
+def test_files_of_different_lengths_are_refused_as_here(cluster: Cluster, tmp_path: Path) -> None:
+    paths = [written(tmp_path / f"{rows}.csv", [(0.5,)] * rows, ("pred",)) for rows in (900, 901)]
+    messages = []
+    for more in ({}, {"engine": "dask", "scheduler": cluster.address}):
+        with pytest.raises(msecli.DataError) as raised:
+            msecli.score(*paths, **more)  # type: ignore[arg-type]
+        messages.append(str(raised.value))
+    assert messages[0] == messages[1]
+    assert "900" in messages[0]
+
+
+def test_a_state_is_saved_as_by_this_process(cluster: Cluster, tmp_path: Path, run: Callable[..., Ran]) -> None:
+    path = written(tmp_path / "x.csv", [(each + 0.5, each % 7, each % 3) for each in range(2000)])
+    for name, more in (("a", ()), ("b", ("--engine", "dask", "--scheduler", cluster.address))):
+        ran = run(
+            "compute",
+            path,
+            "--by",
+            "note",
+            "-o",
+            f"json={tmp_path / name}",
+            "--save-state",
+            tmp_path / f"{name}s",
+            *more,
+        )
+        assert (ran.code, ran.err) == (0, "")
+    assert (tmp_path / "as").read_bytes() == (tmp_path / "bs").read_bytes()
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_two_clients_at_once_have_their_own_results(cluster: Cluster, tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    paths = [written(tmp_path / f"{n}.csv", [(each + n, each % 7, 0) for each in range(2000)]) for n in range(2)]
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(lambda path: msecli.score(path, engine="dask", scheduler=cluster.address), paths))
+    assert list(map(all_of, found)) == [all_of(msecli.score(path)) for path in paths]
+
+
+def test_progress_is_told_part_by_part(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from msecli.scoring.request import Request
+    from msecli.scoring.run import run
+
+    monkeypatch.setattr("msecli.engines.dask.LOOK_SECONDS", 0.01)
+    path, shares = written(tmp_path / "x.csv", [(each + 0.5, each % 7, 0) for each in range(3000)]), list[float]()
+    run(Request.of(predictions=str(path), engine="dask", scheduler=cluster.address), progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] > 0.99  # the header is not counted
+    assert any(0 < share < 0.99 for share in shares)
+
+
+REFUSED = {
+    ("--on", "id"): "does not pair rows by a key (--on) yet; use --engine local",
+    ("-r", "none"): "does not write the losses of elements (--reduction none) yet",
+    ("--grad", "g.npy"): "does not write gradients and predictions of rows yet",
+    ("--where", "x > 1", "--batch-size", "9"): "does not number the rows that meet a condition (--where) yet",
+    ("--axis", "1"): "does not write the losses of rows (--axis) yet",
+    ("--jobs", "2"): "--jobs is for threads of this process; --engine dask has those of its workers",
+    ("--local", "1"): "--scheduler and --local both say where the workers are; choose one",
+    ("--encoding", "utf-16"): "reads text in UTF-8",
+}
+
+
+@pytest.mark.parametrize("options", REFUSED, ids=" ".join)
+def test_what_a_cluster_does_not_do_is_refused(
+    cluster: Cluster, tmp_path: Path, run: Callable[..., Ran], options: tuple[str, ...]
+) -> None:
+    for name in "pt":
+        pd.DataFrame(np.ones((4, 3)), columns=["id", "x", "y"]).to_csv(tmp_path / f"{name}.csv", index=False)
+    files = (tmp_path / "p.csv", tmp_path / "t.csv", "-p", "x,y", "--no-row-check")
+    ran = run("compute", *files, "--engine", "dask", "--scheduler", cluster.address, *options)
+    assert ran.code == 2
+    assert REFUSED[options] in ran.err
+
+
+def test_standard_input_and_data_in_memory_are_refused(run: Callable[..., Ran]) -> None:
+    ran = run("compute", "-", "--engine", "dask", "--local", "1", stdin=b"pred,target\n1,2\n")
+    assert (ran.code, "- is a stream; write it to a file" in ran.err) == (2, True)
+    with pytest.raises(msecli.UsageError, match="predictions is in memory"):
+        msecli.score(np.ones(3), np.ones(3), engine="dask", local=1)
+
+
+def test_other_commands_refuse_a_cluster(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", [(1, 2, 3)])
+    for call in (
+        partial(msecli.norm, path, columns="pred"),
+        partial(msecli.gradcheck, path),
+        partial(msecli.compare, {"a": path, "b": path}, path, target="target"),
+    ):
+        with pytest.raises(msecli.UsageError, match=r"engine='dask' does not [^;]* yet; use engine='local'"):
+            call(engine="dask")
+
+
+def test_a_cluster_that_nobody_names_is_not_started(tmp_path: Path, run: Callable[..., Ran]) -> None:
+    path = written(tmp_path / "x.csv", [(1, 2, 3)])
+    ran = run("compute", path, "--engine", "dask")
+    assert ran.code == 2
+    assert "start a cluster with the commands dask scheduler and dask worker tcp://HOST:8786" in ran.err
+    ran = run("compute", path, "--scheduler", "tcp://h:1")
+    assert (ran.code, ran.err.rstrip().endswith("--scheduler tcp://h:1 --engine dask")) == (2, True)
+
+
+def test_a_cluster_is_started_here_on_purpose(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    path = written(tmp_path / "x.csv", [(each + 0.5, each % 7, 0) for each in range(2000)])
+    command = [sys.executable, "-m", "msecli", "compute", str(path), "--engine", "dask", "--local", "1"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert float(ran.stdout) == msecli.score(path).loss
