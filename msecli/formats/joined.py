@@ -13,7 +13,7 @@ import numpy as np
 from msecli.errors import DataError, Problems, Warned
 from msecli.formats.base import Block, Column, FileCount, LabelArray, Part, Selection, Source, read_once
 from msecli.places import listed
-from msecli.places.several import OneOfMany, Reopened
+from msecli.places.several import OneOfMany, Reopened, ahead
 
 if TYPE_CHECKING:
     from msecli.core.exact import FloatArray
@@ -228,8 +228,8 @@ class JoinedSource:
 
     def verify(self) -> None:
         """Raise `DataError` if a file has changed since it was opened, or if there are others by now."""
-        for member in self._members:
-            member.verify()
+        for verified in ahead([member.path for member in self._members], (member.verify for member in self._members)):
+            verified()
         for path, listing in self._listings:
             if listed(path) != listing:
                 raise DataError(
