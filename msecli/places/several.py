@@ -74,12 +74,13 @@ def ahead(paths: Sequence[str], calls: Iterable[Callable[[], T]]) -> Iterator[Ca
         yield from calls
         return
     from concurrent.futures import Future, ThreadPoolExecutor
+    from contextvars import copy_context
 
     threads = ThreadPoolExecutor(CALLS_AHEAD, "msecli-ahead")
     try:
         waiting: deque[Future[T]] = deque()
         for call in calls:
-            waiting.append(threads.submit(call))
+            waiting.append(threads.submit(copy_context().run, call))
             if len(waiting) == CALLS_AHEAD:
                 yield waiting.popleft().result
         while waiting:
