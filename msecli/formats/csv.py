@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple
 
 from msecli import kernel
 from msecli.errors import SHOWN, DataError, NoRowsError, Warned, for_file, shown
 from msecli.formats.base import OVERFLOWED, ROUNDED, Block, Column, LabelArray, Selection
 from msecli.kernel.interface import Dialect, Fault, Found, Kind, Scan, Texts, Wanted
 from msecli.places.base import InputFile
-from msecli.places.stream import ForgottenError, StreamFile
+from msecli.places.stream import ForgottenError, expected_size
 from msecli.text.dialects import read_text_head
 from msecli.text.encoding import decoded
 from msecli.text.grammar import Grammar, Truth, notations_of, truth_of
 from msecli.text.head import Head, are_counted, check_reading, grammar_of
 from msecli.text.problems import first_problem
-from msecli.text.ranges import LONGEST_RECORD, Ranges
+from msecli.text.ranges import LONGEST_RECORD, OfRanges, Ranges
 from msecli.text.reading import Reading
 from msecli.text.records import Dialect as Marks
 from msecli.text.records import data_records
@@ -105,7 +106,7 @@ class CsvSource:
         detected = reading.header is None and not head.header
         self.warnings: Sequence[Warned] = (Warned("no_header", self.path, NO_HEADER),) if detected else ()
 
-    def parts(self, selection: Selection, rows: range | None = None) -> CsvParts:
+    def parts(self, selection: Selection, rows: range | None = None) -> Sequence[CsvPart]:
         """Return parts of `PART_BYTES`.
 
         Raises
@@ -114,17 +115,16 @@ class CsvSource:
         """
         if self._empty:
             raise NoRowsError(f"{self.path}: there are no rows below the header")
-        wanted = self._wanted(selection)
-        return CsvParts(self._file, self._layout, wanted, self._ranges)
+        return OfRanges(self._ranges, partial(CsvPart, self._file, self._layout, self._wanted(selection), self._ranges))
 
     @property
     def work(self) -> int | None:
         """The bytes of text; of a stream as many as are expected, None if that cannot be told."""
-        return self._file.expected if isinstance(self._file, StreamFile) else self._file.size
+        return expected_size(self._file)
 
     def once(self) -> None:
         """From now on the parts are read once, in order."""
-        self._ranges.once()
+        self._ranges.trail.once()
 
     def cuts(self) -> None:
         """Return None: rows are counted only as they are read."""
@@ -135,7 +135,7 @@ class CsvSource:
         try:
             return self._line(row, begin)
         except ForgottenError:
-            return self._ranges.line_of_row(begin, row)
+            return self._ranges.trail.line_of_row(begin, row)
 
     def _line(self, row: int, begin: int) -> int | None:
         size = PART_BYTES
@@ -144,7 +144,7 @@ class CsvSource:
             found = data_records(buffer, self._layout.marks, single=self._layout.single)
             record = next(islice(found, row, None), None)
             if record is not None:
-                return self._ranges.line(begin) + record.line
+                return self._ranges.trail.line(begin) + record.line
             if not self._file.reaches(begin + len(buffer)):
                 return None
             size *= LOOK_GROWTH
@@ -193,31 +193,6 @@ class Columns(NamedTuple):
         """Return the same, with text for the labels of a column."""
         texts = {name: each._replace(kind=Kind.TEXT) for name, each in self.labels.items() if each.column == column}
         return self._replace(labels={**self.labels, **texts})
-
-
-class CsvParts(Sequence["CsvPart"]):
-    """The parts of a text; of a stream they are known to be there only when its end is seen."""
-
-    def __init__(self, file: InputFile, layout: Layout, wanted: Columns, ranges: Ranges) -> None:
-        self._made_of = file, layout, wanted, ranges
-        self._ranges = ranges
-
-    def __len__(self) -> int:
-        return len(self._ranges)
-
-    def __iter__(self) -> Iterator[CsvPart]:
-        return (CsvPart(*self._made_of, number) for number in self._ranges.numbers())
-
-    @overload
-    def __getitem__(self, number: int) -> CsvPart: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> list[CsvPart]: ...
-
-    def __getitem__(self, number: int | slice) -> CsvPart | list[CsvPart]:
-        if isinstance(number, slice):
-            return [self[each] for each in range(*number.indices(len(self)))]
-        return CsvPart(*self._made_of, number)
 
 
 class CsvPart(NamedTuple):
@@ -301,7 +276,7 @@ class CsvPart(NamedTuple):
 
     def _error(self, position: int, description: str, lines: int = 0) -> DataError:
         """Return an error about the line that is `lines` below the one of a byte."""
-        line = self.ranges.line(position) + lines
+        line = self.ranges.trail.line(position) + lines
         return DataError(for_file(f"{self.file.path}, line {line}: {description}", self.layout.word))
 
 

@@ -26,7 +26,7 @@ from msecli.formats.values import UnreadableValueError
 from msecli.places.base import InputFile
 from msecli.text.encoding import decoded
 from msecli.text.foreign import HOW_TO_WRITE
-from msecli.text.ranges import line_number
+from msecli.text.trail import line_number
 from msecli.text.reading import Reading
 
 CHUNK_BYTES = 4 << 20
