@@ -31,7 +31,7 @@ from msecli.text.foreign import HOW_TO_WRITE
 from msecli.text.reading import Reading
 from msecli.text.trail import Parsed, Trail, line_ends
 
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 2 << 20
 """Text read at once."""
 GROWTH = 4
 """Growth of what is read at once where it holds no whole record."""

@@ -30,7 +30,7 @@ from msecli.text.ranges import LONGEST_RECORD, OfRanges, Ranges
 from msecli.text.reading import Reading
 from msecli.text.trail import line_number
 
-PART_BYTES = 4 << 20
+PART_BYTES = 2 << 20
 """Text read at once: large enough that a call of Arrow costs little."""
 
 SPREAD = "; a record has to be on one line: write it so, as jq -c . does, or an array of records, [{…}, {…}]"
@@ -176,12 +176,14 @@ class JsonLinesPart(NamedTuple):
         DataError
             If a line is longer than `LONGEST_RECORD`.
         """
-        begin, text, whole = self.ranges.read(self.number)
+        begin, found, whole = self.ranges.read(self.number)
         if not whole:
-            line = self.ranges.trail.line(begin + bytes(text[:PART_BYTES]).rfind(b"\n") + 1)
+            line = self.ranges.trail.line(begin + bytes(found[:PART_BYTES]).rfind(b"\n") + 1)
             raise DataError(f"{self.file.path}, line {line}: the line is longer than {LONGEST_RECORD >> 20} MiB")
-        block = self._block(begin, bytes(text))._replace(work=len(text), begin=begin)
-        self.ranges.parsed(self.number, text, block.rows)
+        text = bytes(found)
+        del found  # one copy is enough
+        block = self._block(begin, text)._replace(work=len(text), begin=begin)
+        self.ranges.parsed(self.number, memoryview(text), block.rows)
         yield block
 
     def _block(self, begin: int, text: bytes) -> Block:
