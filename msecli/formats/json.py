@@ -70,12 +70,13 @@ class JsonSource:
         head = self._file.read(HEAD_BYTES, 0)
         start = check_start(self._file, head, reading)
         text = head[start:]
+        rest = text.lstrip(BLANKS).removeprefix(b"[")
         if not text.lstrip(BLANKS).startswith(b"["):
             found = shown(text.strip(BLANKS)[:80].decode(errors="replace"))
             raise DataError(
                 f"{self.path}: an array of records, [{{…}}, {{…}}], is expected, {found} found; {HOW_TO_WRITE}"
             )
-        self._start = start + len(text) - len(text.lstrip(BLANKS).removeprefix(b"[").lstrip(BLANKS))
+        self._start = start + len(text) - len(rest.lstrip(BLANKS) or rest)
         self._trail = Trail(self._file, self._start)
         return Array(self._file, self._trail, self._start)
 
@@ -251,7 +252,9 @@ class Array:
                 return starts, records, end, BadRecordError(after, wrong)
             starts.append(start)
             records.append(record)
-            end = _blank(text, after + 1)
+            # Where only blanks are left, the rest of a line end may follow them.
+            begin = _blank(text, after + 1)
+            end = begin if begin < len(text) else after + 1
             if mark == "]":
                 self.closed = True
                 return starts, records, end, None
