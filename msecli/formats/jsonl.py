@@ -1,4 +1,4 @@
-"""JSON Lines: a record on each line, cut into parts of a few megabytes."""
+"""JSON Lines: a record on each line, cut into parts of a megabyte."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from msecli.text.ranges import LONGEST_RECORD, OfRanges, Ranges
 from msecli.text.reading import Reading
 from msecli.text.trail import line_number
 
-PART_BYTES = 2 << 20
-"""Text read at once: large enough that a call of Arrow costs little."""
+PART_BYTES = 1 << 20
+"""Text read at once: large enough that a call of Arrow costs little, small enough for one in each of many threads."""
 
 SPREAD = "; a record has to be on one line: write it so, as jq -c . does, or an array of records, [{…}, {…}]"
 
