@@ -5,24 +5,26 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import accumulate, islice, pairwise
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple
 
 from msecli import kernel
 from msecli.errors import SHOWN, DataError, NoRowsError, Warned, for_file, shown
 from msecli.formats.base import OVERFLOWED, ROUNDED, Block, Column, LabelArray, Selection
 from msecli.kernel.interface import Dialect, Fault, Found, Kind, Scan, Texts, Wanted
 from msecli.places.base import InputFile
-from msecli.places.stream import ForgottenError, StreamFile
+from msecli.places.stream import ForgottenError, expected_size
 from msecli.text.dialects import read_text_head
 from msecli.text.encoding import decoded
 from msecli.text.grammar import Grammar, Truth, notations_of, truth_of
 from msecli.text.head import Head, are_counted, check_reading, grammar_of
 from msecli.text.problems import first_problem
-from msecli.text.ranges import LONGEST_RECORD, Known, Ranges, Surveyor, surveyed
+from msecli.text.ranges import LONGEST_RECORD, OfRanges, Ranges
 from msecli.text.reading import Reading
 from msecli.text.records import Dialect as Marks
 from msecli.text.records import data_records
+from msecli.text.survey import Known, Surveyor, stretches, surveyed
 
 if TYPE_CHECKING:
     from msecli.core.exact import FloatArray
@@ -132,16 +134,16 @@ class CsvSource:
         wanted = self._wanted(selection)
         if self._counted is not None:
             return [CsvPart(self._file, self._layout, wanted, ranges, 0) for ranges in self._known_ranges()]
-        return CsvParts(self._file, self._layout, wanted, self._ranges)
+        return OfRanges(self._ranges, partial(CsvPart, self._file, self._layout, wanted, self._ranges))
 
     @property
     def work(self) -> int | None:
         """The bytes of text; of a stream as many as are expected, None if that cannot be told."""
-        return self._file.expected if isinstance(self._file, StreamFile) else self._file.size
+        return expected_size(self._file)
 
     def once(self) -> None:
         """From now on the parts are read once, in order."""
-        self._ranges.once()
+        self._ranges.trail.once()
 
     def cuts(self) -> Sequence[int] | None:
         """Return the first row of each part, followed by the number of rows; None if they have not been counted."""
@@ -152,7 +154,9 @@ class CsvSource:
         if self._empty or self._counted is not None:
             return
         begins, cuts, end = list[int](), [0], None
-        for found in surveyed(self._ranges.stretches(RANGES_SURVEYED), run):
+        for found in surveyed(
+            stretches(self._file, self._layout.dialect, self._start, PART_BYTES, RANGES_SURVEYED), run
+        ):
             begins += found.begins
             cuts += accumulate(found.rows, initial=cuts.pop())
             end = found.end
@@ -179,7 +183,7 @@ class CsvSource:
         try:
             return self._line(row, begin)
         except ForgottenError:
-            return self._ranges.line_of_row(begin, row)
+            return self._ranges.trail.line_of_row(begin, row)
 
     def _line(self, row: int, begin: int) -> int | None:
         size = PART_BYTES
@@ -188,7 +192,7 @@ class CsvSource:
             found = data_records(buffer, self._layout.marks, single=self._layout.single)
             record = next(islice(found, row, None), None)
             if record is not None:
-                return self._ranges.line(begin) + record.line
+                return self._ranges.trail.line(begin) + record.line
             if not self._file.reaches(begin + len(buffer)):
                 return None
             size *= LOOK_GROWTH
@@ -237,31 +241,6 @@ class Columns(NamedTuple):
         """Return the same, with text for the labels of a column."""
         texts = {name: each._replace(kind=Kind.TEXT) for name, each in self.labels.items() if each.column == column}
         return self._replace(labels={**self.labels, **texts})
-
-
-class CsvParts(Sequence["CsvPart"]):
-    """The parts of a text; of a stream they are known to be there only when its end is seen."""
-
-    def __init__(self, file: InputFile, layout: Layout, wanted: Columns, ranges: Ranges) -> None:
-        self._made_of = file, layout, wanted, ranges
-        self._ranges = ranges
-
-    def __len__(self) -> int:
-        return len(self._ranges)
-
-    def __iter__(self) -> Iterator[CsvPart]:
-        return (CsvPart(*self._made_of, number) for number in self._ranges.numbers())
-
-    @overload
-    def __getitem__(self, number: int) -> CsvPart: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> list[CsvPart]: ...
-
-    def __getitem__(self, number: int | slice) -> CsvPart | list[CsvPart]:
-        if isinstance(number, slice):
-            return [self[each] for each in range(*number.indices(len(self)))]
-        return CsvPart(*self._made_of, number)
 
 
 class CsvPart(NamedTuple):
@@ -345,7 +324,7 @@ class CsvPart(NamedTuple):
 
     def _error(self, position: int, description: str, lines: int = 0) -> DataError:
         """Return an error about the line that is `lines` below the one of a byte."""
-        line = self.ranges.line(position) + lines
+        line = self.ranges.trail.line(position) + lines
         return DataError(for_file(f"{self.file.path}, line {line}: {description}", self.layout.word))
 
 
