@@ -24,10 +24,10 @@ from msecli.text.ranges import LONGEST_RECORD, OfRanges, Ranges
 from msecli.text.reading import Reading
 from msecli.text.records import Dialect as Marks
 from msecli.text.records import data_records
-from msecli.text.survey import Known, Surveyor, stretches, surveyed
 
 if TYPE_CHECKING:
     from msecli.core.exact import FloatArray
+    from msecli.text.survey import Known, Surveyor
 
 PART_BYTES = 2 << 20
 """Text read at once: large enough that a call costs little, small enough that a few parts fit in the cache."""
@@ -151,6 +151,8 @@ class CsvSource:
 
     def count(self, run: Surveyor) -> None:
         """Count the rows of all parts, in a pass over the text. See `msecli.formats.base.Countable`."""
+        from msecli.text.survey import stretches, surveyed  # only other machines need it
+
         if self._empty or self._counted is not None:
             return
         begins, cuts, end = list[int](), [0], None
@@ -166,6 +168,8 @@ class CsvSource:
 
     def _known_ranges(self) -> Iterator[Ranges | Known]:
         """Yield the ranges of the parts; the last one finds the fault again, if there is one."""
+        from msecli.text.survey import Known
+
         assert self._counted is not None  # noqa: S101 - the caller has looked
         begins, _, end = self._counted
         for begin, stop in pairwise([*begins, *([] if end is None else [end])]):

@@ -16,9 +16,10 @@ from msecli.errors import DataError, NoRowsError, Problems, ReadWriteError, Usag
 from msecli.formats.base import Column, FileCount, Source
 from msecli.formats.joined import MOST_SHOWN, Joined, JoinedSource, Member, Value
 from msecli.places import INNER, open_input, split_inner
+from msecli.places.ahead import ahead
 from msecli.places.compressed import codec_of, decompressed
 from msecli.places.listing import Listing, below
-from msecli.places.several import OneOfMany, ahead
+from msecli.places.several import OneOfMany
 from msecli.text.dialects import OtherDialectError
 from msecli.text.reading import Reading
 

@@ -13,7 +13,8 @@ import numpy as np
 from msecli.errors import DataError, Problems, Warned
 from msecli.formats.base import Block, Column, FileCount, LabelArray, Part, Selection, Source, read_once
 from msecli.places import listed
-from msecli.places.several import OneOfMany, Reopened, ahead
+from msecli.places.ahead import ahead
+from msecli.places.several import OneOfMany, Reopened
 
 if TYPE_CHECKING:
     from msecli.core.exact import FloatArray

@@ -5,20 +5,17 @@ from __future__ import annotations
 import pickle
 import weakref
 from abc import abstractmethod
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from msecli.places import LOCAL, open_stored, place_of
+from msecli.places import open_stored
 
 if TYPE_CHECKING:
     from msecli.places.base import InputFile
 
 T = TypeVar("T")
-
-CALLS_AHEAD = 16
-"""As many as fit the connections that are open to another machine at once."""
 
 MOST_HELD = 16
 """Things that stay open: more than most runs have threads, and few beside the 256 files that some systems allow."""
@@ -63,30 +60,6 @@ def _last_used(one: Reopened[Any]) -> None:
     for other in gone:
         if other is not None:
             other.let_go()
-
-
-def ahead(paths: Sequence[str], calls: Iterable[Callable[[], T]]) -> Iterator[Callable[[], T]]:
-    """Yield what returns the result of a call for each path; if some are elsewhere, calls are made ahead of that.
-
-    A call for a file on another machine mostly waits.
-    """
-    if all(place_of(path) is LOCAL for path in paths):
-        yield from calls
-        return
-    from concurrent.futures import Future, ThreadPoolExecutor
-    from contextvars import copy_context
-
-    threads = ThreadPoolExecutor(CALLS_AHEAD, "msecli-ahead")
-    try:
-        waiting: deque[Future[T]] = deque()
-        for call in calls:
-            waiting.append(threads.submit(copy_context().run, call))
-            if len(waiting) == CALLS_AHEAD:
-                yield waiting.popleft().result
-        while waiting:
-            yield waiting.popleft().result
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)
 
 
 class OneOfMany(Reopened["InputFile"]):

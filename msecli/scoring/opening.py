@@ -10,8 +10,8 @@ from msecli.errors import BOTH, DataError, MsecliError, Problems, for_file, sett
 from msecli.formats import FORMATS, open_source
 from msecli.formats.base import Source
 from msecli.places import paths_of
+from msecli.places.ahead import ahead
 from msecli.places.file import check_streams
-from msecli.places.several import ahead
 from msecli.text.dialects import OtherDialectError
 from msecli.text.reading import Readings, files_named, word_of
 

@@ -13,7 +13,7 @@ from msecli.errors import DataError, Warned
 from msecli.formats.base import Selection, read_once
 from msecli.pairing.position import Aligned, RowCheck, check_row_counts, compared_numbers
 from msecli.pairing.roles import Shared
-from msecli.places.several import ahead
+from msecli.places.ahead import ahead
 from msecli.scoring.ledger import Ledger, Progress
 from msecli.scoring.plan import Plan
 from msecli.scoring.side_by_side import Join, SideBySide, blocks_of, one_result, streams
