@@ -38,7 +38,7 @@ class Place(NamedTuple):
     ----------
     name, meaning : str
     schemes : tuple of str
-        How its URLs begin, before "://"; none for files of this machine.
+        How its URLs begin, before "://".
     module, opener : str
         A module of `msecli.places`, loaded when a file of the place is opened, and the callable in it that turns a
         path, the word of `InputFile` and the path as the user wrote it, without secrets, into an `InputFile`.
