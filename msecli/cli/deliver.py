@@ -108,10 +108,14 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
             f"use one of {whole}"
         )
     from msecli.outputs.files import Staging, check_outputs
+    from msecli.scoring.elsewhere import end_journal
     from msecli.scoring.run import run
 
     keep = _StateKeeper(request) if values.get("save_state") else None
     check_outputs(outputs, request.files, overwrite=values["overwrite"], appended=appended_from(values))
+    if request.resume is not None:
+        written = [path for _, path in outputs]
+        check_outputs([("--resume", request.resume)], [*request.files, *written], overwrite=True)
     if values.get("dry_run"):
         _look_first(request, values, [path for _, path in outputs])
         return
@@ -141,6 +145,7 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
                 main.append(result.values, {})
             main.finish(result)
         process.take_no_more_signals()
+    end_journal(request)
     end(result)
 
 

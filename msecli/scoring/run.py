@@ -11,7 +11,7 @@ from msecli.results.score import Result
 from msecli.results.values import Layout
 from msecli.scoring.advice import check_choice, warn_of_equality
 from msecli.scoring.details import only_listed
-from msecli.scoring.elsewhere import prepare
+from msecli.scoring.elsewhere import prepare, resumable
 from msecli.scoring.finish import divisor_of, finish
 from msecli.scoring.fold import Folded, fold, with_edges
 from msecli.scoring.gates import check_scopes, judged, read_baseline
@@ -63,7 +63,10 @@ def run(
                 given[name] = kept[name] = ArraySink()
             given[name].begin(layout(plan, name))
         gradient = Gradient(given) if plan.keeps_gradient else None
-        with engine_named(request.engine).start(request.jobs, request.workers) as engine:
+        with (
+            engine_named(request.engine).start(request.jobs, request.workers) as started,
+            resumable(plan, started) as engine,
+        ):
             prepare(plan, engine)
             plan = with_edges(plan, engine)
             folded = fold(plan, engine, given, gradient, progress)
