@@ -201,7 +201,8 @@ class DaskEngine:
                 else:
                     joined = wave.joined
                     if self._awaited(wave.failed, told):
-                        break
+                        # Raised before other waves are cancelled, and all that depends on them.
+                        yield from _results(self._awaited(joined))
         if joined is not None:
             yield from _results(self._awaited(joined))
 

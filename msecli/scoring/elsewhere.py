@@ -52,8 +52,6 @@ def check_engine(request: Request) -> None:
     numbered = request.batch_size is not None or request.bootstrap is not None
     for wanted, task in (
         (bool(request.on), "pair rows by a key (`on`)"),
-        (request.chosen_reduction.keeps_elements, f"write the losses of elements (`reduction={request.reduction}`)"),
-        (not request.keep <= {"grad_params"}, "write gradients and predictions of rows"),
         (request.where is not None and numbered, "number the rows that meet a condition (`where`)"),
     ):
         if wanted:
@@ -111,9 +109,6 @@ def prepare(plan: Plan, engine: Engine) -> None:
     """
     if not engine.distributed:
         return
-    if plan.kept_values:
-        name = setting("engine", plan.request.engine)
-        raise UsageError(f"{name} does not write the losses of rows (`axis`) yet; use `engine=local`")
     engine.check(partial(_see, [(source.path, pickle.dumps(source)) for source in plan.sources]))
     count_rows(plan.sources, engine)
 

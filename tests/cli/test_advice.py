@@ -424,7 +424,6 @@ MENTIONED = frozenset({
         "the scheduler \0 has had no worker for \0 s; start some with dask worker \0, or wait longer with "
         "`worker_timeout=SECONDS`"
     ),
-    "\0 does not write the losses of rows (`axis`) yet; use `engine=local`",
 })  # fmt: skip
 """Texts of the sources that name what the user asked for, and suggest nothing."""
 
