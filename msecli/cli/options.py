@@ -377,7 +377,7 @@ engine = _option(
     show_default=True,
     help="Where to score the parts of the data: "
     + "; ".join(f"{entry.name}: {entry.meaning}" for entry in ENGINES.values())
-    + ". Workers write losses, gradients and predictions of rows to folders, in parts: -o FOLDER/, --grad FORMAT=FOLDER/.",
+    + ". Workers write losses, gradients and predictions of rows in parts: -o FOLDER/, --grad FORMAT=FOLDER/.",
 )
 scheduler = _option(
     "Running",
