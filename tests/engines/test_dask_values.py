@@ -17,6 +17,8 @@ import pytest
 
 import msecli
 from msecli.core.exact import FloatArray
+from msecli.outputs.parts import PartsFolder
+from msecli.results.values import Layout
 from tests.conftest import Ran
 from tests.engines.cluster import Cluster, cluster_of, wait_until
 from tests.engines.test_agreement import columns, stored
@@ -294,3 +296,20 @@ def test_a_run_that_resumes_writes_only_missing_parts(tmp_path: Path, table: Pat
     assert run("compute", table, "--nan-pred", "omit", "-r", "none", "-o", tmp_path / "x.npy").code == 0
     assert joined(parts_of(folder)) == joined([tmp_path / "x.npy"])
     assert not journal.exists()
+
+
+def test_workers_that_cannot_write_say_so(
+    elsewhere: tuple[str, ...], run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that only this process has."""
+    begin = PartsFolder.begin
+
+    def begun(self: PartsFolder, layout: Layout) -> None:
+        begin(self, layout)
+        self.path = "/nowhere/x/"
+
+    monkeypatch.setattr(PartsFolder, "begin", begun)
+    ran = run("compute", "p.parquet", "t.csv", "--no-row-check", *WITHOUT_HOLES, "--grad", "x/", *elsewhere)
+    message = "Error: /nowhere/x/part-00000.npy: cannot write: No such file or directory\n"
+    assert (ran.code, ran.out, ran.err) == (4, "", message)
+    assert list(Path("x").iterdir()) == []
