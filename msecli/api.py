@@ -19,6 +19,7 @@ from msecli.results.score import Result
 from msecli.scoring.compare import compare_systems
 from msecli.scoring.compare_request import CompareRequest, systems_of
 from msecli.scoring.difference import compare_saved
+from msecli.scoring.elsewhere import end_journal
 from msecli.scoring.gradcheck import check_gradient, named_columns
 from msecli.scoring.norms import NormRequest, norms
 from msecli.scoring.request import Request
@@ -86,6 +87,7 @@ def score(
     scheduler_file: Path = None,
     local: int | None = None,
     worker_timeout: float = 30.0,
+    resume: Path = None,
     save_state: Path = None,
 ) -> Result:
     """Score predictions against targets.
@@ -196,6 +198,9 @@ def score(
         Start a cluster of so many workers on this machine instead, just for this call.
     worker_timeout : float
         How many seconds to wait for the scheduler, and for a worker.
+    resume : path, optional
+        Keep what the workers have found in this journal, and go on from there if it exists: after a fault, the same
+        call reads only the rest. It is removed in the end.
     save_state : path, optional
         Write the exact sums to this file, for `merge`.
 
@@ -277,6 +282,7 @@ def score(
         scheduler_file=scheduler_file,
         local=local,
         worker_timeout=worker_timeout,
+        resume=resume,
     )
     return _run(request, save_state)
 
@@ -480,6 +486,7 @@ def linear(
     scheduler_file: Path = None,
     local: int | None = None,
     worker_timeout: float = 30.0,
+    resume: Path = None,
     save_state: Path = None,
 ) -> Result:
     """Score the predictions of a linear model, and compute the gradient of its parameters.
@@ -509,7 +516,7 @@ def linear(
     on, unmatched, row_check, weight, weight_file, by, by_bins, where, axis, batch_size, shuffle, drop_last, \
 reduction, metrics, peak, season, ignore_index, nan_target, nan_pred, params, ci, cluster, bootstrap, seed, \
 explain, worst, sort, reverse, top, fail_if, min_coverage, baseline, baseline_metric, max_increase, reading, \
-engine, jobs, scheduler, scheduler_file, local, worker_timeout, save_state
+engine, jobs, scheduler, scheduler_file, local, worker_timeout, resume, save_state
         As for `score`. A missing input makes the prediction missing.
 
     Returns
@@ -586,6 +593,7 @@ engine, jobs, scheduler, scheduler_file, local, worker_timeout, save_state
         scheduler_file=scheduler_file,
         local=local,
         worker_timeout=worker_timeout,
+        resume=resume,
     )
     return _run(request, save_state)
 
@@ -593,7 +601,9 @@ engine, jobs, scheduler, scheduler_file, local, worker_timeout, save_state
 def _run(request: Request, save_state: Path) -> Result:
     """Score as requested, and save the state if a file for it is named."""
     if save_state is None:
-        return run(request)
+        result = run(request)
+        end_journal(request)
+        return result
     from msecli.outputs.files import write_file
     from msecli.scoring.states import State, refuse_unsavable, state_of, written_state
 
@@ -602,6 +612,7 @@ def _run(request: Request, save_state: Path) -> Result:
     kept: list[State] = []
     result = run(request, observe=lambda *found: kept.append(state_of(*found)))
     write_file(path, written_state(kept[0]))
+    end_journal(request)
     return result
 
 

@@ -22,6 +22,7 @@ from msecli.results.values import Layout
 
 if TYPE_CHECKING:
     from msecli.outputs.files import Staging
+    from msecli.outputs.parts import PartsFolder
     from msecli.results.base import Report
     from msecli.results.score import Result
     from msecli.scoring.fold import Folded
@@ -99,21 +100,27 @@ def kept_by(values: Mapping[str, Any]) -> set[str]:
 
 def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
     """Score as requested, and write the result and the values where the options say."""
+    from msecli.cli.parted import folders_from, only_files
+
+    folders, values = folders_from(values, request), only_files(values, request)
     outputs, destinations = outputs_from(values), _destinations(values)
+    if "losses" in folders and not values["output"] and values["format"] is None:
+        destinations = []
     partial = [renderer.name for _, renderer in destinations if not renderer.whole]
-    if request.chosen_reduction.keeps_elements and request.metrics and partial:
+    if request.chosen_reduction.keeps_elements and (request.metrics or "losses" in folders) and partial:
         whole = ", ".join(renderer.name for renderer in RENDERERS.values() if renderer.whole)
+        why = ": the values go to a folder, and" if "losses" in folders else " with metrics:"
         raise UsageError(
-            f"reduction {request.reduction!r} with metrics: the format {partial[0]} holds only the values; "
-            f"use one of {whole}"
+            f"reduction {request.reduction!r}{why} the format {partial[0]} holds only the values; use one of {whole}"
         )
-    from msecli.outputs.files import Staging, check_outputs
+    from msecli.outputs.files import Staging
+    from msecli.scoring.elsewhere import end_journal
     from msecli.scoring.run import run
 
     keep = _StateKeeper(request) if values.get("save_state") else None
-    check_outputs(outputs, request.files, overwrite=values["overwrite"], appended=appended_from(values))
+    _check(request, values, outputs, folders)
     if values.get("dry_run"):
-        _look_first(request, values, [path for _, path in outputs])
+        _look_first(request, values, [*(path for _, path in outputs), *(each.path for _, each in folders.values())])
         return
     _warn_of_precision(destinations)
     _warn_of_details(destinations)
@@ -125,7 +132,8 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
             main = target.main(destinations, many=many)
             with ProgressBar(wanted=values["progress"]) as progress:
                 streamed = {name: sink for name, sink in sinks.items() if name in request.keep}
-                result = run(request, {**streamed, "losses": main}, progress, keep)
+                parted = {name: folder for name, (_, folder) in folders.items()}
+                result = run(request, {**streamed, "losses": main, **parted}, progress, keep)
             warn(result.warnings)
             if keep is not None:
                 write_state(staging, keep.states[0], values)
@@ -141,7 +149,25 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
                 main.append(result.values, {})
             main.finish(result)
         process.take_no_more_signals()
+    end_journal(request)
     end(result)
+
+
+def _check(
+    request: Request,
+    values: Mapping[str, Any],
+    outputs: Sequence[tuple[str, str]],
+    folders: Mapping[str, tuple[str, PartsFolder]],
+) -> None:
+    """Refuse outputs that cannot be written, or that would destroy something."""
+    from msecli.outputs.files import check_outputs
+
+    check_outputs(outputs, request.files, overwrite=values["overwrite"], appended=appended_from(values))
+    if request.resume is not None:
+        written = [path for _, path in outputs]
+        check_outputs([("--resume", request.resume)], [*request.files, *written], overwrite=True)
+    for option, folder in folders.values():
+        folder.check(option, request.files)
 
 
 def _look_first(request: Request, values: Mapping[str, Any], outputs: Sequence[str]) -> None:

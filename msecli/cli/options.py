@@ -377,7 +377,7 @@ engine = _option(
     show_default=True,
     help="Where to score the parts of the data: "
     + "; ".join(f"{entry.name}: {entry.meaning}" for entry in ENGINES.values())
-    + ".",
+    + ". Workers write losses, gradients and predictions of rows in parts: -o FOLDER/, --grad FORMAT=FOLDER/.",
 )
 scheduler = _option(
     "Running",
@@ -407,6 +407,13 @@ worker_timeout = _option(
     default=30.0,
     show_default=True,
     help="How long to wait for the cluster's scheduler, and for a worker.",
+)
+resume_score = _option(
+    "Running",
+    "--resume",
+    metavar="FILE",
+    type=FileName(),
+    help="Keep what the cluster has found in this journal, and go on from it after a fault. It is removed in the end.",
 )
 progress = _option(
     "Running", "--progress/--no-progress", default=True, help="Show the progress of long runs on a terminal."
@@ -718,6 +725,7 @@ REQUESTED = (
     "scheduler_file",
     "local",
     "worker_timeout",
+    "resume",
 )
 """The options that set the request parameter of the same name."""
 
@@ -731,7 +739,7 @@ PENALTY = (params, l1, l2)
 GATES = (fail_if, min_coverage, baseline, max_increase, baseline_metric)
 OUTPUT = (output, format, precision, overwrite, append)
 RUNNING = (jobs, progress)
-WORKERS = (engine, scheduler, scheduler_file, local, worker_timeout)
+WORKERS = (engine, scheduler, scheduler_file, local, worker_timeout, resume_score)
 COMPARISON = (
     reference,
     test,

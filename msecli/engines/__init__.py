@@ -58,6 +58,8 @@ class Engine(Protocol):
         items: Iterable[Item],
         join: Callable[[Found, Found], Found] | None = None,
         progress: Callable[[float], None] = untold,
+        *,
+        stepwise: bool = False,
     ) -> Iterator[Found]:
         """Yield what `work` yields for each item, item after item.
 
@@ -73,6 +75,9 @@ class Engine(Protocol):
             where they are, and yields one at most.
         progress : callable
             Called with the share of the items that are done by an engine that joins their results.
+        stepwise : bool
+            Whether a distributed engine yields what it has joined now and then, not once; each result is then of the
+            items that follow those of the one before.
         """
         ...
 

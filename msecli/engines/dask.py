@@ -72,7 +72,7 @@ class Wave(NamedTuple):
     each : list of Future
         The outcomes of the items.
     joined : Future, optional
-        That of these items and those before them, if they are joined.
+        That of these items, and of those before them unless waves stay apart, if they are joined.
     failed : Future, optional
         Whether it has an error.
     before : int
@@ -183,33 +183,38 @@ class DaskEngine:
         items: Iterable[Item],
         join: Callable[[Found, Found], Found] | None = None,
         progress: Callable[[float], None] = untold,
+        *,
+        stepwise: bool = False,
     ) -> Iterator[Found]:
         """Yield what `work` yields for each item, or all of it joined. See `msecli.engines.Engine`."""
         total = len(items) if isinstance(items, Sized) else 0
         sent = self._sent((work, join))
         joined = None
-        with closing(self._waves(sent, _drawn(items), joined=join is not None)) as waves:
+        with closing(self._waves(sent, _drawn(items), joined=join is not None, apart=stepwise)) as waves:
             for wave in waves:
                 told = partial(_told, progress, wave, total)
                 if join is None:
                     for each in wave.each:
                         yield from _results(self._awaited(each, told))
+                elif stepwise:
+                    yield from _results(self._awaited(wave.joined, told))
                 else:
                     joined = wave.joined
                     if self._awaited(wave.failed, told):
-                        break
+                        # Raised before other waves are cancelled, and all that depends on them.
+                        yield from _results(self._awaited(joined))
         if joined is not None:
             yield from _results(self._awaited(joined))
 
-    def _waves(self, sent: Any, items: Iterator[Any], *, joined: bool) -> Generator[Wave, None, None]:
-        """Yield all waves in order; a few are under way at the same time."""
+    def _waves(self, sent: Any, items: Iterator[Any], *, joined: bool, apart: bool) -> Generator[Wave, None, None]:
+        """Yield all waves in order; a few are under way at the same time. They are joined unless they stay apart."""
         ahead: deque[Wave] = deque()
         size, begun, last = max(FEWEST_ITEMS, ITEMS_PER_THREAD * self.jobs), 0, None
         try:
             while True:
                 while len(ahead) < WAVES and (drawn := list(islice(items, size))):
                     ahead.append(self._wave(sent, drawn, begun, last, joined=joined))
-                    begun, last = begun + len(drawn), ahead[-1].joined
+                    begun, last = begun + len(drawn), None if apart else ahead[-1].joined
                 if not ahead:
                     return
                 yield ahead[0]

@@ -165,6 +165,8 @@ class LocalEngine:
         items: Iterable[Item],
         join: Callable[[T, T], T] | None = None,
         progress: Callable[[float], None] = untold,
+        *,
+        stepwise: bool = False,
     ) -> Iterator[T]:
         """Yield what `work` yields for each item; results stay as they are. See `msecli.engines.Engine`."""
         if self._pool is None:

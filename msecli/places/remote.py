@@ -201,6 +201,11 @@ class RemoteFile:
             known.set_result(start)
             self._add(Stretch(self, 0, len(start), known))
 
+    @property
+    def version(self) -> str:
+        """What tells one content from another."""
+        return self._remote.version
+
     def __reduce__(self) -> tuple[Callable[..., RemoteFile], tuple[str, str, RemoteObject]]:
         return _reopened, (self.path, self.word, self._remote)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import codecs
 import os
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from msecli.engines import ENGINES, Engine, engine_named
 from msecli.errors import DataError, ReadWriteError, UsageError, setting
 from msecli.formats.base import Source
-from msecli.places import is_path, paths_of
+from msecli.places import is_path, is_url, paths_of
 from msecli.places.file import STDIN
 from msecli.scoring.spans import count_rows
 from msecli.text.encoding import PLAIN
@@ -33,6 +35,7 @@ def check_engine(request: Request) -> None:
     """
     name, given = request.engine, [each for each in ADDRESSES if getattr(request, each) is not None]
     if not engine_named(name).distributed:
+        given += ["resume"] if request.resume is not None else []
         if given:
             engine = next(entry.name for entry in ENGINES.values() if entry.distributed)
             raise UsageError(f"`{given[0]}` is for an engine with workers: `+engine={engine}`")
@@ -45,17 +48,26 @@ def check_engine(request: Request) -> None:
         raise UsageError(f"`worker_timeout`: {request.worker_timeout:g} is not a number of seconds above 0")
     if request.jobs is not None:
         raise UsageError(f"`jobs` is for threads of this process; {setting('engine', name)} has those of its workers")
+    _check_journal(request)
     numbered = request.batch_size is not None or request.bootstrap is not None
     for wanted, task in (
         (bool(request.on), "pair rows by a key (`on`)"),
-        (request.chosen_reduction.keeps_elements, f"write the losses of elements (`reduction={request.reduction}`)"),
-        (not request.keep <= {"grad_params"}, "write gradients and predictions of rows"),
         (request.where is not None and numbered, "number the rows that meet a condition (`where`)"),
     ):
         if wanted:
             raise UsageError(f"{setting('engine', name)} does not {task} yet; use `engine=local`")
     for data, parameter in zip(request.inputs, request.input_names, strict=True):
         _check_input(name, data, parameter, request.reading.of(parameter).encoding)
+
+
+def _check_journal(request: Request) -> None:
+    """Refuse a journal that cannot be written, or of what cannot be resumed."""
+    if request.resume is None:
+        return
+    if request.on:
+        raise UsageError("`resume`: a score of rows that are paired by a key cannot be resumed")
+    if is_url(request.resume):
+        raise UsageError(f"`resume`: {request.resume} is not on this machine, as the journal must be")
 
 
 def _check_input(name: str, data: object, parameter: str, encoding: str | None) -> None:
@@ -97,11 +109,42 @@ def prepare(plan: Plan, engine: Engine) -> None:
     """
     if not engine.distributed:
         return
-    if plan.kept_values:
-        name = setting("engine", plan.request.engine)
-        raise UsageError(f"{name} does not write the losses of rows (`axis`) yet; use `engine=local`")
     engine.check(partial(_see, [(source.path, pickle.dumps(source)) for source in plan.sources]))
     count_rows(plan.sources, engine)
+
+
+@contextmanager
+def resumable(plan: Plan, engine: Engine) -> Iterator[Engine]:
+    """Yield the engine, or one that resumes if the request names a journal, and keeps there what is found.
+
+    Raises
+    ------
+    UsageError, DataError, ReadWriteError
+        If the journal is not one of this request and these files.
+    """
+    if plan.request.resume is None:
+        yield engine
+        return
+    from msecli.scoring.resume import resuming
+
+    with resuming(plan, engine) as journaled:
+        yield journaled
+
+
+def end_journal(request: Request) -> None:
+    """Remove the journal of a request whose result is where it belongs, so that the next run begins anew.
+
+    Raises
+    ------
+    ReadWriteError
+    """
+    if request.resume is None:
+        return
+    try:
+        with suppress(FileNotFoundError):
+            os.unlink(request.resume)
+    except OSError as error:
+        raise ReadWriteError(f"{request.resume}: cannot remove: {error.strerror or error}") from error
 
 
 def _see(sources: list[tuple[str, bytes]]) -> None:

@@ -60,7 +60,7 @@ def finish(plan: Plan, folded: Folded) -> Result:
     DataError
         If values are missing, weights impossible, or no element is left.
     """
-    tally, ledger, _ = folded
+    tally, ledger = folded.tally, folded.ledger
     pooled = tally.pooled
     summary = checked_summary(plan, tally, ledger)
     scored: Scored = partial(score_of, plan.reduction, plan.metrics)

@@ -24,6 +24,7 @@ from msecli.results.values import Keys
 from msecli.scoring.ledger import Ledger, Progress
 from msecli.scoring.plan import Plan
 from msecli.scoring.rows import PairedRows, Sift
+from msecli.scoring.side_by_side import Keep
 from msecli.scoring.studies import Studied, Study, studies_of
 from msecli.scoring.values import Gradient, Sink
 
@@ -58,30 +59,38 @@ class Tally:
 
 
 class Folded(NamedTuple):
-    """The tally of all rows, the ledger, and what the scored columns have in common."""
+    """The tally of all rows, the ledger, what the scored columns have in common, and the number of parts of values."""
 
     tally: Tally
     ledger: Ledger
     twins: tuple[Twin, ...] = ()
+    parts: int = 0
 
 
 class Outcome(NamedTuple):
-    """The results of some rows: their tally, values of their elements by name, and their keys."""
+    """The results of some rows: their tally, values of their elements by name, and keys; or the number of parts."""
 
     tally: Tally
     values: Mapping[str, FloatArray]
     gradient: FloatArray | Wide | None
     keys: Keys
     twins: tuple[Twin, ...]
+    parts: int = 0
 
     def joined(self, later: Self) -> Self:
         """Return the outcome of these rows and later ones, of which no values are kept."""
         self.tally.merge(later.tally)
-        return self._replace(twins=joined_twins(self.twins, later.twins))
+        return self._replace(twins=joined_twins(self.twins, later.twins), parts=self.parts + later.parts)
 
 
 def fold(
-    plan: Plan, engine: Engine, sinks: Mapping[str, Sink], gradient: Gradient | None, progress: Progress
+    plan: Plan,
+    engine: Engine,
+    sinks: Mapping[str, Sink],
+    gradient: Gradient | None,
+    progress: Progress,
+    *,
+    keep: Keep[Outcome] | None = None,
 ) -> Folded:
     """Score all rows.
 
@@ -94,6 +103,8 @@ def fold(
     gradient : Gradient, optional
         Receives the gradient.
     progress : callable
+    keep : callable, optional
+        Takes the values of elements where they are; none come here.
 
     Raises
     ------
@@ -106,17 +117,40 @@ def fold(
     batches = _batches(plan, paired)
     tally = empty_tally(plan)
     twins: tuple[Twin, ...] = ()
+    parts = 0
     work = partial(score_rows, plan, batches)
-    join = None if sinks or gradient is not None else Outcome.joined
+    join = None if keep is None and (sinks or gradient is not None) else Outcome.joined
     numbered = batches is not None or plan.request.bootstrap is not None
-    for first_row, outcome in paired.each(work, numbered=numbered, join=join):
+    for first_row, outcome in paired.each(work, numbered=numbered, join=join, keep=keep):
         tally.merge(outcome.tally, first_row)
-        twins = joined_twins(twins, outcome.twins)
+        twins, parts = joined_twins(twins, outcome.twins), parts + outcome.parts
         for name, block in outcome.values.items():
             sinks[name].append(block, outcome.keys)
         if gradient is not None and outcome.gradient is not None:
             gradient.append(outcome.gradient, outcome.keys)
-    return Folded(tally, paired.ledger, twins)
+    return Folded(tally, paired.ledger, twins, parts)
+
+
+def fold_gradient(plan: Plan, engine: Engine, divisor: int, progress: Progress, keep: Keep[Outcome]) -> int:
+    """Divide the gradient of all rows where they are, in a pass of its own; return the number of its parts."""
+    paired = PairedRows(plan, engine, progress, _sift(plan))
+    batches = _batches(plan, paired)
+    work = partial(_gradient_of_rows, plan, batches, divisor)
+    found = paired.each(work, numbered=batches is not None, join=Outcome.joined, keep=keep)
+    return sum(outcome.parts for _, outcome in found)
+
+
+def _gradient_of_rows(plan: Plan, batches: Batches | None, divisor: int, rows: Aligned) -> Outcome:
+    chunk, _ = _chunk_of(plan, batches, rows)
+    return Outcome(Tally(), {}, gradient_over(chunk, plan.rules, divisor), {}, ())
+
+
+def _chunk_of(plan: Plan, batches: Batches | None, rows: Aligned) -> tuple[Chunk, FloatArray | None]:
+    """Return the chunk of aligned rows, and the inputs of a model."""
+    chunk, inputs = chunk_of(rows, plan.roles, plan.model)
+    if batches is not None:
+        chunk = chunk._replace(dropped=batches.dropped(rows.first_row, rows.rows))
+    return chunk, inputs
 
 
 def _sift(plan: Plan) -> Sift | None:
@@ -130,9 +164,7 @@ def _sift(plan: Plan) -> Sift | None:
 
 def score_rows(plan: Plan, batches: Batches | None, rows: Aligned) -> Outcome:
     """Score aligned rows, in whichever thread or process."""
-    chunk, inputs = chunk_of(rows, plan.roles, plan.model)
-    if batches is not None:
-        chunk = chunk._replace(dropped=batches.dropped(rows.first_row, rows.rows))
+    chunk, inputs = _chunk_of(plan, batches, rows)
     groups = _groups(plan, rows)
     tally = tally_of(
         plan,

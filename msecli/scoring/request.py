@@ -49,7 +49,7 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("l1", "l2"), real_number),
     **dict.fromkeys(("weight", "sort", "cluster", "where", "by_bins"), optional(text)),
     "scheduler": optional(text),
-    "scheduler_file": optional(data),
+    **dict.fromkeys(("scheduler_file", "resume"), optional(data)),
     "local": optional(whole_number),
     "worker_timeout": real_number,
     "ci": optional(real_number),
@@ -162,6 +162,8 @@ class Request:
         How many workers to start on this machine instead.
     worker_timeout : float
         How many seconds to wait for a scheduler, and for a worker.
+    resume : str, optional
+        The journal in which a distributed engine keeps what it has found, and from which it resumes.
 
     Raises
     ------
@@ -221,6 +223,7 @@ class Request:
     scheduler_file: str | None = None
     local: int | None = None
     worker_timeout: float = 30.0
+    resume: str | None = None
 
     @classmethod
     def of(cls, **parameters: Any) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial, reduce
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from msecli.pairing.roles import Shared
 from msecli.places.ahead import ahead
 from msecli.scoring.ledger import Ledger, Progress
 from msecli.scoring.plan import Plan
-from msecli.scoring.side_by_side import Join, SideBySide, blocks_of, one_result, streams
+from msecli.scoring.side_by_side import Join, Keep, SideBySide, blocks_of, one_result, streams
 
 T = TypeVar("T")
 
@@ -76,7 +77,12 @@ class PairedRows:
         return sum(block.rows for block in blocks_of(plan.sources[0], plan.roles.selection(0), self._engine))
 
     def each(
-        self, work: Callable[[Aligned], T], *, numbered: bool, join: Join[T] | None = None
+        self,
+        work: Callable[[Aligned], T],
+        *,
+        numbered: bool,
+        join: Join[T] | None = None,
+        keep: Keep[T] | None = None,
     ) -> Iterator[tuple[int, T]]:
         """Yield (offset, result) for the aligned rows in order.
 
@@ -89,15 +95,18 @@ class PairedRows:
             numbered from 0, and the offset is what to add to their numbers.
         join : callable, optional
             From the results of some rows and of the next ones to one of all of them. By default none are joined.
+        keep : callable, optional
+            Takes from the results what is to stay where rows are read, span by span, if a distributed engine does so.
         """
         if self._sift is None:
-            yield from self._each(work, numbered=numbered, join=join)
+            yield from self._each(work, numbered=numbered, join=join, keep=keep)
         elif numbered:
             yield from self._each(work, numbered=True, sifted=self._sifted)
         else:
             sifting = partial(_of_sifted, self._sift, work)
             both = None if join is None else partial(_joined_sifted, join)
-            for offset, (found, left_out, unknown) in self._each(sifting, numbered=False, join=both):
+            kept = None if keep is None else partial(_kept_of_sifted, keep)
+            for offset, (found, left_out, unknown) in self._each(sifting, numbered=False, join=both, keep=kept):
                 self._leave_out(left_out, unknown)
                 if found is not None:
                     yield offset, found
@@ -127,13 +136,14 @@ class PairedRows:
         numbered: bool,
         join: Join[T] | None = None,
         sifted: Callable[[Iterator[Aligned]], Iterator[Aligned]] | None = None,
+        keep: Keep[T] | None = None,
     ) -> Iterator[tuple[int, T]]:
         plan, engine = self._plan, self._engine
         if self._joined is None:
             if self._once:
                 read_once(plan.sources)
             sought = by_position(plan)
-            yield from sought.each(work, engine, self.ledger, numbered=numbered, join=join, sifted=sifted)
+            yield from sought.each(work, engine, self.ledger, numbered=numbered, join=join, sifted=sifted, keep=keep)
         else:
             paired = self._joined if sifted is None else sifted(self._joined)
             yield from ((0, each) for each in engine.run(partial(one_result, work), paired))
@@ -215,6 +225,15 @@ def _joined_sifted(
     """Join the results of `_of_sifted` for some rows and for the next ones."""
     found = [each[0] for each in (left, right) if each[0] is not None]
     return reduce(join, found) if found else None, left[1] + right[1], left[2] + right[2]
+
+
+@contextmanager
+def _kept_of_sifted(
+    keep: Keep[T], number: int
+) -> Iterator[Callable[[tuple[T | None, int, int]], tuple[T | None, int, int]]]:
+    """Keep what stays of the results of `_of_sifted`."""
+    with keep(number) as taken:
+        yield lambda found: found if found[0] is None else (taken(found[0]), *found[1:])
 
 
 def _rows_of(rows: Aligned) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from msecli.core.processor import arithmetic
 from msecli.engines import engine_named
@@ -11,14 +12,15 @@ from msecli.results.score import Result
 from msecli.results.values import Layout
 from msecli.scoring.advice import check_choice, warn_of_equality
 from msecli.scoring.details import only_listed
-from msecli.scoring.elsewhere import prepare
+from msecli.scoring.elsewhere import prepare, resumable
 from msecli.scoring.finish import divisor_of, finish
 from msecli.scoring.fold import Folded, fold, with_edges
 from msecli.scoring.gates import check_scopes, judged, read_baseline
 from msecli.scoring.ledger import Progress
+from msecli.scoring.parts import Parts, fold_to_parts
 from msecli.scoring.plan import Plan, make_plan
 from msecli.scoring.request import Request
-from msecli.scoring.values import ArraySink, Gradient, Sink
+from msecli.scoring.values import ArraySink, Gradient, PartedSink, Sink
 
 Observer = Callable[[Plan, Folded, Result], None]
 """Called with what a result was made of."""
@@ -26,7 +28,7 @@ Observer = Callable[[Plan, Folded, Result], None]
 
 def run(
     request: Request,
-    sinks: Mapping[str, Sink] | None = None,
+    sinks: Mapping[str, Sink | PartedSink] | None = None,
     progress: Progress = lambda _: None,
     observe: Observer | None = None,
     make: Callable[[Request], Plan] = make_plan,
@@ -36,9 +38,9 @@ def run(
     Parameters
     ----------
     request : Request
-    sinks : mapping of str to Sink, optional
+    sinks : mapping of str to Sink or PartedSink, optional
         Receive values as they are computed: "losses" of elements or rows, "grad", "grad_target", "predictions". The
-        result holds the requested values that have no sink.
+        result holds the requested values that have no sink. With a distributed engine all values need a `PartedSink`.
     progress : callable, optional
         Called with the share of the work done, from 0 to 1.
     observe : callable, optional
@@ -57,22 +59,31 @@ def run(
         baseline = read_baseline(request)
         plan = make(request)
         check_scopes(plan)
-        given, kept = dict(sinks or {}), {}
-        for name in plan.kept_values:
+        parts = Parts.of(plan, sinks or {})
+        given, kept = {name: sink for name, sink in (sinks or {}).items() if not isinstance(sink, PartedSink)}, {}
+        for name in plan.kept_values if parts is None else ():
             if name not in given:
                 given[name] = kept[name] = ArraySink()
             given[name].begin(layout(plan, name))
-        gradient = Gradient(given) if plan.keeps_gradient else None
-        with engine_named(request.engine).start(request.jobs, request.workers) as engine:
+        gradient = Gradient(given) if plan.keeps_gradient and parts is None else None
+        with (
+            engine_named(request.engine).start(request.jobs, request.workers) as started,
+            resumable(plan, started) as engine,
+        ):
             prepare(plan, engine)
             plan = with_edges(plan, engine)
-            folded = fold(plan, engine, given, gradient, progress)
+            if parts is None:
+                folded = fold(plan, engine, given, gradient, progress)
+            else:
+                folded = fold_to_parts(plan, engine, parts, partial(layout, plan), progress)
         folded.ledger.warnings.add(found)
         warn_of_equality(plan, folded.twins, folded.ledger.paired, folded.ledger.warnings)
         check_choice(plan, folded.twins, folded.ledger.paired, folded.ledger.warnings)
         result = only_listed(request, judged(plan, finish(plan, folded), baseline))
         if gradient is not None:
             gradient.finish(divisor_of(plan, folded))
+        if parts is not None:
+            parts.finish(folded.parts)
         if observe is not None:
             observe(plan, folded, result)
     if not kept:

@@ -32,7 +32,7 @@ SPELLINGS = {"nan_policy": "nan_target"}
 
 NOT_OF_RUNS = frozenset({
     "predictions", "targets", "reading", "coef", "intercept", "regularize_intercept", "grad_norm", "keep", "engine",
-    "jobs", "scheduler", "scheduler_file", "local", "worker_timeout",
+    "jobs", "scheduler", "scheduler_file", "local", "worker_timeout", "resume",
 })  # fmt: skip
 """The parameters of requests that are no options of `compute`, or not of a single run."""
 

@@ -8,6 +8,7 @@ the paired rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial, reduce
 from itertools import chain
 from operator import methodcaller
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 Join = Callable[[T, T], T]
 """From the results of some rows and of the next ones to one of all of them."""
+
+Keep = Callable[[int], AbstractContextManager[Callable[[T], T]]]
+"""From the number of a span to a context of a function that takes from each of its results what stays there."""
 
 ROWS_PER_RESULT = 1 << 20
 """A task joins the results of about so many rows before it hands them over; progress is shown as often."""
@@ -62,6 +66,7 @@ class SideBySide(NamedTuple):
         numbered: bool,
         join: Join[T] | None = None,
         sifted: Callable[[Iterator[Aligned]], Iterator[Aligned]] | None = None,
+        keep: Keep[T] | None = None,
     ) -> Iterator[tuple[int, T]]:
         """Read the rows, and yield results as `PairedRows.each` does.
 
@@ -69,7 +74,7 @@ class SideBySide(NamedTuple):
         """
         spans = spans_of(self.sources, self.selections, engine)
         if spans is not None and (not numbered or (spans.placed and sifted is None)):
-            yield from _by_span(self, engine, work, ledger, spans, join=join)
+            yield from _by_span(self, engine, work, ledger, spans, join=join, keep=keep)
         else:
             read = streams(self.sources, self.selections, engine, ledger)
             if self.window:
@@ -115,9 +120,12 @@ def _by_span(
     spans: Spans,
     *,
     join: Join[T] | None,
+    keep: Keep[T] | None,
 ) -> Iterator[tuple[int, T]]:
     paths = [source.path for source in sought.sources]
     task: Callable[[Span], Iterator[Passed[T | None]]] = partial(_in_span, work, paths, sought.checked)
+    if keep is not None:
+        task = partial(_kept_in_span, task, keep)
     both: Join[Passed[T | None]] | None = None
     if join is not None and spans.placed:
         both = partial(_joined_passed, join)
@@ -148,6 +156,15 @@ def _in_span(
     left = tuple(stream.take()._replace(begin=None) for stream in streams)
     if any(read.work or read.warnings for read in left):
         yield Passed(None, (), left)
+
+
+def _kept_in_span(
+    task: Callable[[Span], Iterator[Passed[T | None]]], keep: Keep[T], span: Span
+) -> Iterator[Passed[T | None]]:
+    """Yield the results in a span, but for what stays where the span is worked on."""
+    with keep(span.number) as taken:
+        for passed in task(span):
+            yield passed if passed.found is None else passed._replace(found=taken(passed.found))
 
 
 def _joined_in_span(

@@ -28,10 +28,11 @@ SPANS_PER_JOB = 4
 
 
 class Span(NamedTuple):
-    """The parts of every source that hold the same rows; `first_row` is None if unknown."""
+    """The parts of every source that hold the same rows; `first_row` is None if unknown, `number` counts spans."""
 
     parts: tuple[Sequence[Part], ...]
     first_row: int | None
+    number: int = 0
 
 
 class Spans(NamedTuple):
@@ -106,7 +107,9 @@ def _large(sources: Sequence[Source], selections: Sequence[Selection], jobs: int
         _overlapping(source, selection, each, starts)
         for source, selection, each in zip(sources, selections, cuts, strict=True)
     ]
-    return [Span(tuple(parts), first) for first, *parts in zip(starts, *by_source, strict=True)]
+    return [
+        Span(tuple(parts), first, number) for number, (first, *parts) in enumerate(zip(starts, *by_source, strict=True))
+    ]
 
 
 def _seconds(source: Source, selection: Selection) -> float:

@@ -54,7 +54,7 @@ KEPT = (
 BESIDE = frozenset({
     "predictions", "targets", "pred", "target", "reading", "on", "weight_file", "coef", "intercept", "params", "keep",
     "engine", "jobs", "fail_if", "min_coverage", "baseline", "baseline_metric", "max_increase", "scheduler",
-    "scheduler_file", "local", "worker_timeout",
+    "scheduler_file", "local", "worker_timeout", "resume",
 })  # fmt: skip
 """The parameters that are kept in another form, or do not matter to the sums. There is no place for any others."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import IO, Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import IO, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,32 @@ class Sink(Protocol):
 
     def append(self, block: FloatArray, keys: Keys) -> None:
         """Receive values, shape (rows, ...)."""
+        ...
+
+
+@runtime_checkable
+class PartedSink(Protocol):
+    """Where values go that are not to come here: other machines write them in parts. Picklable once it has begun."""
+
+    def begin(self, layout: Layout) -> None:
+        """Prepare for values of this layout."""
+        ...
+
+    def part(self, number: int) -> AbstractContextManager[Callable[[FloatArray, Keys], None]]:
+        """Return a context of what takes the values of a part, which is there as a whole when the context ends.
+
+        It is the same part, and replaced, if it is there already.
+        """
+        ...
+
+    def finish(self, parts: int) -> None:
+        """Mark the values as complete.
+
+        Raises
+        ------
+        ReadWriteError
+            If there are not so many parts.
+        """
         ...
 
 
@@ -99,11 +125,16 @@ class Gradient:
         return np.frombuffer(data, dtype=dtype, count=size).reshape(shape)
 
     def _hand_on(self, block: FloatArray, keys: Keys) -> None:
-        if "grad" in self._sinks:
-            self._sinks["grad"].append(block, keys)
-        if "grad_target" in self._sinks:
-            # 0 - x rather than -x, so that 0 does not become -0.
-            self._sinks["grad_target"].append(0.0 - block, keys)
+        for name, values in handed_on(block):
+            if name in self._sinks:
+                self._sinks[name].append(values, keys)
+
+
+def handed_on(gradient: FloatArray) -> Iterator[tuple[str, FloatArray]]:
+    """Yield the gradients with respect to the prediction and the target."""
+    yield "grad", gradient
+    # 0 - x rather than -x, so that 0 does not become -0.
+    yield "grad_target", 0.0 - gradient
 
 
 @contextmanager

@@ -413,6 +413,7 @@ FOLLOWED_ELSEWHERE = (
     Case("a cluster that nobody names", {"x.csv": TWO}, "compute x.csv --engine dask"),
     Case("a cluster for threads", {"x.csv": TWO}, "compute x.csv --scheduler tcp://h:1"),
     Case("losses by a cluster", {"x.csv": TWO}, "compute x.csv -r none --engine dask"),
+    Case("numbers of rows", {"x.csv": TWO}, "compute x.csv --where 'y > 1' --batch-size 1 --engine dask"),
 )
 """Cases whose advice is more than options to add."""
 
@@ -424,7 +425,6 @@ MENTIONED = frozenset({
         "the scheduler \0 has had no worker for \0 s; start some with dask worker \0, or wait longer with "
         "`worker_timeout=SECONDS`"
     ),
-    "\0 does not write the losses of rows (`axis`) yet; use `engine=local`",
 })  # fmt: skip
 """Texts of the sources that name what the user asked for, and suggest nothing."""
 

@@ -48,6 +48,8 @@ class ProcessEngine:
         items: Iterable[Item],
         join: Callable[[Found, Found], Found] | None = None,
         progress: Callable[[float], None] = untold,
+        *,
+        stepwise: bool = False,
     ) -> Iterator[Found]:
         """Yield what `work` yields for each item, item after item."""
         waiting, running, failure = iter(items), deque[Any](), None

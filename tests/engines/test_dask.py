@@ -201,10 +201,10 @@ def test_progress_is_told_part_by_part(cluster: Cluster, tmp_path: Path, monkeyp
 
 REFUSED = {
     ("--on", "id"): "does not pair rows by a key (--on) yet; use --engine local",
-    ("-r", "none"): "does not write the losses of elements (--reduction none) yet",
-    ("--grad", "g.npy"): "does not write gradients and predictions of rows yet",
+    ("-r", "none"): "writes losses in parts where its workers are: name a folder on the command line, as in -o FOLDER/",
+    ("--grad", "g.npy"): "writes gradients in parts where its workers are",
     ("--where", "x > 1", "--batch-size", "9"): "does not number the rows that meet a condition (--where) yet",
-    ("--axis", "1"): "does not write the losses of rows (--axis) yet",
+    ("--axis", "1"): "writes losses in parts where its workers are",
     ("--jobs", "2"): "--jobs is for threads of this process; --engine dask has those of its workers",
     ("--local", "1"): "--scheduler and --local both say where the workers are; choose one",
     ("--encoding", "utf-16"): "reads text in UTF-8",
