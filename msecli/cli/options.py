@@ -408,6 +408,13 @@ worker_timeout = _option(
     show_default=True,
     help="How long to wait for the cluster's scheduler, and for a worker.",
 )
+explain_plan = _option(
+    "Running",
+    "--explain-plan",
+    is_flag=True,
+    help="Show the parts that would be read, how rows would be paired, the tasks and the memory that takes, and score "
+    "nothing.",
+)
 progress = _option(
     "Running", "--progress/--no-progress", default=True, help="Show the progress of long runs on a terminal."
 )

@@ -278,6 +278,10 @@ def warnings_by_position(source: Source) -> Sequence[Warned]:
 class Countable(Protocol):
     """A source that can count the rows of its parts before they are read."""
 
+    def stretches(self) -> Sequence[Any]:
+        """Return the pieces whose rows would be counted apart; none if they have been counted."""
+        ...
+
     def count(self, run: Callable[..., Iterator[Any]]) -> None:
         """Have `run` count the rows, so that `cuts`, and without a fault also `rows`, are known.
 

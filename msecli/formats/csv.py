@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, islice, pairwise
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple, Self, overload
 
 from msecli import kernel
 from msecli.errors import SHOWN, DataError, NoRowsError, Warned, for_file, shown
@@ -19,7 +19,7 @@ from msecli.text.encoding import decoded
 from msecli.text.grammar import Grammar, Truth, notations_of, truth_of
 from msecli.text.head import Head, are_counted, check_reading, grammar_of
 from msecli.text.problems import first_problem
-from msecli.text.ranges import LONGEST_RECORD, Known, Ranges, Surveyor, surveyed
+from msecli.text.ranges import LONGEST_RECORD, Known, Ranges, Stretch, Survey, Surveyor, surveyed
 from msecli.text.reading import Reading
 from msecli.text.records import Dialect as Marks
 from msecli.text.records import data_records
@@ -81,6 +81,16 @@ class Counted(NamedTuple):
     begins: Sequence[int]
     cuts: Sequence[int]
     end: int | None
+
+    @classmethod
+    def of(cls, found: Iterable[Survey]) -> Self:
+        """Return what has been found in all stretches of a text."""
+        begins, cuts, end = list[int](), [0], None
+        for each in found:
+            begins += each.begins
+            cuts += accumulate(each.rows, initial=cuts.pop())
+            end = each.end
+        return cls(begins, cuts, end)
 
 
 class CsvSource:
@@ -147,18 +157,22 @@ class CsvSource:
         """Return the first row of each part, followed by the number of rows; None if they have not been counted."""
         return None if self._counted is None else self._counted.cuts
 
+    def stretches(self) -> Sequence[Stretch]:
+        """Return the pieces whose rows would be counted apart; none if they have been counted."""
+        counted = self._empty or self._counted is not None
+        return () if counted else self._ranges.stretches(RANGES_SURVEYED)
+
     def count(self, run: Surveyor) -> None:
         """Count the rows of all parts, in a pass over the text. See `msecli.formats.base.Countable`."""
-        if self._empty or self._counted is not None:
-            return
-        begins, cuts, end = list[int](), [0], None
-        for found in surveyed(self._ranges.stretches(RANGES_SURVEYED), run):
-            begins += found.begins
-            cuts += accumulate(found.rows, initial=cuts.pop())
-            end = found.end
-        self._counted = Counted(begins, cuts, end)
-        if end is not None:
-            self.rows = cuts[-1]
+        stretches = self.stretches()
+        if stretches:
+            self.take(Counted.of(surveyed(stretches, run)))
+
+    def take(self, counted: Counted) -> None:
+        """Take what has been counted."""
+        self._counted = counted
+        if counted.end is not None:
+            self.rows = counted.cuts[-1]
 
     def _known_ranges(self) -> Iterator[Ranges | Known]:
         """Yield the ranges of the parts; the last one finds the fault again, if there is one."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import gc
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import accumulate, count
+from itertools import accumulate, count, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from msecli.errors import DataError, Problems, Warned
 from msecli.formats.base import Block, Column, FileCount, LabelArray, Part, Selection, Source, read_once
+from msecli.formats.csv import Counted, CsvSource
 from msecli.places import listed
 from msecli.places.several import OneOfMany, Reopened
+from msecli.text.ranges import Stretch, Surveyor, surveyed
 
 if TYPE_CHECKING:
     from msecli.core.exact import FloatArray
@@ -47,6 +49,8 @@ class Member(Reopened[Source]):
         From the file to its source.
     held : bool
         Whether the source stays open because it is small.
+    compressed : bool
+        Whether the file is.
     """
 
     def __init__(
@@ -57,19 +61,37 @@ class Member(Reopened[Source]):
         reopen: Callable[[OneOfMany], Source],
         *,
         held: bool,
+        compressed: bool = False,
     ) -> None:
         self.path, self.format, self.item = source.path, source.format, source.item
         self.rows, self.work, self.divisible = source.rows, source.work, source.divisible
+        self.countable = isinstance(source, CsvSource) and not compressed
         self.values, self._file, self._reopen = values, file, reopen
         cuts = source.cuts()
         self.cuts = None if cuts is None else tuple(cuts)
+        # Who has only the file would have to decompress all of it to count its rows.
+        self.unnamed = cuts is None and compressed
+        self._counted: Counted | None = None
         if cuts is None:
             source.parts(Selection())  # raises an error of text without rows
         self._small = source if held else None
 
     def open(self) -> Source:
         """Return the source, opened again."""
-        return self._reopen(self._file)
+        source = self._reopen(self._file)
+        if self._counted is not None:
+            _text_of(source).take(self._counted)
+        return source
+
+    def stretches(self) -> Sequence[Stretch]:
+        """Return the pieces of a text whose rows would be counted apart."""
+        return _text_of(self.get()).stretches()
+
+    def take(self, counted: Counted) -> None:
+        """Take what has been counted of a text."""
+        self._counted, self.cuts = counted, tuple(counted.cuts)
+        _text_of(self.get()).take(counted)
+        self.rows = None if counted.end is None else counted.cuts[-1]
 
     def get(self) -> Source:
         """Return the source."""
@@ -94,6 +116,11 @@ class Member(Reopened[Source]):
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""
         (self._file if self._small is None else self._small).verify()
+
+
+def _text_of(source: Source) -> CsvSource:
+    assert isinstance(source, CsvSource)  # noqa: S101 - whoever counts has looked
+    return source
 
 
 class LatePart(NamedTuple):
@@ -164,9 +191,17 @@ class JoinedSource:
         self._members, self._listings = members, listings
         self.work = sum(member.work or 0 for member in members)
         self.divisible = all(member.divisible for member in members)
-        counts = [member.rows for member in members if member.rows is not None]
-        self._firsts = list(accumulate(counts, initial=0)) if len(counts) == len(members) else None
-        self.rows = None if self._firsts is None else self._firsts[-1]
+        self.rows: int | None = None
+        self._firsts: Sequence[int] | None = None
+        self._number()
+
+    def _number(self) -> None:
+        """Number the rows of all files, as far as they are known."""
+        counts = [member.rows if member.cuts is None else member.cuts[-1] for member in self._members]
+        known = [count for count in counts if count is not None]
+        self._firsts = list(accumulate(known, initial=0)) if len(known) == len(counts) else None
+        if self._firsts is not None and all(member.rows is not None for member in self._members):
+            self.rows = self._firsts[-1]
 
     def parts(self, selection: Selection, rows: range | None = None) -> Sequence[JoinedPart]:
         """Return the parts of all files in order.
@@ -235,6 +270,28 @@ class JoinedSource:
                 raise DataError(
                     f"{path}: files were added or removed while the others were read; run again once all are complete"
                 )
+
+
+class JoinedText(JoinedSource):
+    """The rows of several files of text. See `JoinedSource`, and `msecli.formats.base.Countable`."""
+
+    def stretches(self) -> Sequence[Stretch]:
+        """Return the pieces whose rows would be counted apart; none if they have been counted."""
+        return [stretch for member in self._members if member.cuts is None for stretch in member.stretches()]
+
+    def count(self, run: Surveyor) -> None:
+        """Count the rows of all files, in one pass over their text."""
+        by_member = [(member, member.stretches()) for member in self._members if member.cuts is None]
+        if not by_member:
+            return
+        found = surveyed([stretch for _, stretches in by_member for stretch in stretches], run)
+        for member, stretches in by_member:
+            counted = Counted.of(islice(found, len(stretches)))
+            member.take(counted)
+            if counted.end is None:  # nothing is known of the files behind it
+                self._members = self._members[: self._members.index(member) + 1]
+                break
+        self._number()
 
 
 class JoinedPart(NamedTuple):

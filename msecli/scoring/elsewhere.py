@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import pickle
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msecli.engines import ENGINES, Engine, engine_named
 from msecli.errors import DataError, ReadWriteError, UsageError, setting
-from msecli.formats.base import Source
+from msecli.formats.base import Countable, Source
 from msecli.places import is_path, paths_of
 from msecli.places.file import STDIN
 from msecli.scoring.spans import count_rows
@@ -85,6 +87,67 @@ def refuse_distributed(name: str, task: str) -> None:
         raise UsageError(f"{setting('engine', name)} does not {task} yet; use `engine=local`")
 
 
+def check_plan(plan: Plan) -> None:
+    """Refuse what the engine of a plan cannot do.
+
+    Raises
+    ------
+    UsageError
+    """
+    name = plan.request.engine
+    if not engine_named(name).distributed:
+        return
+    if plan.kept_values:
+        raise UsageError(
+            f"{setting('engine', name)} does not write the losses of rows (`axis`) yet; use `engine=local`"
+        )
+    check_sources(plan.sources, name)
+
+
+def check_sources(sources: Sequence[Source], engine: str) -> None:
+    """Refuse sources that only this process can read.
+
+    Raises
+    ------
+    UsageError
+    """
+    for source in sources:
+        path = only_here(source)
+        if path is not None:
+            raise UsageError(
+                f"{setting('engine', engine)} reads files in parts, and {path} is compressed; decompress it, or use "
+                "`engine=local`"
+            )
+        if source.cuts() is None and not isinstance(source, Countable):
+            raise UsageError(f"{source.path}: {source.format} files cannot be read by the workers of a cluster yet")
+
+
+def only_here(source: Source) -> str | None:
+    """Return the path of what only this process can read in parts: a stream, or a compressed file; None if nothing."""
+    try:
+        _Pickler(io.BytesIO()).dump(source)
+    except _NamelessError as error:
+        return error.path
+    return None
+
+
+class _NamelessError(Exception):
+    """Bytes were found that have no name of their own."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles what another process can read."""
+
+    def persistent_id(self, found: Any) -> None:
+        """Refuse bytes without a name before they are copied to where they have one."""
+        if getattr(found, "unnamed", False) is True:
+            raise _NamelessError(found.path)
+
+
 def prepare(plan: Plan, engine: Engine) -> None:
     """See that the workers of a distributed engine can read what a plan needs, and have them count rows.
 
@@ -97,9 +160,7 @@ def prepare(plan: Plan, engine: Engine) -> None:
     """
     if not engine.distributed:
         return
-    if plan.kept_values:
-        name = setting("engine", plan.request.engine)
-        raise UsageError(f"{name} does not write the losses of rows (`axis`) yet; use `engine=local`")
+    check_plan(plan)
     engine.check(partial(_see, [(source.path, pickle.dumps(source)) for source in plan.sources]))
     count_rows(plan.sources, engine)
 

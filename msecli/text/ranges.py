@@ -307,13 +307,14 @@ Surveyor = Callable[[Callable[[Stretch], Iterator[Survey]], Sequence[Stretch]], 
 
 
 def surveyed(stretches: Sequence[Stretch], run: Surveyor) -> Iterator[Survey]:
-    """Yield the survey of each stretch, up to the first fault.
+    """Yield the survey of each stretch of one text, or of several one after the other, up to the first fault.
 
     All are surveyed at once, each as if no quotes were open where it begins. That is so if the one before it ends
     where it begins; otherwise it is surveyed again.
     """
-    begin = stretches[0].begin
+    begin = None
     for stretch, guessed in zip(stretches, run(survey, stretches), strict=True):
+        begin = begin if stretch.begin is None else stretch.begin
         found = guessed
         if found.begins[:1] != (begin,):
             (found,) = run(survey, [stretch._replace(begin=begin)])

@@ -159,6 +159,97 @@ def test_files_of_different_lengths_are_refused_as_here(cluster: Cluster, tmp_pa
     assert "900" in messages[0]
 
 
+def folder_of(path: Path, texts: Sequence[str]) -> Path:
+    path.mkdir(exist_ok=True)
+    for number, text in enumerate(texts):
+        (path / f"{number}.csv").write_text(text)
+    return path
+
+
+def texts_of(rows: Sequence[tuple[object, ...]], sizes: Sequence[int]) -> list[str]:
+    """Return rows as the texts of several files, of so many rows each."""
+    found, begin = [], 0
+    for size in sizes:
+        lines = [",".join(map(str, row)) for row in rows[begin : begin + size]]
+        found.append("\n".join([",".join(TEXT), *lines]) + "\n")
+        begin += size
+    return found
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "opened again"])
+def test_a_folder_of_text_is_scored_as_here(
+    cluster: Cluster, tmp_path: Path, held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not held:
+        monkeypatch.setattr("msecli.formats.folder.MOST_COLUMNS", 0)
+    notes = ("plain", '"a\n1,2,b\n"', '"' + "3,4,c\n" * 700 + '"')
+    rows = [(row % 7 + 0.25, row % 5, notes[row % 97 % 3 if row % 3 else 0]) for row in range(900)]
+    folder = folder_of(tmp_path / "f", texts_of(rows, (300, 1, 0, 599)))
+    np.save(tmp_path / "w.npy", np.random.default_rng(3).random(900))
+    cases: tuple[dict[str, Any], ...] = ({"metrics": "all", "by": "note"}, {"weight_file": tmp_path / "w.npy"})
+    for more in cases:
+        expected = msecli.score(folder, **more)
+        found = msecli.score(folder, engine="dask", scheduler=cluster.address, **more)
+        assert all_of(found) == all_of(expected)
+
+
+@pytest.mark.parametrize(("row", "bad"), [(100, "1,two,x"), (450, "1,2"), (700, '1,2,"open'), (899, ",2,x")])
+def test_a_bad_row_in_a_folder_has_the_same_message(
+    cluster: Cluster, tmp_path: Path, run: Callable[..., Ran], row: int, bad: str
+) -> None:
+    rows: list[tuple[object, ...]] = [(each + 0.5, each % 7, "x") for each in range(900)]
+    rows[row] = tuple(bad.split(","))
+    folder = folder_of(tmp_path / "f", texts_of(rows, (400, 200, 300)))
+    expected = run("compute", folder)
+    assert run("compute", folder, "--engine", "dask", "--scheduler", cluster.address) == expected
+    assert (expected.code, ".csv" in expected.err) == (3, True)
+
+
+def test_rows_of_a_folder_that_do_not_belong_together_have_the_same_message(
+    cluster: Cluster, tmp_path: Path, run: Callable[..., Ran]
+) -> None:
+    ids = [(each + 0.5, each % 7, each) for each in range(900)]
+    texts = [text.replace("note", "id", 1) for text in texts_of(ids, (400, 200, 300))]
+    folder = folder_of(tmp_path / "f", texts)
+    ids[700] = (1.5, 2, 701)
+    written(tmp_path / "t.csv", [row[1:] for row in ids], ("target", "id"))
+    command = ("compute", folder, tmp_path / "t.csv", "-p", "pred", "-t", "target")
+    expected = run(*command)
+    found = run(*command, "--engine", "dask", "--scheduler", cluster.address)
+    assert (expected.code, found.code, "2.csv, line 102" in found.err) == (3, 3, True)
+    assert expected.err.startswith(found.err.rstrip())
+
+
+def test_a_folder_has_the_tasks_that_were_planned(
+    cluster: Cluster, tmp_path: Path, run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from msecli.engines.dask import DaskEngine
+
+    rows = [(each + 0.5, each % 7, "x") for each in range(3000)]
+    folder_of(tmp_path / "f", texts_of(rows, (1500, 1500)))
+    pd.read_csv(written(tmp_path / "x.csv", rows)).to_parquet(tmp_path / "x.parquet", row_group_size=100)
+    counts = list[int]()
+    original = DaskEngine.run
+
+    def counting(engine: DaskEngine, work: Any, items: Any, *more: Any) -> Iterator[Any]:
+        counts.append(len(items))
+        yield from original(engine, work, items, *more)
+
+    monkeypatch.setattr(DaskEngine, "run", counting)
+    for path, exact in ((tmp_path / "f", False), (tmp_path / "x.parquet", True)):
+        words = ("compute", path, "--engine", "dask", "--scheduler", cluster.address)
+        ran = run(*words, "--explain-plan")
+        told = {name: int(value) for name, value in (line.split("\t") for line in ran.out.splitlines())}
+        counts.clear()
+        assert run(*words).code == 0
+        assert told["threads"] == 2
+        if exact:
+            assert counts == [told["tasks"]]
+        else:
+            assert counts[0] == told["surveys"]
+            assert counts[-1] == pytest.approx(told["tasks"], abs=2)
+
+
 def test_a_state_is_saved_as_by_this_process(cluster: Cluster, tmp_path: Path, run: Callable[..., Ran]) -> None:
     path = written(tmp_path / "x.csv", [(each + 0.5, each % 7, each % 3) for each in range(2000)])
     for name, more in (("a", ()), ("b", ("--engine", "dask", "--scheduler", cluster.address))):
