@@ -215,9 +215,10 @@ class DaskEngine:
                 yield ahead[0]
                 ahead.popleft()
         finally:
-            if ahead:
-                with suppress(*LOST):
-                    self._client.cancel([each for wave in ahead for each in wave.each], force=True)
+            # Not cancelled, which the scheduler refuses, and then hangs up, where others are made of what nobody holds.
+            for number, wave in enumerate(ahead):
+                for future in (*wave.each, *((wave.joined, wave.failed) if number and joined else ())):
+                    future.release()
 
     def _wave(self, sent: Any, items: list[Any], before: int, last: Any, *, joined: bool) -> Wave:
         submit = partial(self._client.submit, pure=False)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from msecli.engines import ENGINES, Engine, engine_named
+from msecli.engines import ENGINES, Engine, Workers, engine_named
 from msecli.errors import DataError, ReadWriteError, UsageError, setting
 from msecli.formats.base import Countable, Source
 from msecli.places import is_path, paths_of
@@ -33,20 +33,10 @@ def check_engine(request: Request) -> None:
     ------
     UsageError
     """
-    name, given = request.engine, [each for each in ADDRESSES if getattr(request, each) is not None]
+    name = request.engine
+    check_workers(name, request.workers, request.jobs)
     if not engine_named(name).distributed:
-        if given:
-            engine = next(entry.name for entry in ENGINES.values() if entry.distributed)
-            raise UsageError(f"`{given[0]}` is for an engine with workers: `+engine={engine}`")
         return
-    if len(given) > 1:
-        raise UsageError(f"`{given[0]}` and `{given[1]}` both say where the workers are; choose one")
-    if request.local is not None and request.local < 1:
-        raise UsageError(f"`local`: {request.local} is not a number of at least 1")
-    if not request.worker_timeout > 0:
-        raise UsageError(f"`worker_timeout`: {request.worker_timeout:g} is not a number of seconds above 0")
-    if request.jobs is not None:
-        raise UsageError(f"`jobs` is for threads of this process; {setting('engine', name)} has those of its workers")
     numbered = request.batch_size is not None or request.bootstrap is not None
     for wanted, task in (
         (bool(request.on), "pair rows by a key (`on`)"),
@@ -57,10 +47,33 @@ def check_engine(request: Request) -> None:
         if wanted:
             raise UsageError(f"{setting('engine', name)} does not {task} yet; use `engine=local`")
     for data, parameter in zip(request.inputs, request.input_names, strict=True):
-        _check_input(name, data, parameter, request.reading.of(parameter).encoding)
+        check_input(name, data, parameter, request.reading.of(parameter).encoding)
 
 
-def _check_input(name: str, data: object, parameter: str, encoding: str | None) -> None:
+def check_workers(name: str, workers: Workers, jobs: int | None) -> None:
+    """Refuse an address of workers that the engine of this name does not use, and what else does not go with it.
+
+    Raises
+    ------
+    UsageError
+    """
+    given = [each for each in ADDRESSES if getattr(workers, each) is not None]
+    if not engine_named(name).distributed:
+        if given:
+            engine = next(entry.name for entry in ENGINES.values() if entry.distributed)
+            raise UsageError(f"`{given[0]}` is for an engine with workers: `+engine={engine}`")
+        return
+    if len(given) > 1:
+        raise UsageError(f"`{given[0]}` and `{given[1]}` both say where the workers are; choose one")
+    if workers.local is not None and workers.local < 1:
+        raise UsageError(f"`local`: {workers.local} is not a number of at least 1")
+    if not workers.timeout > 0:
+        raise UsageError(f"`worker_timeout`: {workers.timeout:g} is not a number of seconds above 0")
+    if jobs is not None:
+        raise UsageError(f"`jobs` is for threads of this process; {setting('engine', name)} has those of its workers")
+
+
+def check_input(name: str, data: object, parameter: str, encoding: str | None) -> None:
     """Refuse what only this process can read."""
     if not is_path(data):
         raise UsageError(f"{setting('engine', name)} reads files that all workers see, and `{parameter}` is in memory")
@@ -161,8 +174,13 @@ def prepare(plan: Plan, engine: Engine) -> None:
     if not engine.distributed:
         return
     check_plan(plan)
-    engine.check(partial(_see, [(source.path, pickle.dumps(source)) for source in plan.sources]))
-    count_rows(plan.sources, engine)
+    prepare_sources(plan.sources, engine)
+
+
+def prepare_sources(sources: Sequence[Source], engine: Engine) -> None:
+    """See that the workers of a distributed engine can read sources, and have them count rows; see `prepare`."""
+    engine.check(partial(_see, [(source.path, pickle.dumps(source)) for source in sources]))
+    count_rows(sources, engine)
 
 
 def _see(sources: list[tuple[str, bytes]]) -> None:

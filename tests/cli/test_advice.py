@@ -425,6 +425,8 @@ MENTIONED = frozenset({
         "`worker_timeout=SECONDS`"
     ),
     "\0 does not write the losses of rows (`axis`) yet; use `engine=local`",
+    # tests/cli/test_explain_plan.py
+    "\0 reads files in parts, and \0 is compressed; decompress it, or use `engine=local`",
 })  # fmt: skip
 """Texts of the sources that name what the user asked for, and suggest nothing."""
 

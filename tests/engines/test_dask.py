@@ -326,10 +326,98 @@ def test_other_commands_refuse_a_cluster(tmp_path: Path) -> None:
     for call in (
         partial(msecli.norm, path, columns="pred"),
         partial(msecli.gradcheck, path),
-        partial(msecli.compare, {"a": path, "b": path}, path, target="target"),
+        partial(msecli.compare, {"a": path, "b": path}, path, target="target", on="note"),
     ):
         with pytest.raises(msecli.UsageError, match=r"engine='dask' does not [^;]* yet; use engine='local'"):
             call(engine="dask")
+
+
+TESTED: dict[str, dict[str, Any]] = {
+    "t": {"metrics": "all", "by": "g"},
+    "bootstrap": {"test": "bootstrap", "seed": 3, "resamples": 50},
+    "permutation": {"test": "permutation", "resamples": 50, "weight_file": "w.npy"},
+    "clusters": {"cluster": "g"},
+    "clusters by the bootstrap": {"test": "bootstrap", "resamples": 50, "cluster": "g"},
+    "series": {"test": "dm", "horizon": 3},
+    "sum": {"test": "none", "reduction": "sum"},
+}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_systems_are_compared_with_the_same_bits(
+    cluster: Cluster, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = {name: {key: np.nan_to_num(each) for key, each in columns(seed).items()} for seed, name in enumerate("tab")}
+    paths = {name: stored(tmp_path, name, kind, each) for name, each in data.items()}
+    monkeypatch.chdir(tmp_path)
+    np.save("w.npy", data["t"]["w"])
+    systems: Any = {"a": paths["a"], "b": paths["b"]}
+    given: dict[str, Any] = {"pred": "pred", "target": "b"}
+    runs = {name: partial(msecli.compare, systems, paths["t"], **given, **more) for name, more in TESTED.items()}
+    runs["by column"] = partial(msecli.compare, paths["a"], pred=["pred", "w"], target="b", test="dm")
+    with distributed.Client(cluster.address):
+        different = [name for name, run in runs.items() if all_of(run(engine="dask")) != all_of(run(engine="local"))]
+    assert different == []
+
+
+def test_systems_that_cannot_be_compared_fail_as_here(cluster: Cluster, tmp_path: Path) -> None:
+    rows = [(each + 0.5, each % 7, "x") for each in range(900)]
+    target, good = (written(tmp_path / f"{name}.csv", rows) for name in "tg")
+    short, bad = written(tmp_path / "short.csv", rows[:-1]), written(tmp_path / "bad.csv", rows)
+    bad.write_text(bad.read_text().replace("\n700.5,", "\nseven,"))
+    systems = {"good": good, "bad": bad, "short": short, "other": good}
+    places: tuple[dict[str, Any], ...] = ({}, {"engine": "dask", "scheduler": cluster.address})
+    found = [msecli.compare(systems, target, pred="pred", target="target", **more) for more in places]
+    errors = [{each.name: each.error for each in one.systems} for one in found]
+    assert errors[0]["short"] is not None
+    assert errors[1] == errors[0]
+    assert [each.result.loss for each in found[1].systems if each.result] == [
+        each.result.loss for each in found[0].systems if each.result
+    ]
+    pd.read_csv(good).to_csv(tmp_path / "g.csv.gz", index=False)
+    systems = {"a": good, "b": tmp_path / "g.csv.gz"}
+    with pytest.raises(msecli.UsageError, match="is compressed"):
+        msecli.compare(systems, target, pred="pred", target="target", engine="dask", scheduler=cluster.address)
+
+
+def test_the_runs_of_a_batch_share_a_connection(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from msecli.engines.dask import DaskEngine
+
+    started = list[int]()
+    original = DaskEngine.__enter__
+
+    def counting(engine: DaskEngine) -> DaskEngine:
+        started.append(1)
+        return original(engine)
+
+    monkeypatch.setattr(DaskEngine, "__enter__", counting)
+    runs: list[dict[str, Any]] = []
+    for number in range(6):
+        path = written(tmp_path / f"{number}.csv", [(each + number, each % 7, each % 3) for each in range(2000)])
+        runs.append({"name": f"r{number}", "predictions": path, "by": "note", "metrics": "rmse"})
+    runs[3]["predictions"] = tmp_path / "none.csv"
+    runs[4]["reduction"] = "sum"
+    expected = msecli.batch(runs)
+    journal = tmp_path / "j"
+    found = msecli.batch(runs, engine="dask", scheduler_file=cluster.file, resume=journal)
+    assert found.to_dict() == expected.to_dict()
+    assert len(started) == 1
+    again = msecli.batch(runs, engine="dask", scheduler_file=cluster.file, resume=journal)
+    assert (again.taken, len(started)) == (5, 2)
+
+
+def test_a_batch_says_which_run_a_cluster_does_not_do(
+    cluster: Cluster, tmp_path: Path, run: Callable[..., Ran]
+) -> None:
+    written(tmp_path / "x.csv", [(1, 2, 3), (3, 5, 4)])
+    (tmp_path / "runs.csv").write_text("name,predictions,axis\na,x.csv,\nb,x.csv,1\n")
+    words = ("batch", tmp_path / "runs.csv", "--engine", "dask", "--scheduler", cluster.address, "-p", "pred,note")
+    ran = run(*words, "-t", "target,note")
+    assert ran.code == 2
+    assert "run 'b': engine = 'dask' does not write the losses of rows (axis) yet" in ran.err
+    assert run(*words, "--jobs", "2").err.startswith("Error: --jobs is for threads of this process")
 
 
 def test_a_cluster_that_nobody_names_is_not_started(tmp_path: Path, run: Callable[..., Ran]) -> None:
