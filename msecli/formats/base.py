@@ -219,6 +219,17 @@ def file_count(source: Source) -> FileCount:
     return found
 
 
+def see(source: Source) -> None:
+    """See that the files of a source that another process has opened are the same here; of very many, look at two.
+
+    Raises
+    ------
+    MsecliError
+    """
+    look: Callable[[], None] = getattr(source, "see", source.verify)
+    look()
+
+
 @runtime_checkable
 class Knowing(Protocol):
     """A source whose file knows more of its columns than their names and types."""

@@ -261,6 +261,11 @@ class JoinedSource:
         number = self._file_of(row)
         return f"{self._members[number].path}, row {row - self._firsts[number] + 1}"
 
+    def see(self) -> None:
+        """Raise an error if the first file or the last one is not there, or has changed since it was opened."""
+        for member in (self._members[0], self._members[-1]):
+            member.verify()
+
     def verify(self) -> None:
         """Raise `DataError` if a file has changed since it was opened, or if there are others by now."""
         for member in self._members:

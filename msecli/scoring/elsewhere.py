@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msecli.engines import ENGINES, Engine, Workers, engine_named
 from msecli.errors import DataError, ReadWriteError, UsageError, setting
-from msecli.formats.base import Countable, Source
+from msecli.formats.base import Countable, Source, see
 from msecli.places import is_path, paths_of
 from msecli.places.file import STDIN
 from msecli.scoring.spans import count_rows
@@ -187,7 +187,8 @@ def _see(sources: list[tuple[str, bytes]]) -> None:
     """Open the files again that another machine has opened, unchanged."""
     for path, pickled in sources:
         try:
-            _: Source = pickle.loads(pickled)  # noqa: S301 - of the process that runs this
+            source: Source = pickle.loads(pickled)  # noqa: S301 - of the process that runs this
+            see(source)
         except ReadWriteError as error:
             raise ReadWriteError(f"{error.args[0]}; all workers must see the files under the same paths") from error
         except DataError as error:

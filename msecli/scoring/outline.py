@@ -19,10 +19,10 @@ from msecli.scoring.request import Request
 from msecli.scoring.rows import selections_of
 from msecli.scoring.spans import Cutting, cutting_of
 
-PROCESS_BYTES = {False: 60 * MIB, True: 150 * MIB}
+PROCESS_BYTES = {False: 70 * MIB, True: 100 * MIB}
 """What a process takes before it reads rows: this one, and a worker elsewhere, with the libraries they have loaded."""
 
-COPIES = 6
+COPIES = 4
 """Arrays of the size of a block that a thread holds: columns as they are read, as numbers, and as losses."""
 
 ROWS_OF_BLOCK = 1 << 20

@@ -53,6 +53,7 @@ SLOWLY = "time.sleep(0.1)"
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("table") / "x.csv"
     path.write_text("pred,target,g\n" + "".join(f"{row}.25,{row % 7},{row % 3}\n" for row in range(ROWS)))
+    (path.parent / "y.csv").write_text("pred,target,g\n1,2,3\n")
     return path
 
 
@@ -230,13 +231,14 @@ def test_an_interrupted_run_leaves_no_work_behind(tmp_path: Path, table: Path) -
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a worker without the file has a file system of its own")
-def test_a_worker_without_the_file_is_named(tmp_path: Path, table: Path) -> None:
+@pytest.mark.parametrize("folder", [False, True], ids=["file", "folder"])
+def test_a_worker_without_the_file_is_named(tmp_path: Path, table: Path, folder: bool) -> None:
     hidden = ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {table.parent} && exec "$@"', "sh")
     if subprocess.run([*hidden[:2], "true"], capture_output=True, check=False).returncode:
         pytest.skip("no namespaces here")
     with cluster_of(tmp_path / "c", 0) as cluster:
         cluster.add(before=hidden)
-        code, _, err = ended(started(cluster, table))
+        code, _, err = ended(started(cluster, table.parent if folder else table))
     assert code == 4, err
     assert err.startswith("Error: worker tcp://127.0.0.1:")
     assert f"{table}: no such file" in err

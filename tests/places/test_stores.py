@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -399,3 +400,24 @@ def test_parquet_is_written_to_a_store(box: Server, run: Run) -> None:
     assert run("compute", "s3://box/p.csv", "s3://box/t.csv", "-r", "none", "-o", "s3://box/l.parquet").code == 0
     found = pq.read_table("box/l.parquet", filesystem=arrow_fs.Location.of("s3://box").connect())
     assert found.column("loss").to_pylist() == [0.0, 0.0, 4.0]
+
+
+def test_the_workers_of_a_cluster_read_a_store_with_their_own_credentials(s3: Server, tmp_path: Path) -> None:
+    """What travels to them holds none; those without any say so."""
+    pytest.importorskip("distributed")
+    from tests.engines.cluster import cluster_of
+
+    for number in range(3):
+        content = text_bytes({"yhat": numbers(500, number), "y": numbers(500, number + 9)})
+        put(s3, f"box/rows/{number}.csv", content)
+    settings = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    expected = msecli.score("s3://box/rows/*.csv", pred="yhat", target="y")
+    with cluster_of(tmp_path / "with", 2, more=settings) as cluster:
+        found = msecli.score("s3://box/rows/*.csv", pred="yhat", target="y", engine="dask", scheduler=cluster.address)
+    assert found.to_dict() == expected.to_dict()
+    nobody = settings | {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    with (
+        cluster_of(tmp_path / "without", 1, more=nobody) as cluster,
+        pytest.raises(ReadWriteError, match="worker tcp://"),
+    ):
+        msecli.score("s3://box/rows/*.csv", pred="yhat", target="y", engine="dask", scheduler=cluster.address)
