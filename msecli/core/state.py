@@ -23,16 +23,13 @@ from msecli.core.series import SeasonalSums
 from msecli.core.terms import EXTREMES, Elements, addends, flaw_named, sum_of
 from msecli.core.workspace import scratch
 from msecli.errors import UsageError, not_one_of
-from msecli.kernel.interface import Sum
+from msecli.kernel.interface import MOST_VALUES, Sum
 
 Policy = Literal["raise", "omit", "propagate"]
 POLICIES = ("raise", "omit", "propagate")
 
 COUNTS = ("total", "used", "ignored", "nan_target", "nan_prediction", "infinite")
 """The ledger's counts of elements."""
-
-MOST_IN_SLOTS = 1 << 26
-"""Values that a kernel adds by slot at once."""
 
 
 class Rules(NamedTuple):
@@ -395,7 +392,7 @@ class LossState:
                 return False
             for sums, total in zip(self._sums.values(), totals, strict=False):
                 sums.add_total(total)
-        elif cell.size <= MOST_IN_SLOTS:
+        elif cell.size <= MOST_VALUES:
             arrays = _flat_arrays(chunk)
             by_slot = kernel.chosen().squared_error_by_slot(*arrays, cell.reshape(-1), self.groups)
             if by_slot is None:

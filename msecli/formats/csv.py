@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, islice, pairwise
-from typing import TYPE_CHECKING, NamedTuple, Self, overload
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 from msecli import kernel
 from msecli.errors import SHOWN, DataError, NoRowsError, Warned, for_file, shown
 from msecli.formats.base import OVERFLOWED, ROUNDED, Block, Column, LabelArray, Selection
 from msecli.kernel.interface import Dialect, Fault, Found, Kind, Scan, Texts, Wanted
 from msecli.places.base import InputFile
-from msecli.places.stream import ForgottenError, StreamFile
+from msecli.places.stream import ForgottenError, expected_size
 from msecli.text.dialects import read_text_head
 from msecli.text.encoding import decoded
 from msecli.text.grammar import Grammar, Truth, notations_of, truth_of
 from msecli.text.head import Head, are_counted, check_reading, grammar_of
 from msecli.text.problems import first_problem
-from msecli.text.ranges import LONGEST_RECORD, Known, Ranges, Stretch, Survey, Surveyor, surveyed
+from msecli.text.ranges import LONGEST_RECORD, OfRanges, Ranges
 from msecli.text.reading import Reading
 from msecli.text.records import Dialect as Marks
 from msecli.text.records import data_records
 
 if TYPE_CHECKING:
     from msecli.core.exact import FloatArray
+    from msecli.text.survey import Counted, Known, Stretch, Surveyor
 
 PART_BYTES = 2 << 20
 """Text read at once: large enough that a call costs little, small enough that a few parts fit in the cache."""
@@ -70,27 +72,6 @@ class Layout(NamedTuple):
         if truth is not None:
             return Wanted(column, Kind.TRUTH, truth)
         return Wanted(column, Kind.TEXT if self.grammar.thousands else Kind.NUMBER)
-
-
-class Counted(NamedTuple):
-    """What a pass over the text has found: where the records of each part begin and what its first row is.
-
-    `cuts` ends with the number of rows, `end` is where the last part ends; None if it holds a fault.
-    """
-
-    begins: Sequence[int]
-    cuts: Sequence[int]
-    end: int | None
-
-    @classmethod
-    def of(cls, found: Iterable[Survey]) -> Self:
-        """Return what has been found in all stretches of a text."""
-        begins, cuts, end = list[int](), [0], None
-        for each in found:
-            begins += each.begins
-            cuts += accumulate(each.rows, initial=cuts.pop())
-            end = each.end
-        return cls(begins, cuts, end)
 
 
 class CsvSource:
@@ -142,16 +123,16 @@ class CsvSource:
         wanted = self._wanted(selection)
         if self._counted is not None:
             return [CsvPart(self._file, self._layout, wanted, ranges, 0) for ranges in self._known_ranges()]
-        return CsvParts(self._file, self._layout, wanted, self._ranges)
+        return OfRanges(self._ranges, partial(CsvPart, self._file, self._layout, wanted, self._ranges))
 
     @property
     def work(self) -> int | None:
         """The bytes of text; of a stream as many as are expected, None if that cannot be told."""
-        return self._file.expected if isinstance(self._file, StreamFile) else self._file.size
+        return expected_size(self._file)
 
     def once(self) -> None:
         """From now on the parts are read once, in order."""
-        self._ranges.once()
+        self._ranges.trail.once()
 
     def cuts(self) -> Sequence[int] | None:
         """Return the first row of each part, followed by the number of rows; None if they have not been counted."""
@@ -159,11 +140,16 @@ class CsvSource:
 
     def stretches(self) -> Sequence[Stretch]:
         """Return the pieces whose rows would be counted apart; none if they have been counted."""
-        counted = self._empty or self._counted is not None
-        return () if counted else self._ranges.stretches(RANGES_SURVEYED)
+        from msecli.text.survey import stretches  # only other machines need it
+
+        if self._empty or self._counted is not None:
+            return ()
+        return stretches(self._file, self._layout.dialect, self._start, PART_BYTES, RANGES_SURVEYED)
 
     def count(self, run: Surveyor) -> None:
         """Count the rows of all parts, in a pass over the text. See `msecli.formats.base.Countable`."""
+        from msecli.text.survey import Counted, surveyed
+
         stretches = self.stretches()
         if stretches:
             self.take(Counted.of(surveyed(stretches, run)))
@@ -176,6 +162,8 @@ class CsvSource:
 
     def _known_ranges(self) -> Iterator[Ranges | Known]:
         """Yield the ranges of the parts; the last one finds the fault again, if there is one."""
+        from msecli.text.survey import Known
+
         assert self._counted is not None  # noqa: S101 - the caller has looked
         begins, _, end = self._counted
         for begin, stop in pairwise([*begins, *([] if end is None else [end])]):
@@ -193,7 +181,7 @@ class CsvSource:
         try:
             return self._line(row, begin)
         except ForgottenError:
-            return self._ranges.line_of_row(begin, row)
+            return self._ranges.trail.line_of_row(begin, row)
 
     def _line(self, row: int, begin: int) -> int | None:
         size = PART_BYTES
@@ -202,7 +190,7 @@ class CsvSource:
             found = data_records(buffer, self._layout.marks, single=self._layout.single)
             record = next(islice(found, row, None), None)
             if record is not None:
-                return self._ranges.line(begin) + record.line
+                return self._ranges.trail.line(begin) + record.line
             if not self._file.reaches(begin + len(buffer)):
                 return None
             size *= LOOK_GROWTH
@@ -251,31 +239,6 @@ class Columns(NamedTuple):
         """Return the same, with text for the labels of a column."""
         texts = {name: each._replace(kind=Kind.TEXT) for name, each in self.labels.items() if each.column == column}
         return self._replace(labels={**self.labels, **texts})
-
-
-class CsvParts(Sequence["CsvPart"]):
-    """The parts of a text; of a stream they are known to be there only when its end is seen."""
-
-    def __init__(self, file: InputFile, layout: Layout, wanted: Columns, ranges: Ranges) -> None:
-        self._made_of = file, layout, wanted, ranges
-        self._ranges = ranges
-
-    def __len__(self) -> int:
-        return len(self._ranges)
-
-    def __iter__(self) -> Iterator[CsvPart]:
-        return (CsvPart(*self._made_of, number) for number in self._ranges.numbers())
-
-    @overload
-    def __getitem__(self, number: int) -> CsvPart: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> list[CsvPart]: ...
-
-    def __getitem__(self, number: int | slice) -> CsvPart | list[CsvPart]:
-        if isinstance(number, slice):
-            return [self[each] for each in range(*number.indices(len(self)))]
-        return CsvPart(*self._made_of, number)
 
 
 class CsvPart(NamedTuple):
@@ -359,7 +322,7 @@ class CsvPart(NamedTuple):
 
     def _error(self, position: int, description: str, lines: int = 0) -> DataError:
         """Return an error about the line that is `lines` below the one of a byte."""
-        line = self.ranges.line(position) + lines
+        line = self.ranges.trail.line(position) + lines
         return DataError(for_file(f"{self.file.path}, line {line}: {description}", self.layout.word))
 
 

@@ -16,6 +16,7 @@ from msecli.errors import DataError, NoRowsError, Problems, ReadWriteError, Usag
 from msecli.formats.base import Column, FileCount, Source
 from msecli.formats.joined import MOST_SHOWN, Joined, JoinedSource, JoinedText, Member, Value
 from msecli.places import INNER, open_input, split_inner
+from msecli.places.ahead import ahead
 from msecli.places.compressed import codec_of, decompressed
 from msecli.places.listing import Listing, below
 from msecli.places.several import OneOfMany
@@ -181,9 +182,11 @@ def _opened(name: str, shards: Sequence[Shard], opener: Opener, *, light: bool) 
     """
     members: list[Member] = []
     schema, problems, room = Schema(), Problems(), MOST_COLUMNS if light else 0
-    for shard in shards:
+    paths = [shard.path for shard in shards]
+    opening = ahead(paths, (partial(_opened_with_file, opener, path) for path in paths))
+    for shard, opened in zip(shards, opening, strict=True):
         with problems.collect(passing=(UsageError, OtherDialectError)), suppress(NoRowsError):
-            source, file = _opened_with_file(opener, shard.path)
+            source, file = opened()
             schema.check(source)
             compressed = codec_of(file) is not None
             member = Member(

@@ -6,20 +6,20 @@ import gc
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate, count, islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 
 from msecli.errors import DataError, Problems, Warned
-from msecli.formats.base import Block, Column, FileCount, LabelArray, Part, Selection, Source, read_once
-from msecli.formats.csv import Counted, CsvSource
+from msecli.formats.base import Block, Column, Countable, FileCount, LabelArray, Part, Selection, Source, read_once
 from msecli.places import listed
+from msecli.places.ahead import ahead
 from msecli.places.several import OneOfMany, Reopened
-from msecli.text.ranges import Stretch, Surveyor, surveyed
 
 if TYPE_CHECKING:
     from msecli.core.exact import FloatArray
     from msecli.places.listing import Listing
+    from msecli.text.survey import Counted, Stretch, Surveyor
 
 FILE_BITS = 48
 """Where a row begins is told by the number of the file, and the byte in it below these bits."""
@@ -65,7 +65,7 @@ class Member(Reopened[Source]):
     ) -> None:
         self.path, self.format, self.item = source.path, source.format, source.item
         self.rows, self.work, self.divisible = source.rows, source.work, source.divisible
-        self.countable = isinstance(source, CsvSource) and not compressed
+        self.countable = isinstance(source, Countable) and not compressed
         self.values, self._file, self._reopen = values, file, reopen
         cuts = source.cuts()
         self.cuts = None if cuts is None else tuple(cuts)
@@ -118,9 +118,21 @@ class Member(Reopened[Source]):
         (self._file if self._small is None else self._small).verify()
 
 
-def _text_of(source: Source) -> CsvSource:
-    assert isinstance(source, CsvSource)  # noqa: S101 - whoever counts has looked
-    return source
+class Text(Protocol):
+    """A file of text whose rows can be counted with those of others."""
+
+    def stretches(self) -> Sequence[Stretch]:
+        """Return the pieces whose rows would be counted apart."""
+        ...
+
+    def take(self, counted: Counted) -> None:
+        """Take what has been counted."""
+        ...
+
+
+def _text_of(source: Source) -> Text:
+    """Return the source of a member that is `countable`."""
+    return cast("Text", source)
 
 
 class LatePart(NamedTuple):
@@ -268,8 +280,8 @@ class JoinedSource:
 
     def verify(self) -> None:
         """Raise `DataError` if a file has changed since it was opened, or if there are others by now."""
-        for member in self._members:
-            member.verify()
+        for verified in ahead([member.path for member in self._members], (member.verify for member in self._members)):
+            verified()
         for path, listing in self._listings:
             if listed(path) != listing:
                 raise DataError(
@@ -286,6 +298,8 @@ class JoinedText(JoinedSource):
 
     def count(self, run: Surveyor) -> None:
         """Count the rows of all files, in one pass over their text."""
+        from msecli.text.survey import Counted, surveyed
+
         by_member = [(member, member.stretches()) for member in self._members if member.cuts is None]
         if not by_member:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 from msecli.errors import DataError, Warned, numbered, shown
@@ -24,12 +25,13 @@ from msecli.formats.records import (
 )
 from msecli.formats.values import UnreadableValueError
 from msecli.places.base import InputFile
+from msecli.places.stream import ForgottenError, expected_size
 from msecli.text.encoding import decoded
 from msecli.text.foreign import HOW_TO_WRITE
-from msecli.text.ranges import line_number
 from msecli.text.reading import Reading
+from msecli.text.trail import Parsed, Trail, line_ends
 
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 2 << 20
 """Text read at once."""
 GROWTH = 4
 """Growth of what is read at once where it holds no whole record."""
@@ -61,7 +63,6 @@ class JsonSource:
         self.columns, self._fields = Fields.of(records, reading)
         self.item: tuple[int, ...] | None = None
         self.rows: int | None = None
-        self.work = self._file.size
         self.warnings: Sequence[Warned] = ()
 
     def _opened(self, reading: Reading) -> Array:
@@ -69,30 +70,48 @@ class JsonSource:
         head = self._file.read(HEAD_BYTES, 0)
         start = check_start(self._file, head, reading)
         text = head[start:]
-        self._start = start + len(text) - len(text.lstrip(BLANKS)) + 1
-        if head[self._start - 1 : self._start] != b"[":
+        rest = text.lstrip(BLANKS).removeprefix(b"[")
+        if not text.lstrip(BLANKS).startswith(b"["):
             found = shown(text.strip(BLANKS)[:80].decode(errors="replace"))
             raise DataError(
                 f"{self.path}: an array of records, [{{…}}, {{…}}], is expected, {found} found; {HOW_TO_WRITE}"
             )
-        return Array(self._file, self._start)
+        self._start = start + len(text) - len(rest.lstrip(BLANKS) or rest)
+        self._trail = Trail(self._file, self._start)
+        return Array(self._file, self._trail, self._start)
 
     def parts(self, selection: Selection, rows: range | None = None) -> Sequence[JsonPart]:
         """Return one part: only who has read an array up to a record can tell that it is one."""
         names = (*selection.numbers, *selection.labels)
         wanted = Wanted(self.path, selection, {name: self._fields[name] for name in names})
-        return [JsonPart(self._file, wanted, self._start)]
+        return [JsonPart(self._file, wanted, self._trail, self._start)]
+
+    @property
+    def work(self) -> int | None:
+        """The bytes of text; of a stream as many as are expected, None if that cannot be told."""
+        return expected_size(self._file)
+
+    def once(self) -> None:
+        """From now on the part is read once."""
+        self._trail.once()
 
     def cuts(self) -> None:
         """Return None: rows are counted only as they are read."""
 
     def line(self, row: int, begin: int | None = None) -> int | None:
         """Return the line on which a row begins, counted from the one at a byte."""
-        array = Array(self._file, self._start if begin is None else begin)
+        begin = self._start if begin is None else begin
+        try:
+            return self._line(row, begin)
+        except ForgottenError:
+            return self._trail.line_of_row(begin, row)
+
+    def _line(self, row: int, begin: int) -> int | None:
+        array = Array(self._file, self._trail, begin)
         while not array.closed:
             piece = array.read(CHUNK_BYTES)
             if row < len(piece.records):
-                return line_number(self._file, piece.begin + piece.byte(row))
+                return self._trail.line(piece.begin + piece.byte(row))
             row -= len(piece.records)
         return None
 
@@ -137,9 +156,11 @@ class Array:
         Whether the end of the array was read.
     """
 
-    def __init__(self, file: InputFile, position: int) -> None:
-        self._file, self.position = file, position
+    def __init__(self, file: InputFile, trail: Trail, position: int) -> None:
+        self._file, self._trail, self.position = file, trail, position
         self._buffer, self._last = b"", False
+        # The text of the records that were read last, and whether line ends are known to be between them.
+        self._text, self._apart = memoryview(b""), False
         self.row, self.closed = 0, False
 
     def block(self, wanted: Wanted) -> Block:
@@ -161,6 +182,12 @@ class Array:
                 raise DataError(f"{place}, {error.reason}") from error
         return block._replace(begin=begin, work=self.position - begin)
 
+    def parsed(self, rows: int) -> Parsed:
+        """Return what is kept of the last block, of so many rows."""
+        lines, records = line_ends(self._text), bytes(self._text).rstrip(BLANKS + b",]")
+        alone = self._apart and line_ends(memoryview(records)) == rows - 1
+        return Parsed(len(self._text), lines, self.position, alone)
+
     def _fast(self, wanted: Wanted) -> Block | None:
         """Return the block that Arrow finds in what is in the buffer, if it is as it is usually written.
 
@@ -177,7 +204,7 @@ class Array:
         rows = body.count(between) + 1
         block = wanted.fast(body.replace(between, b"}\n{"), rows) if body.startswith(b"{") else None
         if block is not None:
-            self._take(end if self._last else end + len(between) - 2, rows)
+            self._take_records(end if self._last else end + len(between) - 2, rows, apart=b"\n" in between or rows == 1)
             self.closed = self._last
         return block
 
@@ -199,7 +226,7 @@ class Array:
                 place = self._place(self.row, self.position + len(text[: _blank(text, end)].encode()))
                 raise DataError(f"{place}: {error.reason}") from error
         piece = Piece(self.position, text, starts, records)
-        self._take(len(text[:end].encode()), len(records))
+        self._take_records(len(text[:end].encode()), len(records))
         if self.closed:
             self._check_end()
         return piece
@@ -225,7 +252,9 @@ class Array:
                 return starts, records, end, BadRecordError(after, wrong)
             starts.append(start)
             records.append(record)
-            end = after + 1
+            # Where only blanks are left, the rest of a line end may follow them.
+            begin = _blank(text, after + 1)
+            end = begin if begin < len(text) else after + 1
             if mark == "]":
                 self.closed = True
                 return starts, records, end, None
@@ -241,8 +270,12 @@ class Array:
         try:
             return codecs.getincrementaldecoder("utf-8")().decode(self._buffer, self._last)
         except UnicodeDecodeError as error:
-            line = line_number(self._file, self.position + error.start)
+            line = self._trail.line(self.position + error.start)
             raise not_utf8(f"{self._file.path}, line {line}", error) from error
+
+    def _take_records(self, size: int, rows: int, *, apart: bool = False) -> None:
+        self._text, self._apart = memoryview(self._buffer)[:size], apart
+        self._take(size, rows)
 
     def _take(self, size: int, rows: int) -> None:
         self._buffer = self._buffer[size:]
@@ -254,7 +287,7 @@ class Array:
         while True:
             rest = self._buffer.lstrip(BLANKS)
             if rest:
-                line = line_number(self._file, self.position + len(self._buffer) - len(rest))
+                line = self._trail.line(self.position + len(self._buffer) - len(rest))
                 found = shown(rest[:80].decode(errors="replace"))
                 raise DataError(f"{self._file.path}, line {line}: {found} follows the end of the array; one is read")
             self._take(len(self._buffer), 0)
@@ -263,7 +296,7 @@ class Array:
             self._fill(CHUNK_BYTES)
 
     def _place(self, row: int, position: int) -> str:
-        return f"{self._file.path}, {numbered(row, lines=[line_number(self._file, position)])}"
+        return f"{self._file.path}, {numbered(row, lines=[self._trail.line(position)])}"
 
 
 def _blank(text: str, start: int) -> int:
@@ -277,13 +310,17 @@ class JsonPart(NamedTuple):
 
     file: InputFile
     wanted: Wanted
+    trail: Trail
     start: int
 
     def read(self) -> Iterator[Block]:
         """Yield blocks of about `CHUNK_BYTES`."""
-        array, before = Array(self.file, self.start), self.start
-        while not array.closed:
+        array = Array(self.file, self.trail, self.start)
+        for number in count():
             block = array.block(self.wanted)
+            if self.trail.forgotten is not None:
+                self.trail.parsed(number, array.parsed(block.rows))
             # The bracket that opens the array is work, too.
-            yield block._replace(work=block.work + before)
-            before = 0
+            yield block if number else block._replace(work=block.work + self.start)
+            if array.closed:
+                return

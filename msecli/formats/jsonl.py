@@ -1,9 +1,10 @@
-"""JSON Lines: a record on each line, cut into parts of a few megabytes."""
+"""JSON Lines: a record on each line, cut into parts of a megabyte."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from msecli.errors import DataError, Warned, shown
@@ -23,14 +24,14 @@ from msecli.formats.records import (
 )
 from msecli.formats.values import UnreadableValueError
 from msecli.places.base import InputFile
+from msecli.places.stream import ForgottenError, expected_size
 from msecli.text.encoding import decoded
-from msecli.text.ranges import LONGEST_RECORD, line_number
+from msecli.text.ranges import LONGEST_RECORD, OfRanges, Ranges
 from msecli.text.reading import Reading
+from msecli.text.trail import line_number
 
-PART_BYTES = 4 << 20
-"""Text read at once: large enough that a call of Arrow costs little."""
-MARGIN_BYTES = 1 << 14
-"""Bytes read at once to complete the last record of a part."""
+PART_BYTES = 1 << 20
+"""Text read at once: large enough that a call of Arrow costs little, small enough for one in each of many threads."""
 
 SPREAD = "; a record has to be on one line: write it so, as jq -c . does, or an array of records, [{…}, {…}]"
 
@@ -51,31 +52,43 @@ class JsonLinesSource:
         self.columns, self._fields = Fields.of(records, reading)
         self.item: tuple[int, ...] | None = None
         self.rows: int | None = None
-        self.work = self._file.size
+        self._ranges = Ranges(self._file, None, self._start, PART_BYTES)
         self.warnings: Sequence[Warned] = ()
 
     def parts(self, selection: Selection, rows: range | None = None) -> Sequence[JsonLinesPart]:
         """Return parts of `PART_BYTES`."""
         names = (*selection.numbers, *selection.labels)
         wanted = Wanted(self.path, selection, {name: self._fields[name] for name in names})
-        return Parts(self._file, wanted, self._start, PART_BYTES)
+        return OfRanges(self._ranges, partial(JsonLinesPart, self._file, wanted, self._ranges))
+
+    @property
+    def work(self) -> int | None:
+        """The bytes of text; of a stream as many as are expected, None if that cannot be told."""
+        return expected_size(self._file)
+
+    def once(self) -> None:
+        """From now on the parts are read once, in order."""
+        self._ranges.trail.once()
 
     def cuts(self) -> None:
         """Return None: rows are counted only as they are read."""
 
     def line(self, row: int, begin: int | None = None) -> int | None:
         """Return the line on which a row begins, counted from the one at a byte."""
-        position = self._start if begin is None else begin
-        while True:
-            begin, text = lines_of(self._file, position, PART_BYTES, first=True)
-            for at, line in _lines(text):
-                if line.strip(BLANKS):
-                    if row == 0:
-                        return line_number(self._file, begin + at)
-                    row -= 1
-            position += len(text)
-            if not text:
-                return None
+        begin = self._start if begin is None else begin
+        try:
+            return self._line(row, begin)
+        except ForgottenError:
+            return self._ranges.trail.line_of_row(begin, row)
+
+    def _line(self, row: int, begin: int) -> int | None:
+        for number in self._ranges.numbers(begin):
+            at, text, _ = self._ranges.read(number)
+            places = _places(bytes(text))
+            if row < len(places):
+                return self._ranges.trail.line(at + places[row])
+            row -= len(places)
+        return None
 
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""
@@ -90,10 +103,9 @@ def _head(file: InputFile, reading: Reading) -> tuple[int, list[dict[str, Any]]]
         start = check_start(file, buffer, reading)
         whole = len(buffer) < size or not file.reaches(size)
         end = len(buffer) if whole or size >= LONGEST_HEAD else buffer.rfind(b"\n") + 1
-        lines = [(at, line) for at, line in _lines(buffer[start:end]) if line.strip(BLANKS)]
-        if whole or len(lines) >= SAMPLE_RECORDS or size >= LONGEST_HEAD:
+        if whole or len(_places(buffer[start:end])) >= SAMPLE_RECORDS or size >= LONGEST_HEAD:
             try:
-                return start, list(records_of(file, start, buffer[start:end]))
+                return start, list(records_of(file, start, buffer[start:end], partial(line_number, file)))
             except DataError:
                 _check_document(file.path, buffer[start:])
                 raise
@@ -115,8 +127,13 @@ def _lines(text: bytes) -> Iterator[tuple[int, bytes]]:
         at += len(line) + 1
 
 
-def records_of(file: InputFile, begin: int, text: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the records of whole lines that begin at a byte of the file.
+def _places(text: bytes) -> list[int]:
+    """Return where the lines of a text begin that are not blank."""
+    return [at for at, line in _lines(text) if line.strip(BLANKS)]
+
+
+def records_of(file: InputFile, begin: int, text: bytes, line_at: Callable[[int], int]) -> Iterator[dict[str, Any]]:
+    """Yield the records of whole lines that begin at a byte of the file, whose lines are numbered by their places.
 
     Raises
     ------
@@ -125,56 +142,49 @@ def records_of(file: InputFile, begin: int, text: bytes) -> Iterator[dict[str, A
     """
     for at, line in _lines(text):
         if line.strip(BLANKS):
-            yield _record(file, begin + at, line)
+            yield _record(file, begin + at, line, line_at)
 
 
-def _record(file: InputFile, position: int, line: bytes) -> dict[str, Any]:
+def _record(file: InputFile, position: int, line: bytes, line_at: Callable[[int], int]) -> dict[str, Any]:
     try:
         text = line.decode().strip()
         record, end = record_at(text)
     except UnicodeDecodeError as error:
-        raise not_utf8(f"{file.path}, line {line_number(file, position)}", error) from error
+        raise not_utf8(f"{file.path}, line {line_at(position)}", error) from error
     except BadRecordError as error:
         spread = SPREAD if error.at >= len(text) and file.reaches(position + len(line)) else ""
-        raise DataError(f"{file.path}, line {line_number(file, position)}: {error.reason}{spread}") from error
+        raise DataError(f"{file.path}, line {line_at(position)}: {error.reason}{spread}") from error
     if end < len(text):
-        found = f"line {line_number(file, position)}: {shown(text[end:])} follows the record"
+        found = f"line {line_at(position)}: {shown(text[end:])} follows the record"
         raise DataError(f"{file.path}, {found}; write one on each line")
     return record
 
 
-class Parts(Sequence["JsonLinesPart"]):
-    """The parts of a file, as many as it turns out to have bytes for."""
-
-    def __init__(self, file: InputFile, wanted: Wanted, start: int, size: int) -> None:
-        self._file, self._wanted, self._start, self._size = file, wanted, start, size
-
-    def __getitem__(self, number: Any) -> Any:
-        begin = self._start + number * self._size
-        if number and not self._file.reaches(begin):
-            raise IndexError(number)
-        return JsonLinesPart(self._file, self._wanted, begin, self._size, first=number == 0)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
 class JsonLinesPart(NamedTuple):
-    """The lines behind the line ends in a range of bytes; the first part also has the first line.
-
-    See `msecli.formats.base.Part`.
-    """
+    """The lines that begin in a range of bytes. See `msecli.formats.base.Part`."""
 
     file: InputFile
     wanted: Wanted
-    start: int
-    size: int
-    first: bool
+    ranges: Ranges
+    number: int
 
     def read(self) -> Iterator[Block]:
-        """Yield the one block."""
-        begin, text = lines_of(self.file, self.start, self.size, first=self.first)
-        yield self._block(begin, text)._replace(work=len(text), begin=begin)
+        """Yield the one block.
+
+        Raises
+        ------
+        DataError
+            If a line is longer than `LONGEST_RECORD`.
+        """
+        begin, found, whole = self.ranges.read(self.number)
+        if not whole:
+            line = self.ranges.trail.line(begin + bytes(found[:PART_BYTES]).rfind(b"\n") + 1)
+            raise DataError(f"{self.file.path}, line {line}: the line is longer than {LONGEST_RECORD >> 20} MiB")
+        text = bytes(found)
+        del found  # one copy is enough
+        block = self._block(begin, text)._replace(work=len(text), begin=begin)
+        self.ranges.parsed(self.number, memoryview(text), block.rows)
+        yield block
 
     def _block(self, begin: int, text: bytes) -> Block:
         # Where every line begins with a brace, there are as many records as lines, if Arrow finds so many.
@@ -182,35 +192,9 @@ class JsonLinesPart(NamedTuple):
             block = self.wanted.fast(text, text.count(b"\n{") + 1)
             if block is not None:
                 return block
-        places = [at for at, line in _lines(text) if line.strip(BLANKS)]
+        line_at = self.ranges.trail.line
         try:
-            return self.wanted.exact(list(records_of(self.file, begin, text)))
+            return self.wanted.exact(list(records_of(self.file, begin, text, line_at)))
         except UnreadableValueError as error:
-            line = line_number(self.file, begin + places[error.row])
+            line = line_at(begin + _places(text)[error.row])
             raise DataError(f"{self.file.path}, line {line}, {error.reason}") from error
-
-
-def lines_of(file: InputFile, start: int, size: int, *, first: bool) -> tuple[int, bytes]:
-    """Return the lines behind the line ends in a range of bytes, and where they begin; `first`, also that before.
-
-    Raises
-    ------
-    DataError
-        If one is longer than `LONGEST_RECORD`.
-    """
-    buffer = file.read(size, start)
-    skipped = 0 if first else buffer.find(b"\n") + 1
-    if not (first or skipped):
-        return start + len(buffer), b""
-    pieces, position = [buffer[skipped:]], start + len(buffer)
-    while file.reaches(position):
-        more = file.read(MARGIN_BYTES, position)
-        end = more.find(b"\n") + 1
-        pieces.append(more[:end] if end else more)
-        position += len(more)
-        if end:
-            break
-        if position - start > LONGEST_RECORD:
-            line = line_number(file, start + skipped)
-            raise DataError(f"{file.path}, line {line} or below: a line is longer than {LONGEST_RECORD >> 20} MiB")
-    return start + skipped, b"".join(pieces)

@@ -83,6 +83,13 @@ inline std::int64_t size_of(double value) {
 
 constexpr std::int64_t INFINITE_SIZE = std::int64_t{0x7FF} << 52;
 
+// Return M plus the multiple of 2**g nearest to `rest`, which loses it.
+inline double cut(double& rest, double anchor) {
+    const double shifted = rest + anchor;
+    rest -= shifted - anchor;
+    return shifted;
+}
+
 // Add `count` multiples of 2**exponent, which are the differences of the numbers whose bits were added up to `sum`
 // from the anchor.
 inline void add_multiples(Total& total, std::uint64_t sum, double anchor, std::size_t count, int exponent) {
@@ -112,13 +119,11 @@ inline void add_block(Total& total, double* x, std::size_t count, std::int64_t l
         std::uint64_t sum = 0, next_sum = 0;
         left = 0;
         for (std::size_t i = 0; i < count; ++i) {
-            const double shifted = x[i] + anchor;
-            const double rest = x[i] - (shifted - anchor);
-            const double next_shifted = rest + next_anchor;
-            x[i] = rest - (next_shifted - next_anchor);
-            sum += to_bits(shifted);
-            next_sum += to_bits(next_shifted);
-            left |= to_bits(x[i]) << 1;
+            double rest = x[i];
+            sum += to_bits(cut(rest, anchor));
+            next_sum += to_bits(cut(rest, next_anchor));
+            left |= to_bits(rest) << 1;
+            x[i] = rest;
         }
         add_multiples(total, sum, anchor, count, exponent);
         add_multiples(total, next_sum, next_anchor, count, next);
@@ -296,13 +301,11 @@ inline Slots sums_by_slot(Value value_of, const std::int64_t* codes, std::size_t
         if (regular && most < INFINITE_SIZE) {
             left = 0;
             for (std::size_t i = 0; i < size; ++i) {
-                const double shifted = x[i] + anchor;
-                const double rest = x[i] - (shifted - anchor);
-                const double next_shifted = rest + next_anchor;
-                x[i] = rest - (next_shifted - next_anchor);
-                high[i] = static_cast<std::int64_t>(to_bits(shifted) - to_bits(anchor));
-                low[i] = static_cast<std::int64_t>(to_bits(next_shifted) - to_bits(next_anchor));
-                left |= to_bits(x[i]) << 1;
+                double rest = x[i];
+                high[i] = static_cast<std::int64_t>(to_bits(cut(rest, anchor)) - to_bits(anchor));
+                low[i] = static_cast<std::int64_t>(to_bits(cut(rest, next_anchor)) - to_bits(next_anchor));
+                left |= to_bits(rest) << 1;
+                x[i] = rest;
             }
             for (std::size_t i = 0; i < size; ++i) {
                 std::int64_t* const multiple = &multiples[2 * static_cast<std::size_t>(code[i])];

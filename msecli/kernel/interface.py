@@ -17,6 +17,9 @@ Bytes = bytes | memoryview
 WIDTH = 36
 """The bits of a digit of `SlotSums`."""
 
+MOST_VALUES = 1 << 26
+"""Values that are summed by slot at once: so many digits add up in an int64."""
+
 Problem = Literal["width", "stray", "open", "number", "integer", "truth", "text"]
 
 
@@ -271,7 +274,7 @@ class Kernel(Protocol):
         ...
 
     def sums_by_slot(self, values: FloatArray, codes: IntArray, slots: int) -> SlotSums:
-        """Return the exact sums of the values of each code, a number below `slots`."""
+        """Return the exact sums of at most `MOST_VALUES` values for each code, a number below `slots`."""
         ...
 
     def squared_error_by_slot(

@@ -6,13 +6,12 @@ import math
 
 import numpy as np
 
-from msecli.kernel.interface import WIDTH, FloatArray, IntArray, SlotSums, Sum
+from msecli.kernel.interface import MOST_VALUES, WIDTH, FloatArray, IntArray, SlotSums, Sum
 
 UNIT_EXPONENT, SPAN, BOTTOM_EXPONENT = -1074, 45, -900
 ONE = 1 << -UNIT_EXPONENT
 LARGEST = math.ldexp(1.0, 970 + SPAN)
 BLOCK = 1 << (53 - WIDTH)
-MOST_VALUES = 1 << 26
 MODERATE = 2.0**200
 MANTISSA = 53
 

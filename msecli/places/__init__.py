@@ -271,10 +271,10 @@ def alternatives(path: str) -> tuple[str, ...]:
 
 def local_path(path: str) -> str:
     """Return the path of a file of this machine, which may be a URL: "file:///home/me/p.csv"."""
-    from urllib.parse import unquote, urlsplit
-
     if not path.lower().startswith("file://") or not is_url(path):
         return path
+    from urllib.parse import unquote, urlsplit
+
     host = urlsplit(path).netloc
     if host not in {"", "localhost"}:
         raise ReadWriteError(f"{path}: the file is on the machine {host}; use file:///PATH for files of this one")

@@ -208,6 +208,11 @@ class StreamFile:
         return self._copy
 
 
+def expected_size(file: InputFile) -> int | None:
+    """Return the number of bytes; of a stream as many as are expected, None if that cannot be told."""
+    return file.expected if isinstance(file, StreamFile) else file.size
+
+
 class Chunks:
     """The bytes of a file from the first to the last, a chunk at a time; a stream does not keep them.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from msecli.errors import BOTH, DataError, MsecliError, Problems, for_file, setting
 from msecli.formats import FORMATS, open_source
 from msecli.formats.base import Source
 from msecli.places import paths_of
+from msecli.places.ahead import ahead
 from msecli.places.file import check_streams
 from msecli.text.dialects import OtherDialectError
 from msecli.text.reading import Readings, files_named, word_of
@@ -44,10 +46,11 @@ def open_each(
     problems, found = Problems(), list[Source | MsecliError]()
     other_dialects: dict[str, OtherDialectError] = {}
     single = alone and len(data) == 1
-    for each, name in zip(data, names, strict=False):
-        word = "" if single else word_of(name)
+    words = ["" if single else word_of(name) for name in names]
+    opening = [partial(_open, *each, readings) for each in zip(data, names, words, strict=False)]
+    for opened, word in zip(ahead(paths_of(data), opening), words, strict=False):
         try:
-            found.append(open_source(each, readings.of(name), name, word))
+            found.append(opened())
         except OtherDialectError as error:
             other_dialects[word] = error
             found.append(_with_advice({word: error}, everywhere=single, whole=False))
@@ -59,6 +62,10 @@ def open_each(
         texts = any(format in FORMATS and FORMATS[format].delimited for format in formats)
         problems.add(_with_advice(other_dialects, everywhere=alone and not texts and not problems, whole=not problems))
     return found, problems
+
+
+def _open(data: Any, name: str, word: str, readings: Readings) -> Source:
+    return open_source(data, readings.of(name), name, word)
 
 
 def open_one(data: Any, readings: Readings, name: str) -> Source:

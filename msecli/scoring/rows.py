@@ -13,6 +13,7 @@ from msecli.errors import DataError, Warned
 from msecli.formats.base import Selection, read_once
 from msecli.pairing.position import Aligned, RowCheck, check_row_counts, compared_numbers
 from msecli.pairing.roles import Shared
+from msecli.places.ahead import ahead
 from msecli.scoring.ledger import Ledger, Progress
 from msecli.scoring.plan import Plan
 from msecli.scoring.side_by_side import Join, SideBySide, blocks_of, one_result, streams
@@ -136,8 +137,9 @@ class PairedRows:
         else:
             paired = self._joined if sifted is None else sifted(self._joined)
             yield from ((0, each) for each in engine.run(partial(one_result, work), paired))
-        for source in plan.sources:
-            source.verify()
+        paths = [source.path for source in plan.sources]
+        for verified in ahead(paths, (source.verify for source in plan.sources)):
+            verified()
 
 
 def by_position(plan: Plan) -> SideBySide:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import csv
+import gzip
+import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -12,11 +17,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from tests.children import child
+from tests.fuzz.sizes import reading_in
 
 Run = Callable[..., Any]
 
@@ -51,6 +57,37 @@ def rows(times: int) -> Iterator[bytes]:
         yield LINES
 
 
+RECORDS = b",\n".join(
+    b'{"yhat": %d.25, "y": %d, "side": "%s"}' % (row % 1000, row % 997, b"nesw"[row % 4 : row % 4 + 1])
+    for row in range(1000)
+)
+
+
+class Text(NamedTuple):
+    """The same thousand rows, over and over; `bad` follows a line end."""
+
+    begin: bytes
+    rows: bytes
+    between: bytes
+    end: bytes
+    bad: bytes
+
+    def times(self, times: int) -> Iterator[bytes]:
+        """Yield the text of so many thousand rows."""
+        yield self.begin + self.rows
+        for _ in range(times - 1):
+            yield self.between + self.rows
+        yield self.end
+
+
+TEXTS = {
+    "csv": Text(HEADER, LINES, b"", b"", b"1,x,n\n"),
+    "jsonl": Text(b"", RECORDS.replace(b",\n", b"\n") + b"\n", b"", b"", b'{"yhat": 1, "y": "x"}\n'),
+    "json": Text(b"[\n", RECORDS, b",\n", b"\n]\n", b'{"yhat": 1, "y": "x"},\n'),
+}
+texts = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+
+
 def piped(arguments: Callable[[list[str]], list[str]], *inputs: Iterator[bytes], **options: Any) -> Any:
     """Run msecli on pipes, whose names make the arguments; the first is also standard input."""
     pipes = [os.pipe() for _ in inputs]
@@ -82,16 +119,17 @@ NOWHERE = {**os.environ, "TMPDIR": "/nonexistent"}
     ],
     ids=" ".join,
 )
-def test_two_long_pipes_are_read_without_a_file(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_bytes(b"".join(rows(1)))
-    alone = [word if word != "-" and not word.startswith("FD") else str(tmp_path / "x.csv") for word in arguments]
+@texts
+def test_two_long_pipes_are_read_without_a_file(text: Text, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"".join(text.times(1)))
+    alone = [word if word != "-" and not word.startswith("FD") else str(tmp_path / "x") for word in arguments]
     expected = subprocess.run([*COMMAND, *alone], capture_output=True, check=True).stdout
     names = {f"FD{number}": number for number in range(2)}
     # Every thousand rows are the same, so that means of all of them are those of the file.
     done = piped(
         lambda fds: [fds[names[word]] if word in names else word for word in arguments],
-        rows(ROWS // 1000),
-        rows(ROWS // 1000),
+        text.times(ROWS // 1000),
+        text.times(ROWS // 1000),
         env=NOWHERE,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
     )
@@ -108,11 +146,12 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """Runs a command and prints its peak memory; a process begins with the peak of the one that starts it."""
 
 
-def test_a_long_pipe_needs_little_memory() -> None:
+@texts
+def test_a_long_pipe_needs_little_memory(text: Text) -> None:
     reader, writer = os.pipe()
     command = [sys.executable, "-c", MEASURED, *COMMAND, "compute", "-"]
-    # 60 MB, of which 8 are kept.
-    with writing(writer, rows(5 * ROWS // 1000)), child(command, stdin=reader, stdout=subprocess.PIPE) as process:
+    # 60 MB of CSV, more of JSON, of which 8 are kept.
+    with writing(writer, text.times(5 * ROWS // 1000)), child(command, stdin=reader, stdout=subprocess.PIPE) as process:
         os.close(reader)
         loss, peak = process.communicate(timeout=PATIENCE)[0].split()
     assert float(loss) > 0
@@ -154,6 +193,34 @@ def usage(pid: int) -> float:
     return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
+@texts
+def test_a_bad_line_is_named_far_behind_what_was_forgotten(text: Text) -> None:
+    lines = b"".join([text.begin, *[text.rows + text.between] * 1000])
+
+    def spoilt() -> Iterator[bytes]:
+        yield lines
+        yield text.bad
+        yield text.rows + text.end
+
+    line = lines.count(b"\n") + 1
+    done = piped(lambda _: ["compute", "-", "-p", "yhat", "-t", "y"], spoilt(), env=NOWHERE)
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert re.match(rf"Error: -, (row \d+ \()?line {line}\b", done.stderr.decode())
+
+
+@texts
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
+def test_compressed_text_is_read_without_a_file(
+    text: Text, compress: Callable[[bytes, int], bytes], tmp_path: Path
+) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(compress(b"".join(text.times(ROWS // 2000)), 1))
+    command = [*COMMAND, "compute", str(path), "-p", "yhat", "-t", "y"]
+    done = subprocess.run(command, capture_output=True, check=False, env=NOWHERE)
+    once = piped(lambda _: ["compute", "-", "-p", "yhat", "-t", "y"], text.times(1))
+    assert (done.returncode, done.stdout, done.stderr) == (0, once.stdout, b"")
+
+
 def test_bad_data_end_a_run_while_the_pipe_is_open() -> None:
     reader, writer = os.pipe()
     with child([*COMMAND, "compute", "-"], stdin=reader, stdout=-1, stderr=-1) as process:
@@ -188,6 +255,17 @@ TARGETS = b"id,y,w,g\n" + b"".join(
 )
 
 
+def written(table: bytes, format: str) -> bytes:
+    """Return a table of CSV in a format."""
+    if format == "csv":
+        return table
+    records = [
+        json.dumps({name: value if value.isalpha() else int(value) for name, value in row.items()})
+        for row in csv.DictReader(table.decode().splitlines())
+    ]
+    return ("\n".join(records) if format == "jsonl" else "[" + ",\n".join(records) + "]").encode()
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -205,28 +283,28 @@ TARGETS = b"id,y,w,g\n" + b"".join(
     ids=" ".join,
 )
 @pytest.mark.parametrize("kept", [None, 2000])
+@pytest.mark.parametrize("format", TEXTS)
 def test_whatever_is_asked_of_pipes_is_as_of_files(
-    options: tuple[str, ...], kept: int | None, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    options: tuple[str, ...], kept: int | None, format: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("p.csv").write_bytes(KEYED)
-    Path("t.csv").write_bytes(TARGETS)
-    expected = run("compute", "p.csv", "t.csv", *options)
+    inputs = {"p": written(KEYED, format), "t": written(TARGETS, format)}
+    for name, content in inputs.items():
+        Path(f"{name}.{format}").write_bytes(content)
+    expected = run("compute", f"p.{format}", f"t.{format}", *options)
     assert expected.code == 0, expected.err
-    monkeypatch.setattr("msecli.formats.csv.PART_BYTES", 500)
-    monkeypatch.setattr("msecli.text.head.HEAD_BYTES", 1000)
+    sizes = {"part": 500, "head": 1000, "sample_rows": 9, **({"kept": kept} if kept else {})}
     monkeypatch.setattr("msecli.places.local.PIPE_BYTES", 300)
-    if kept:
-        monkeypatch.setattr("msecli.places.stream.KEPT_BYTES", kept)
     os.mkfifo("p")
     os.mkfifo("t")
     feeders = [
         threading.Thread(target=lambda to, data: Path(to).write_bytes(data), args=each, daemon=True)
-        for each in (("p", KEYED), ("t", TARGETS))
+        for each in inputs.items()
     ]
     for feeder in feeders:
         feeder.start()
-    ran = run("compute", "p", "t", *options)
+    with reading_in(sizes):
+        ran = run("compute", "p", "t", *options)
     for feeder in feeders:
         feeder.join(PATIENCE)
     assert (ran.code, ran.out, ran.err) == (0, expected.out, expected.err)

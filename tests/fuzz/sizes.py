@@ -12,10 +12,10 @@ Sizes = Mapping[str, int]
 
 CONSTANTS = {
     "part": ["formats.csv.PART_BYTES", "formats.jsonl.PART_BYTES", "formats.json.CHUNK_BYTES"],
-    "margin": ["text.ranges.MARGIN_BYTES", "formats.jsonl.MARGIN_BYTES"],
+    "margin": ["text.ranges.MARGIN_BYTES"],
     "sample_rows": ["text.head.SAMPLE_ROWS", "formats.jsonl.SAMPLE_RECORDS", "formats.json.SAMPLE_RECORDS"],
     "head": ["text.head.HEAD_BYTES", "formats.jsonl.HEAD_BYTES", "formats.json.HEAD_BYTES"],
-    "chunk": ["text.ranges.CHUNK_BYTES"],
+    "chunk": ["text.trail.CHUNK_BYTES"],
     "kept": ["places.stream.KEPT_BYTES"],
     "array": ["formats.stored.PART_ELEMENTS"],
     "rows": [

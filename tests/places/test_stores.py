@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pickle
+import re
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,7 @@ from msecli.errors import DataError, ReadWriteError, UsageError
 from msecli.places import PLACES, arrow_fs, open_input
 from tests.files import WRITERS, parquet_bytes, suffix, text_bytes
 from tests.places.conftest import SECRET, got, put
-from tests.places.servers import Answer, Server
+from tests.places.servers import Answer, Asked, Server
 
 Run = Callable[..., Any]
 
@@ -400,6 +404,79 @@ def test_parquet_is_written_to_a_store(box: Server, run: Run) -> None:
     assert run("compute", "s3://box/p.csv", "s3://box/t.csv", "-r", "none", "-o", "s3://box/l.parquet").code == 0
     found = pq.read_table("box/l.parquet", filesystem=arrow_fs.Location.of("s3://box").connect())
     assert found.column("loss").to_pylist() == [0.0, 0.0, 4.0]
+
+
+# Folders
+
+
+@pytest.fixture
+def parts(s3: Server) -> dict[str, Any]:
+    """Put twelve parts as CSV, compressed CSV and Parquet into folders named after their month; return all rows."""
+    random = np.random.default_rng(12)
+    rows = {"pred": random.standard_normal(1200), "target": random.standard_normal(1200)}
+    writers: dict[str, Callable[[Any], bytes]] = {
+        ".csv": text_bytes,
+        ".csv.gz": lambda data: gzip.compress(text_bytes(data)),
+        ".parquet": parquet_bytes,
+    }
+    for number in range(12):
+        part = {name: values[number * 100 : number * 100 + 100] for name, values in rows.items()}
+        for ending, content in writers.items():
+            put(s3, f"box/{ending}/month={number + 1}/part-{number}{ending}", content(part))
+    for ending in writers:
+        put(s3, f"box/{ending}/_SUCCESS", b"")
+    s3.forget()
+    return rows
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet"])
+@pytest.mark.parametrize("pattern", ["", "/month=*/part-*"])
+def test_a_folder_of_twelve_parts_takes_three_requests_for_each(
+    ending: str, pattern: str, parts: dict[str, Any], s3: Server
+) -> None:
+    path = f"s3://box/{ending}{pattern or '/'}"
+    result = msecli.score(path, pred="pred", target="target", by="month")
+    months = {"month": np.repeat(np.arange(1, 13), 100)}
+    expected = msecli.score(parts | months, pred="pred", target="target", by="month")
+    assert result.loss == expected.loss
+    assert [entry.score for entry in result.entries] == [entry.score for entry in expected.entries]
+    file, *_ = result.inputs
+    assert (file.files, file.skipped) == (12, 0 if pattern else 1)
+    # Of each part: what it is, its bytes, and whether it is still the same. The parts are listed before and after, and
+    # so is what a folder with the very name of the pattern holds.
+    asked = [each for each in s3.asked if re.search(r"part-\d", each.path)]
+    assert sorted(each.method for each in asked) == ["GET"] * 12 + ["HEAD"] * 24
+    assert len([each for each in s3.asked if "list-type" in each.path]) == (4 if pattern else 2)
+
+
+def test_parts_are_opened_and_looked_at_again_several_at_once(parts: dict[str, Any], s3: Server) -> None:
+    under_way, most, lock = 0, 0, threading.Lock()
+    answer = s3.answer
+
+    def slow(asked: Asked) -> Answer:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.05)
+        with lock:
+            under_way -= 1
+        return answer(asked)
+
+    s3.answer = slow
+    msecli.score("s3://box/.csv/", pred="pred", target="target")
+    assert most >= 6
+
+
+def test_a_part_that_cannot_be_read_is_told_with_the_number_of_others(parts: dict[str, Any], s3: Server) -> None:
+    for number in (3, 7):
+        put(s3, f"box/.csv/month={number + 1}/part-{number}.csv", b"pred,other\n1,2\n")
+    with pytest.raises(DataError, match=r"part-3\.csv: the columns are not those of .*part-0\.csv") as caught:
+        msecli.score("s3://box/.csv/", pred="pred", target="target")
+    assert "part-7.csv" in str(caught.value)
+
+
+# Clusters
 
 
 def test_the_workers_of_a_cluster_read_a_store_with_their_own_credentials(s3: Server, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from msecli.kernel.interface import Dialect
 from msecli.places.file import LocalFile, spooled
-from msecli.text.ranges import Ranges, Stretch, Survey, surveyed
+from msecli.text.ranges import Ranges
+from msecli.text.survey import Stretch, Survey, stretches, surveyed
 
 RECORDS = [
     b"1,2\n",
@@ -79,7 +80,7 @@ def test_a_survey_finds_where_ranges_begin_and_how_many_rows_they_hold(
     records: list[bytes], size: int, together: int
 ) -> None:
     """Rows are the records that are neither comments nor blank lines."""
-    found = list(surveyed(ranges_of(b"".join(records), size).stretches(together), of_each))
+    found = list(surveyed(stretches_of(b"".join(records), size, together), of_each))
     begins = [begin for survey in found for begin in survey.begins]
     text = b"".join(records)
     assert [text[start:stop] for start, stop in pairwise([*begins, len(text)])] == expected(records, size)
@@ -90,14 +91,18 @@ def test_a_survey_finds_where_ranges_begin_and_how_many_rows_they_hold(
     assert [count for survey in found for count in survey.rows] == rows
 
 
-def of_each(work: Callable[[Stretch], Iterator[Survey]], stretches: Sequence[Stretch]) -> Iterator[Survey]:
-    return chain.from_iterable(map(work, stretches))
+def stretches_of(text: bytes, size: int, together: int) -> list[Stretch]:
+    return stretches(spooled("x", [text]), DIALECT, 0, size, together)
+
+
+def of_each(work: Callable[[Stretch], Iterator[Survey]], each: Sequence[Stretch]) -> Iterator[Survey]:
+    return chain.from_iterable(map(work, each))
 
 
 def test_a_survey_ends_where_there_is_a_fault() -> None:
     """The third range of 8 bytes holds a row with a field too many: the one row before it counts."""
     text = b"1,2\n3,4\n" * 2 + b"5,6\n1,2,3\n" + b"1,2\n" * 9
-    (first, second) = surveyed(ranges_of(text, 8).stretches(2), of_each)
+    (first, second) = surveyed(stretches_of(text, 8, 2), of_each)
     assert (first.begins, first.rows, first.end) == ((0, 8), (2, 2), 16)
     assert (second.begins, second.rows, second.end) == ((16,), (1,), None)
 
