@@ -51,7 +51,7 @@ NOT_OF_RUNS = frozenset({"sort", "reverse", "jobs"})
     options.resume,
     options.hashes,
     *options.RUNNING,
-    *options.WORKERS,
+    *options.CLUSTER,
 )
 def batch(runs: tuple[str, ...], **values: Any) -> None:
     """Compute the losses of many pairs of files, side by side; a pair that fails does not stop the others.

@@ -41,7 +41,6 @@ Examples:
     options.look_first,
     *options.RUNNING,
     *options.WORKERS,
-    options.explain_plan,
 )
 def compute(predictions: str, targets: str | None, **values: Any) -> None:
     """Compute the MSE loss of PREDICTIONS against TARGETS.

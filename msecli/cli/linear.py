@@ -42,7 +42,6 @@ Examples:
     options.save_state,
     *options.RUNNING,
     *options.WORKERS,
-    options.explain_plan,
 )
 def linear(inputs_file: str, targets: str | None, **values: Any) -> None:
     """Compute the MSE loss of a linear model's predictions from INPUTS against TARGETS.

@@ -738,7 +738,8 @@ PENALTY = (params, l1, l2)
 GATES = (fail_if, min_coverage, baseline, max_increase, baseline_metric)
 OUTPUT = (output, format, precision, overwrite, append)
 RUNNING = (jobs, progress)
-WORKERS = (engine, scheduler, scheduler_file, local, worker_timeout)
+CLUSTER = (engine, scheduler, scheduler_file, local, worker_timeout)
+WORKERS = (*CLUSTER, explain_plan)
 COMPARISON = (
     reference,
     test,

@@ -132,10 +132,12 @@ def _large(sources: Sequence[Source], selections: Sequence[Selection], jobs: int
     return [Span(tuple(parts), first) for first, *parts in zip(starts, *by_source, strict=True)]
 
 
-def _number(sources: Sequence[Source], selections: Sequence[Selection], jobs: int) -> int:
+def _number(
+    sources: Sequence[Source], selections: Sequence[Selection], jobs: int, longest: float = LONGEST_SECONDS
+) -> int:
     """Return how many spans are of a few seconds each."""
     seconds = sum(map(_seconds, sources, selections))
-    return max(1, round(seconds / max(SHORTEST_SECONDS, min(LONGEST_SECONDS, seconds / (SPANS_PER_JOB * jobs)))))
+    return max(1, round(seconds / max(SHORTEST_SECONDS, min(longest, seconds / (SPANS_PER_JOB * jobs)))))
 
 
 def _seconds(source: Source, selection: Selection) -> float:
