@@ -18,7 +18,7 @@ import pytest
 
 import msecli
 from tests.bench.cluster import measured
-from tests.engines.cluster import PATIENCE, TLS, Cluster, cluster_of
+from tests.engines.cluster import PATIENCE, TLS, Cluster, cluster_of, wait_until
 
 pytest.importorskip("distributed")
 
@@ -67,6 +67,11 @@ def started(cluster: Cluster, path: Path, *more: str) -> subprocess.Popen[str]:
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
+
+
+def connected(cluster: Cluster) -> int:
+    """Return how many clients the scheduler has seen, as it logs them."""
+    return (cluster.folder / "log").read_text().count("Receive client connection: Client-msecli")
 
 
 def preload(folder: Path, body: str) -> Path:
@@ -131,8 +136,10 @@ def test_a_slow_worker_holds_up_only_its_own_tasks(tmp_path: Path, table: Path, 
 
 def test_two_clients_at_once_do_not_disturb_each_other(slow: Cluster, table: Path, expected: dict[str, Any]) -> None:
     """The second one is interrupted while both wait for the same workers; a third begins when it is gone."""
+    before = connected(slow)
     first, second = started(slow, table), started(slow, table)
-    time.sleep(3)
+    wait_until(lambda: connected(slow) == before + 2)
+    time.sleep(1)
     second.send_signal(signal.SIGINT)
     assert ended(second)[0] == 130
     third = started(slow, table)
