@@ -323,6 +323,10 @@ def compare(
     reading: Readable = None,
     engine: str = "local",
     jobs: int | None = None,
+    scheduler: str | None = None,
+    scheduler_file: Path = None,
+    local: int | None = None,
+    worker_timeout: float = 30.0,
 ) -> Comparison:
     """Compare the losses of several systems on the same targets, in one pass over them.
 
@@ -365,7 +369,7 @@ def compare(
     alpha : float, optional
         The p-value below which a difference is significant; by default 0.05.
     on, unmatched, row_check, weight, weight_file, by, reduction, metrics, peak, season, ignore_index, nan_target, \
-nan_pred, reading, engine, jobs
+nan_pred, reading, engine, jobs, scheduler, scheduler_file, local, worker_timeout
         As for `score`. Weights and groups are those of the targets. With ``unmatched="skip"`` the rows that all systems
         have are compared, with ``nan_pred="omit"`` the elements.
 
@@ -427,6 +431,10 @@ nan_pred, reading, engine, jobs
         reading=reading,
         engine=engine,
         jobs=jobs,
+        scheduler=scheduler,
+        scheduler_file=scheduler_file,
+        local=local,
+        worker_timeout=worker_timeout,
     )
     return compare_systems(request)
 
@@ -669,7 +677,12 @@ def batch(
     fail_fast: bool = False,
     resume: Path = None,
     hash: bool = False,
+    engine: str = "local",
     jobs: int | None = None,
+    scheduler: str | None = None,
+    scheduler_file: Path = None,
+    local: int | None = None,
+    worker_timeout: float = 30.0,
     **options: Any,
 ) -> Batch:
     """Score many pairs of files; a pair that fails does not stop the others.
@@ -693,6 +706,8 @@ def batch(
         taken from it; the others are added.
     hash : bool
         Tell changed inputs by what they hold, instead of by their sizes and the times of their last changes.
+    engine, scheduler, scheduler_file, local, worker_timeout
+        As for `score`; all runs share one connection to a cluster.
     jobs : int, optional
         How many threads to use; by default one per available core.
     **options
@@ -721,7 +736,21 @@ def batch(
 
     asked = runs_named(runs, targets, options, sort)
     path = None if resume is None else data("resume", resume)
-    return batched(asked, sort=sort, reverse=reverse, fail_fast=fail_fast, resume=path, hashes=hash, jobs=jobs)
+    address = None if scheduler_file is None else data("scheduler_file", scheduler_file)
+    return batched(
+        asked,
+        sort=sort,
+        reverse=reverse,
+        fail_fast=fail_fast,
+        resume=path,
+        hashes=hash,
+        engine=engine,
+        jobs=jobs,
+        scheduler=scheduler,
+        scheduler_file=address,
+        local=local,
+        worker_timeout=worker_timeout,
+    )
 
 
 def norm(

@@ -51,6 +51,7 @@ NOT_OF_RUNS = frozenset({"sort", "reverse", "jobs"})
     options.resume,
     options.hashes,
     *options.RUNNING,
+    *options.CLUSTER,
 )
 def batch(runs: tuple[str, ...], **values: Any) -> None:
     """Compute the losses of many pairs of files, side by side; a pair that fails does not stop the others.
@@ -93,6 +94,11 @@ def batch(runs: tuple[str, ...], **values: Any) -> None:
             resume=values["resume"],
             hashes=values["hash"],
             jobs=values["jobs"],
+            engine=values["engine"],
+            scheduler=values["scheduler"],
+            scheduler_file=values["scheduler_file"],
+            local=values["local"],
+            worker_timeout=values["worker_timeout"],
             progress=progress,
         )
     warn(_warnings(result))

@@ -40,6 +40,7 @@ Examples:
     *options.GATES,
     *options.OUTPUT,
     *options.RUNNING,
+    *options.CLUSTER,
 )
 def compare(files: tuple[str, ...], **values: Any) -> None:
     """Compare the MSE losses of several systems, given by their PREDICTIONS, against the same TARGETS.

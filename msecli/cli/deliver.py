@@ -122,6 +122,11 @@ def score_and_deliver(request: Request, values: Mapping[str, Any]) -> None:
     if values.get("dry_run"):
         _look_first(request, values, [*(path for _, path in outputs), *(each.path for _, each in folders.values())])
         return
+    if values.get("explain_plan"):
+        from msecli.scoring.outline import outline_of
+
+        write_report(outline_of(request), {**values, "output": (), "append": False, "save_state": None})
+        return
     _warn_of_precision(destinations)
     _warn_of_details(destinations)
     with Staging(overwrite=values["overwrite"]) as staging:

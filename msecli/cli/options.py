@@ -415,6 +415,13 @@ resume_score = _option(
     type=FileName(),
     help="Keep what the cluster has found in this journal, and go on from it after a fault. It is removed in the end.",
 )
+explain_plan = _option(
+    "Running",
+    "--explain-plan",
+    is_flag=True,
+    help="Show the parts that would be read, how rows would be paired, the tasks and the memory that takes, and score "
+    "nothing.",
+)
 progress = _option(
     "Running", "--progress/--no-progress", default=True, help="Show the progress of long runs on a terminal."
 )
@@ -739,7 +746,8 @@ PENALTY = (params, l1, l2)
 GATES = (fail_if, min_coverage, baseline, max_increase, baseline_metric)
 OUTPUT = (output, format, precision, overwrite, append)
 RUNNING = (jobs, progress)
-WORKERS = (engine, scheduler, scheduler_file, local, worker_timeout, resume_score)
+CLUSTER = (engine, scheduler, scheduler_file, local, worker_timeout)
+WORKERS = (*CLUSTER, explain_plan, resume_score)
 COMPARISON = (
     reference,
     test,

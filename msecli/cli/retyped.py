@@ -19,6 +19,9 @@ PROGRAM = "msecli"
 CHOOSING = frozenset({"Columns and rows", "Reading"})
 """The groups of options that say what is scored, and how files are read."""
 
+LOOKING = frozenset({"dry_run", "explain_plan"})
+"""The options with which nothing is scored."""
+
 LISTED = frozenset({"pred", "target"})
 """The options whose values may be a list with commas."""
 
@@ -48,7 +51,7 @@ def _command(request: Request, values: Mapping[str, Any], *, whole: bool, added:
 
 def _options(*, whole: bool) -> Iterator[GroupedOption]:
     for option in compute.params:
-        own = isinstance(option, GroupedOption) and option.expose_value and option.name != "dry_run"
+        own = isinstance(option, GroupedOption) and option.expose_value and option.name not in LOOKING
         if own and isinstance(option, GroupedOption) and (whole or option.group in CHOOSING):
             yield option
 

@@ -51,6 +51,8 @@ LOST = (TimeoutError, OSError, CancelledError, CommClosedError, RuntimeError)
 """What Dask raises when the scheduler is lost."""
 LIBRARIES = ("msecli", "numpy", "pyarrow")
 """What must be of the same version everywhere, besides Python."""
+CERTIFICATES = tuple(f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY"))
+"""What says where a client's certificates are, unless a file of Dask's configuration does."""
 ADVICE = (
     "start a cluster with the commands dask scheduler and dask worker tcp://HOST:8786, and name it with "
     "`scheduler=tcp://HOST:8786`, or with `scheduler_file=FILE`; `local=2` starts two workers on this machine"
@@ -149,6 +151,13 @@ class DaskEngine:
             )
         except (OSError, ValueError) as error:  # of no scheduler there, and of what is no address
             raise ReadWriteError(f"no scheduler answers at {address} within {timeout:g} s; {ADVICE}") from error
+        except TypeError as error:
+            if not str(address).startswith("tls://"):
+                raise
+            names = ", ".join(CERTIFICATES)
+            raise ReadWriteError(
+                f"{address} is reached with certificates; name their files in the environment: {names}"
+            ) from error
         self._stack.callback(client.close)
         return client
 
@@ -220,9 +229,10 @@ class DaskEngine:
                 yield ahead[0]
                 ahead.popleft()
         finally:
-            if ahead:
-                with suppress(*LOST):
-                    self._client.cancel([each for wave in ahead for each in wave.each], force=True)
+            # Not cancelled, which the scheduler refuses, and then hangs up, where others are made of what nobody holds.
+            for number, wave in enumerate(ahead):
+                for future in (*wave.each, *((wave.joined, wave.failed) if number and joined else ())):
+                    future.release()
 
     def _wave(self, sent: Any, items: list[Any], before: int, last: Any, *, joined: bool) -> Wave:
         submit = partial(self._client.submit, pure=False)

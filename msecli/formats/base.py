@@ -219,6 +219,17 @@ def file_count(source: Source) -> FileCount:
     return found
 
 
+def see(source: Source) -> None:
+    """See that the files of a source that another process has opened are the same here; of very many, look at two.
+
+    Raises
+    ------
+    MsecliError
+    """
+    look: Callable[[], None] = getattr(source, "see", source.verify)
+    look()
+
+
 @runtime_checkable
 class Knowing(Protocol):
     """A source whose file knows more of its columns than their names and types."""
@@ -277,6 +288,10 @@ def warnings_by_position(source: Source) -> Sequence[Warned]:
 @runtime_checkable
 class Countable(Protocol):
     """A source that can count the rows of its parts before they are read."""
+
+    def stretches(self) -> Sequence[Any]:
+        """Return the pieces whose rows would be counted apart; none if they have been counted."""
+        ...
 
     def count(self, run: Callable[..., Iterator[Any]]) -> None:
         """Have `run` count the rows, so that `cuts`, and without a fault also `rows`, are known.

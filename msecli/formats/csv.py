@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import accumulate, islice, pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from msecli import kernel
@@ -27,7 +27,7 @@ from msecli.text.records import data_records
 
 if TYPE_CHECKING:
     from msecli.core.exact import FloatArray
-    from msecli.text.survey import Known, Surveyor
+    from msecli.text.survey import Counted, Known, Stretch, Surveyor
 
 PART_BYTES = 2 << 20
 """Text read at once: large enough that a call costs little, small enough that a few parts fit in the cache."""
@@ -72,17 +72,6 @@ class Layout(NamedTuple):
         if truth is not None:
             return Wanted(column, Kind.TRUTH, truth)
         return Wanted(column, Kind.TEXT if self.grammar.thousands else Kind.NUMBER)
-
-
-class Counted(NamedTuple):
-    """What a pass over the text has found: where the records of each part begin and what its first row is.
-
-    `cuts` ends with the number of rows, `end` is where the last part ends; None if it holds a fault.
-    """
-
-    begins: Sequence[int]
-    cuts: Sequence[int]
-    end: int | None
 
 
 class CsvSource:
@@ -149,22 +138,27 @@ class CsvSource:
         """Return the first row of each part, followed by the number of rows; None if they have not been counted."""
         return None if self._counted is None else self._counted.cuts
 
-    def count(self, run: Surveyor) -> None:
-        """Count the rows of all parts, in a pass over the text. See `msecli.formats.base.Countable`."""
-        from msecli.text.survey import stretches, surveyed  # only other machines need it
+    def stretches(self) -> Sequence[Stretch]:
+        """Return the pieces whose rows would be counted apart; none if they have been counted."""
+        from msecli.text.survey import stretches  # only other machines need it
 
         if self._empty or self._counted is not None:
-            return
-        begins, cuts, end = list[int](), [0], None
-        for found in surveyed(
-            stretches(self._file, self._layout.dialect, self._start, PART_BYTES, RANGES_SURVEYED), run
-        ):
-            begins += found.begins
-            cuts += accumulate(found.rows, initial=cuts.pop())
-            end = found.end
-        self._counted = Counted(begins, cuts, end)
-        if end is not None:
-            self.rows = cuts[-1]
+            return ()
+        return stretches(self._file, self._layout.dialect, self._start, PART_BYTES, RANGES_SURVEYED)
+
+    def count(self, run: Surveyor) -> None:
+        """Count the rows of all parts, in a pass over the text. See `msecli.formats.base.Countable`."""
+        from msecli.text.survey import Counted, surveyed
+
+        stretches = self.stretches()
+        if stretches:
+            self.take(Counted.of(surveyed(stretches, run)))
+
+    def take(self, counted: Counted) -> None:
+        """Take what has been counted."""
+        self._counted = counted
+        if counted.end is not None:
+            self.rows = counted.cuts[-1]
 
     def _known_ranges(self) -> Iterator[Ranges | Known]:
         """Yield the ranges of the parts; the last one finds the fault again, if there is one."""

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from msecli.errors import DataError, NoRowsError, Problems, ReadWriteError, UsageError, Warned, many, shown
 from msecli.formats.base import Column, FileCount, Source
-from msecli.formats.joined import MOST_SHOWN, Joined, JoinedSource, Member, Value
+from msecli.formats.joined import MOST_SHOWN, Joined, JoinedSource, JoinedText, Member, Value
 from msecli.places import INNER, open_input, split_inner
 from msecli.places.ahead import ahead
 from msecli.places.compressed import codec_of, decompressed
@@ -99,7 +99,8 @@ def open_several(paths: Sequence[tuple[str, Listing | None]], name: str, opener:
         more = Warned("files_without_rows", name, "a file without rows was passed over", empty)
         joined = joined._replace(warnings=(*joined.warnings, more))
     count = FileCount(len(shards), sum(each.skipped for _, each in listings))
-    return JoinedSource(name, members, joined, count, listings)
+    source = JoinedText if all(member.countable for member in members) else JoinedSource
+    return source(name, members, joined, count, listings)
 
 
 def _nothing(listing: Listing, *, folder: bool) -> str:
@@ -187,12 +188,14 @@ def _opened(name: str, shards: Sequence[Shard], opener: Opener, *, light: bool) 
         with problems.collect(passing=(UsageError, OtherDialectError)), suppress(NoRowsError):
             source, file = opened()
             schema.check(source)
+            compressed = codec_of(file) is not None
             member = Member(
                 source,
                 file,
                 shard.values,
                 partial(_again, opener, shard.path),
-                held=room > 0 and codec_of(file) is None,
+                held=room > 0 and not compressed,
+                compressed=compressed,
             )
             schema.add(source)
             members.append(member)

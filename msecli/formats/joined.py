@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import accumulate, count
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import accumulate, count, islice
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 
 from msecli.errors import DataError, Problems, Warned
-from msecli.formats.base import Block, Column, FileCount, LabelArray, Part, Selection, Source, read_once
+from msecli.formats.base import Block, Column, Countable, FileCount, LabelArray, Part, Selection, Source, read_once
 from msecli.places import listed
 from msecli.places.ahead import ahead
 from msecli.places.several import OneOfMany, Reopened
@@ -19,6 +19,7 @@ from msecli.places.several import OneOfMany, Reopened
 if TYPE_CHECKING:
     from msecli.core.exact import FloatArray
     from msecli.places.listing import Listing
+    from msecli.text.survey import Counted, Stretch, Surveyor
 
 FILE_BITS = 48
 """Where a row begins is told by the number of the file, and the byte in it below these bits."""
@@ -48,6 +49,8 @@ class Member(Reopened[Source]):
         From the file to its source.
     held : bool
         Whether the source stays open because it is small.
+    compressed : bool
+        Whether the file is.
     """
 
     def __init__(
@@ -58,19 +61,37 @@ class Member(Reopened[Source]):
         reopen: Callable[[OneOfMany], Source],
         *,
         held: bool,
+        compressed: bool = False,
     ) -> None:
         self.path, self.format, self.item = source.path, source.format, source.item
         self.rows, self.work, self.divisible = source.rows, source.work, source.divisible
+        self.countable = isinstance(source, Countable) and not compressed
         self.values, self._file, self._reopen = values, file, reopen
         cuts = source.cuts()
         self.cuts = None if cuts is None else tuple(cuts)
+        # Who has only the file would have to decompress all of it to count its rows.
+        self.unnamed = cuts is None and compressed
+        self._counted: Counted | None = None
         if cuts is None:
             source.parts(Selection())  # raises an error of text without rows
         self._small = source if held else None
 
     def open(self) -> Source:
         """Return the source, opened again."""
-        return self._reopen(self._file)
+        source = self._reopen(self._file)
+        if self._counted is not None:
+            _text_of(source).take(self._counted)
+        return source
+
+    def stretches(self) -> Sequence[Stretch]:
+        """Return the pieces of a text whose rows would be counted apart."""
+        return _text_of(self.get()).stretches()
+
+    def take(self, counted: Counted) -> None:
+        """Take what has been counted of a text."""
+        self._counted, self.cuts = counted, tuple(counted.cuts)
+        _text_of(self.get()).take(counted)
+        self.rows = None if counted.end is None else counted.cuts[-1]
 
     def get(self) -> Source:
         """Return the source."""
@@ -95,6 +116,23 @@ class Member(Reopened[Source]):
     def verify(self) -> None:
         """Raise `DataError` if the file has changed since it was opened."""
         (self._file if self._small is None else self._small).verify()
+
+
+class Text(Protocol):
+    """A file of text whose rows can be counted with those of others."""
+
+    def stretches(self) -> Sequence[Stretch]:
+        """Return the pieces whose rows would be counted apart."""
+        ...
+
+    def take(self, counted: Counted) -> None:
+        """Take what has been counted."""
+        ...
+
+
+def _text_of(source: Source) -> Text:
+    """Return the source of a member that is `countable`."""
+    return cast("Text", source)
 
 
 class LatePart(NamedTuple):
@@ -165,9 +203,17 @@ class JoinedSource:
         self._members, self._listings = members, listings
         self.work = sum(member.work or 0 for member in members)
         self.divisible = all(member.divisible for member in members)
-        counts = [member.rows for member in members if member.rows is not None]
-        self._firsts = list(accumulate(counts, initial=0)) if len(counts) == len(members) else None
-        self.rows = None if self._firsts is None else self._firsts[-1]
+        self.rows: int | None = None
+        self._firsts: Sequence[int] | None = None
+        self._number()
+
+    def _number(self) -> None:
+        """Number the rows of all files, as far as they are known."""
+        counts = [member.rows if member.cuts is None else member.cuts[-1] for member in self._members]
+        known = [count for count in counts if count is not None]
+        self._firsts = list(accumulate(known, initial=0)) if len(known) == len(counts) else None
+        if self._firsts is not None and all(member.rows is not None for member in self._members):
+            self.rows = self._firsts[-1]
 
     def parts(self, selection: Selection, rows: range | None = None) -> Sequence[JoinedPart]:
         """Return the parts of all files in order.
@@ -227,6 +273,11 @@ class JoinedSource:
         number = self._file_of(row)
         return f"{self._members[number].path}, row {row - self._firsts[number] + 1}"
 
+    def see(self) -> None:
+        """Raise an error if the first file or the last one is not there, or has changed since it was opened."""
+        for member in (self._members[0], self._members[-1]):
+            member.verify()
+
     def verify(self) -> None:
         """Raise `DataError` if a file has changed since it was opened, or if there are others by now."""
         for verified in ahead([member.path for member in self._members], (member.verify for member in self._members)):
@@ -236,6 +287,30 @@ class JoinedSource:
                 raise DataError(
                     f"{path}: files were added or removed while the others were read; run again once all are complete"
                 )
+
+
+class JoinedText(JoinedSource):
+    """The rows of several files of text. See `JoinedSource`, and `msecli.formats.base.Countable`."""
+
+    def stretches(self) -> Sequence[Stretch]:
+        """Return the pieces whose rows would be counted apart; none if they have been counted."""
+        return [stretch for member in self._members if member.cuts is None for stretch in member.stretches()]
+
+    def count(self, run: Surveyor) -> None:
+        """Count the rows of all files, in one pass over their text."""
+        from msecli.text.survey import Counted, surveyed
+
+        by_member = [(member, member.stretches()) for member in self._members if member.cuts is None]
+        if not by_member:
+            return
+        found = surveyed([stretch for _, stretches in by_member for stretch in stretches], run)
+        for member, stretches in by_member:
+            counted = Counted.of(islice(found, len(stretches)))
+            member.take(counted)
+            if counted.end is None:  # nothing is known of the files behind it
+                self._members = self._members[: self._members.index(member) + 1]
+                break
+        self._number()
 
 
 class JoinedPart(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -15,11 +16,12 @@ from msecli.core.cells import Cells
 from msecli.core.metrics import Options, badness, metric_named
 from msecli.core.parameters import data
 from msecli.core.state import LossState, Rules
-from msecli.engines import engine_named
+from msecli.engines import NOWHERE, Engine, Workers, engine_named
 from msecli.errors import MsecliError, UsageError, meant
 from msecli.places import files_of
 from msecli.results.batch import NOT_RUN, Batch, Planned, Run
 from msecli.results.score import Result, Rows, Score
+from msecli.scoring.elsewhere import check_workers
 from msecli.scoring.finish import inputs_of, macro_of, score_of
 from msecli.scoring.fold import Folded
 from msecli.scoring.ledger import Progress
@@ -32,6 +34,9 @@ from msecli.scoring.runs import Run as Asked
 
 SMALL_BYTES = 1 << 20
 """Runs of smaller files spend their time in the interpreter, which runs one thread at a time: they share a thread."""
+
+RUNS_ELSEWHERE = 4
+"""Runs at once whose rows are read by the workers of a cluster: while one is planned here, these have work."""
 
 RUN_BYTES = 1 << 17
 """What a run costs besides its bytes, in bytes, to tell how much of a batch is done."""
@@ -67,6 +72,8 @@ def score_batch(
     asked: Sequence[Asked],
     *,
     jobs: int | None = None,
+    engine: str = "local",
+    workers: Workers = NOWHERE,
     sort: str | None = None,
     reverse: bool = False,
     fail_fast: bool = False,
@@ -81,6 +88,10 @@ def score_batch(
     asked : sequence of Run
     jobs : int, optional
         How many threads to use; by default one per available core.
+    engine : str
+        A name in the `ENGINES` table.
+    workers : Workers
+        Where those of a distributed engine are; all runs use the same connection.
     sort : str, optional
         A metric, or "loss", to sort the runs by, the best first.
     reverse : bool
@@ -94,21 +105,19 @@ def score_batch(
     progress : callable
         Called with the share of the work done, from 0 to 1.
     """
+    check_workers(engine, workers, jobs)
     known = {number: found for number, each in enumerate(asked) if (found := taken(each)) is not None}
     left = [number for number in range(len(asked)) if number not in known]
     done: dict[int, Done] = dict(known)
     failed = any(each.run.exit_code for each in known.values()) and fail_fast
     if left and not failed:
         # Closed at once, so that an error or Ctrl-C ends what runs.
-        ended = _ended(asked, left, _threads(jobs), progress)
-        try:
+        with closing(_runs(asked, left, progress, jobs=jobs, name=engine, workers=workers)) as ended:
             for number, each in ended:
                 done[number] = each
                 keep(asked[number], each)
                 if fail_fast and each.run.result is None:
                     break
-        finally:
-            ended.close()
     runs = [done.get(number, Done(Run(each.name, None, NOT_RUN))) for number, each in enumerate(asked)]
     batch = _with_totals(asked, runs)
     ordered = batch.runs if sort is None else _sorted(batch.runs, sort, reverse=reverse)
@@ -143,24 +152,29 @@ def batched(
     *,
     resume: str | None = None,
     hashes: bool = False,
-    jobs: int | None = None,
+    scheduler: str | None = None,
+    scheduler_file: str | None = None,
+    local: int | None = None,
+    worker_timeout: float = 30.0,
     progress: Progress = lambda _: None,
     **options: Any,
 ) -> Batch:
-    """Score the runs of a batch, with a journal if its path is given; see `score_batch`.
+    """Score the runs of a batch, with a journal if its path is given; see `score_batch` and `Request`.
 
     Raises
     ------
     MsecliError
         About the journal.
     """
+    workers = Workers(scheduler, scheduler_file, local, worker_timeout)
+    options |= {"workers": workers, "progress": progress}
     if resume is None:
-        return score_batch(asked, jobs=jobs, progress=progress, **options)
+        return score_batch(asked, **options)
     from msecli.scoring.journal import Journal
 
     journal = Journal(resume, hashes=hashes)
     try:
-        return score_batch(asked, jobs=jobs, taken=journal.taken, keep=journal.keep, progress=progress, **options)
+        return score_batch(asked, taken=journal.taken, keep=journal.keep, **options)
     finally:
         journal.close()
 
@@ -192,10 +206,42 @@ class _Shares:
         return min(1.0, (self._ended + begun) / self._whole)
 
 
-def _threads(jobs: int | None) -> int:
-    """Return how many threads to use."""
-    with engine_named("local").start(jobs) as engine:
-        return engine.jobs
+class Means(NamedTuple):
+    """What runs are scored with: an engine for all of them, or threads of their own.
+
+    Parameters
+    ----------
+    runs : int
+        How many at once.
+    jobs : int, optional
+        The threads of each.
+    engine : str
+    started : Engine, optional
+    """
+
+    runs: int
+    jobs: int | None
+    engine: str = "local"
+    started: Engine | None = None
+
+
+def _runs(
+    asked: Sequence[Asked],
+    left: Sequence[int],
+    progress: Progress,
+    *,
+    jobs: int | None,
+    name: str,
+    workers: Workers,
+) -> Ended:
+    """Yield the runs as they end, scored by an engine of this name."""
+    with engine_named(name).start(jobs, workers) as engine:
+        if engine.distributed:
+            shares = _Shares({number: _size(asked[number].request) for number in left})
+            means = Means(RUNS_ELSEWHERE, None, name, engine)
+            yield from _side_by_side(asked, [[number] for number in left], means, shares, progress)
+            return
+    yield from _ended(asked, left, engine.jobs, progress)
 
 
 def _ended(asked: Sequence[Asked], left: Sequence[int], jobs: int, progress: Progress) -> Ended:
@@ -209,7 +255,7 @@ def _ended(asked: Sequence[Asked], left: Sequence[int], jobs: int, progress: Pro
         threads = {**dict.fromkeys(small, 1), **dict.fromkeys(large, jobs)}
         yield from _in_turn(asked, threads, shares, progress)
     else:
-        yield from _side_by_side(asked, groups, jobs, shares, progress)
+        yield from _side_by_side(asked, groups, Means(jobs, max(1, jobs // len(groups))), shares, progress)
 
 
 def _in_turn(
@@ -222,7 +268,7 @@ def _in_turn(
             shares.tell(number, share)
             progress(shares.share)
 
-        done = scored(asked[number], jobs, tell)
+        done = scored(asked[number], Means(1, jobs), tell)
         shares.end(number)
         progress(shares.share)
         yield number, done
@@ -231,14 +277,14 @@ def _in_turn(
 def _side_by_side(
     asked: Sequence[Asked],
     groups: Sequence[Sequence[int]],
-    jobs: int,
+    means: Means,
     shares: _Shares,
     progress: Progress,
 ) -> Iterator[tuple[int, Done]]:
     """Yield runs as they end in the threads of a pool; those of a group run one after another."""
     waiting, ends = SimpleQueue[Sequence[int]](), SimpleQueue[tuple[int, Done] | BaseException]()
-    work = partial(_work, asked, waiting, ends, shares, max(1, jobs // len(groups)))
-    workers = [Thread(target=work, name=f"msecli-run-{number}") for number in range(min(jobs, len(groups)))]
+    work = partial(_work, asked, waiting, ends, shares, means)
+    workers = [Thread(target=work, name=f"msecli-run-{number}") for number in range(min(means.runs, len(groups)))]
     for numbers in groups:
         waiting.put(numbers)
     try:
@@ -278,14 +324,14 @@ def _work(
     waiting: SimpleQueue[Sequence[int]],
     ends: SimpleQueue[tuple[int, Done] | BaseException],
     shares: _Shares,
-    jobs: int,
+    means: Means,
 ) -> None:
     """Score groups of runs until none is waiting."""
     try:
         while not waiting.empty():
             for number in waiting.get_nowait():
                 shares.tell(number, 0.0)
-                ends.put((number, scored(asked[number], jobs, partial(shares.tell, number))))
+                ends.put((number, scored(asked[number], means, partial(shares.tell, number))))
     except Empty:
         pass  # another thread was faster
     except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
@@ -304,16 +350,18 @@ def _file_size(path: str) -> int:
         return 0  # which the run will tell
 
 
-def scored(asked: Asked, jobs: int, progress: Progress) -> Done:
+def scored(asked: Asked, means: Means, progress: Progress) -> Done:
     """Score one run; an error becomes its result."""
     sums: list[Sums | None] = []
 
     def observe(plan: Plan, folded: Folded, _: Result) -> None:
         sums.append(_sums(plan, folded))
 
-    request = asked.request if asked.request.jobs == jobs else replace(asked.request, jobs=jobs)
+    request = asked.request
     try:
-        result = run(request, progress=progress, observe=observe)
+        if (request.jobs, request.engine) != (means.jobs, means.engine):
+            request = replace(request, jobs=means.jobs, engine=means.engine)
+        result = run(request, progress=progress, observe=observe, started=means.started)
     except MsecliError as error:
         return Done(Run(asked.name, None, as_keys(error), error.exit_code))
     return Done(Run(asked.name, result), sums[0])

@@ -22,6 +22,7 @@ from msecli.scoring.advice import check_choice, warn_of_equality
 from msecli.scoring.compare_fold import SystemFold, fold_systems
 from msecli.scoring.compare_plan import ComparePlan, FailedError, Opened, open_systems, plan_comparison
 from msecli.scoring.compare_request import CompareRequest
+from msecli.scoring.elsewhere import check_sources, prepare_sources
 from msecli.scoring.finish import finish, quoted, scored_columns, settings_of
 from msecli.scoring.gates import check_scopes, judged, read_baseline
 from msecli.scoring.ledger import Progress
@@ -48,8 +49,9 @@ def compare_systems(request: CompareRequest, progress: Progress = lambda _: None
     MsecliError
         If the targets, the weights or the reference cannot be read or scored.
     """
-    with arithmetic() as found, engine_named(request.base.engine).start(request.base.jobs) as engine:
-        baseline = read_baseline(request.base)
+    base = request.base
+    with arithmetic() as found, engine_named(base.engine).start(base.jobs, base.workers) as engine:
+        baseline = read_baseline(base)
         opened = open_systems(request)
         failures = dict(opened.failures)
         while True:
@@ -100,6 +102,9 @@ def _scored(
         raise failures[name]
     plan = plan_comparison(request, opened, failures)
     check_scopes(plan.systems[plan.reference].plan)
+    if engine.distributed:
+        check_sources(plan.sources, request.base.engine)
+        prepare_sources(plan.sources, engine)
     folds = fold_systems(plan, engine, progress)
     results: dict[str, Result] = {}
     found: dict[str, MsecliError] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -19,7 +19,15 @@ from msecli.errors import DataError, MsecliError
 from msecli.formats.base import Source, read_once
 from msecli.pairing.chunks import chunk_of, groups_of
 from msecli.pairing.labels import GroupKey, group_codes
-from msecli.pairing.position import Aligned, Compared, CountsError, Read, check_row_counts, compared
+from msecli.pairing.position import (
+    Aligned,
+    Compared,
+    CountsError,
+    Read,
+    check_row_counts,
+    compared,
+    joined_compared,
+)
 from msecli.pairing.roles import Roles
 from msecli.pairing.twins import Twin, joined_twins, twins_of
 from msecli.scoring.compare_plan import ComparePlan, FailedError, SystemPlan
@@ -39,6 +47,15 @@ class Scored(NamedTuple):
     twins: tuple[Twin, ...]
     compared: tuple[Compared, ...]
     differences: Differences | None
+
+    def joined(self, later: Self) -> Self:
+        """Return what these rows and later ones leave behind."""
+        self.tally.merge(later.tally)
+        if self.differences is not None and later.differences is not None:
+            self.differences.merge(later.differences)
+        return self._replace(
+            twins=joined_twins(self.twins, later.twins), compared=joined_compared(self.compared, later.compared)
+        )
 
 
 class SystemFold(NamedTuple):
@@ -79,6 +96,8 @@ def fold_systems(plan: ComparePlan, engine: Engine, progress: Progress) -> list[
     ledger = JointLedger(plan, progress)
     if plan.request.fail_fast:  # otherwise the files of the others are read again where a system fails
         read_once(plan.sources)
+    if failures := _known_counts(plan):
+        raise FailedError(failures)
     try:
         results = _results(plan, engine, ledger)
         folds = _merged(plan, ledger, results)
@@ -104,7 +123,12 @@ def _results(plan: ComparePlan, engine: Engine, ledger: JointLedger) -> Iterator
     _check_first_rows(plan, ledger)
     window = max(1, WINDOW // prod(plan.systems[0].plan.item))
     sought = SideBySide(plan.sources, plan.selections(), window=window if len(plan.sources) > 1 else 0)
-    return sought.each(work, engine, ledger, numbered=plan.request.needs_row_numbers)
+    return sought.each(work, engine, ledger, numbered=plan.request.needs_row_numbers, join=_joined)
+
+
+def _joined(scored: list[Scored], later: list[Scored]) -> list[Scored]:
+    """Return what some rows and later ones leave behind, system by system."""
+    return list(map(Scored.joined, scored, later))
 
 
 def _verify(number: int, source: Source) -> None:
@@ -127,16 +151,30 @@ def _check_first_rows(plan: ComparePlan, ledger: JointLedger) -> None:
         raise FailedError(failures)
 
 
+def _known_counts(plan: ComparePlan) -> dict[str, MsecliError]:
+    """Return which systems have other numbers of rows than the targets, as far as these are known by now."""
+    if plan.request.base.on:
+        return {}
+    return _differing(plan, [[source.rows for source in system.plan.sources[:2]] for system in plan.systems])
+
+
 def _other_counts(plan: ComparePlan, ledger: JointLedger) -> FailedError | None:
     """Return which systems have other numbers of rows than the targets; None if none has."""
+    failures = _differing(plan, [own.rows[:2] for own in ledger.ledgers])
+    return FailedError(failures) if failures else None
+
+
+def _differing(plan: ComparePlan, counts: Sequence[Sequence[int | None]]) -> dict[str, MsecliError]:
+    """Return which systems have other numbers of rows than the targets, given those of both, if they are known."""
     failures: dict[str, MsecliError] = {}
-    for system, own in zip(plan.systems, ledger.ledgers, strict=True):
-        paths = [source.path for source in system.plan.sources[:2]]
+    for system, rows in zip(plan.systems, counts, strict=True):
+        found = zip(system.plan.sources, rows, strict=False)
+        known = [(source.path, count) for source, count in found if count is not None]
         try:
-            check_row_counts(list(zip(paths, own.rows[:2], strict=True)), partial(advice_on_counts, system.plan))
+            check_row_counts(known, partial(advice_on_counts, system.plan))
         except DataError as error:
             failures[system.name] = error
-    return FailedError(failures) if failures else None
+    return failures
 
 
 def _merged(plan: ComparePlan, ledger: JointLedger, results: Iterator[tuple[int, list[Scored]]]) -> list[SystemFold]:

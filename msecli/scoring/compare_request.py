@@ -12,10 +12,11 @@ from typing import Any, NamedTuple, Self
 from msecli.core.metrics import badness
 from msecli.core.paired import TESTS, Settings, Test
 from msecli.core.parameters import data, flag, optional, real_number, rows, text, whole_number
+from msecli.engines import engine_named
 from msecli.errors import UsageError, not_one_of, redacted
 from msecli.places import name_in, paths_of
 from msecli.places.file import STDIN
-from msecli.scoring.elsewhere import refuse_distributed
+from msecli.scoring.elsewhere import check_input, refuse_distributed
 from msecli.scoring.request import Request
 
 ADJUSTMENTS = ("holm", "none")
@@ -115,7 +116,7 @@ class CompareRequest:
         return cls(systems=tuple(systems), pred=pred, base=Request.of(predictions=systems[0].data, **others), **own)
 
     def __post_init__(self) -> None:
-        refuse_distributed(self.base.engine, "compare systems")
+        _check_engine(self)
         _check_systems(self)
         _check_test(self)
         _check_choices(self)
@@ -164,6 +165,17 @@ class CompareRequest:
         best = {metric.name: metric.best for metric in self.base.chosen_metrics(weighted=self.base.weighted)}
         value = numbers.get(self.sort or LOSS)
         return None if value is None or math.isnan(value) else badness(value, best.get(self.sort or LOSS, 0.0))
+
+
+def _check_engine(request: CompareRequest) -> None:
+    """Refuse what an engine with workers does not do; the base is checked already."""
+    name = request.base.engine
+    if not engine_named(name).distributed:
+        return
+    if request.base.on:
+        refuse_distributed(name, "compare systems by a key (`on`)")
+    for system in request.systems:
+        check_input(name, system.data, system.name, request.base.reading.of("predictions").encoding)
 
 
 def _check_systems(request: CompareRequest) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from msecli.engines import ENGINES, Engine, engine_named
+from msecli.engines import ENGINES, Engine, Workers, engine_named
 from msecli.errors import DataError, ReadWriteError, UsageError, setting
-from msecli.formats.base import Source
+from msecli.formats.base import Countable, Source, see
 from msecli.places import is_path, is_url, paths_of
 from msecli.places.file import STDIN
 from msecli.scoring.spans import count_rows
@@ -33,21 +34,12 @@ def check_engine(request: Request) -> None:
     ------
     UsageError
     """
-    name, given = request.engine, [each for each in ADDRESSES if getattr(request, each) is not None]
+    name = request.engine
+    check_workers(name, request.workers, request.jobs)
     if not engine_named(name).distributed:
-        given += ["resume"] if request.resume is not None else []
-        if given:
-            engine = next(entry.name for entry in ENGINES.values() if entry.distributed)
-            raise UsageError(f"`{given[0]}` is for an engine with workers: `+engine={engine}`")
+        if request.resume is not None:
+            raise _for_workers("resume")
         return
-    if len(given) > 1:
-        raise UsageError(f"`{given[0]}` and `{given[1]}` both say where the workers are; choose one")
-    if request.local is not None and request.local < 1:
-        raise UsageError(f"`local`: {request.local} is not a number of at least 1")
-    if not request.worker_timeout > 0:
-        raise UsageError(f"`worker_timeout`: {request.worker_timeout:g} is not a number of seconds above 0")
-    if request.jobs is not None:
-        raise UsageError(f"`jobs` is for threads of this process; {setting('engine', name)} has those of its workers")
     _check_journal(request)
     numbered = request.batch_size is not None or request.bootstrap is not None
     for wanted, task in (
@@ -57,7 +49,7 @@ def check_engine(request: Request) -> None:
         if wanted:
             raise UsageError(f"{setting('engine', name)} does not {task} yet; use `engine=local`")
     for data, parameter in zip(request.inputs, request.input_names, strict=True):
-        _check_input(name, data, parameter, request.reading.of(parameter).encoding)
+        check_input(name, data, parameter, request.reading.of(parameter).encoding)
 
 
 def _check_journal(request: Request) -> None:
@@ -70,7 +62,34 @@ def _check_journal(request: Request) -> None:
         raise UsageError(f"`resume`: {request.resume} is not on this machine, as the journal must be")
 
 
-def _check_input(name: str, data: object, parameter: str, encoding: str | None) -> None:
+def check_workers(name: str, workers: Workers, jobs: int | None) -> None:
+    """Refuse an address of workers that the engine of this name does not use, and what else does not go with it.
+
+    Raises
+    ------
+    UsageError
+    """
+    given = [each for each in ADDRESSES if getattr(workers, each) is not None]
+    if not engine_named(name).distributed:
+        if given:
+            raise _for_workers(given[0])
+        return
+    if len(given) > 1:
+        raise UsageError(f"`{given[0]}` and `{given[1]}` both say where the workers are; choose one")
+    if workers.local is not None and workers.local < 1:
+        raise UsageError(f"`local`: {workers.local} is not a number of at least 1")
+    if not workers.timeout > 0:
+        raise UsageError(f"`worker_timeout`: {workers.timeout:g} is not a number of seconds above 0")
+    if jobs is not None:
+        raise UsageError(f"`jobs` is for threads of this process; {setting('engine', name)} has those of its workers")
+
+
+def _for_workers(parameter: str) -> UsageError:
+    engine = next(entry.name for entry in ENGINES.values() if entry.distributed)
+    return UsageError(f"`{parameter}` is for an engine with workers: `+engine={engine}`")
+
+
+def check_input(name: str, data: object, parameter: str, encoding: str | None) -> None:
     """Refuse what only this process can read."""
     if not is_path(data):
         raise UsageError(f"{setting('engine', name)} reads files that all workers see, and `{parameter}` is in memory")
@@ -97,6 +116,63 @@ def refuse_distributed(name: str, task: str) -> None:
         raise UsageError(f"{setting('engine', name)} does not {task} yet; use `engine=local`")
 
 
+def check_plan(plan: Plan) -> None:
+    """Refuse what the engine of a plan cannot do.
+
+    Raises
+    ------
+    UsageError
+    """
+    name = plan.request.engine
+    if not engine_named(name).distributed:
+        return
+    check_sources(plan.sources, name)
+
+
+def check_sources(sources: Sequence[Source], engine: str) -> None:
+    """Refuse sources that only this process can read.
+
+    Raises
+    ------
+    UsageError
+    """
+    for source in sources:
+        path = only_here(source)
+        if path is not None:
+            raise UsageError(
+                f"{setting('engine', engine)} reads files in parts, and {path} is compressed; decompress it, or use "
+                "`engine=local`"
+            )
+        if source.cuts() is None and not isinstance(source, Countable):
+            raise UsageError(f"{source.path}: {source.format} files cannot be read by the workers of a cluster yet")
+
+
+def only_here(source: Source) -> str | None:
+    """Return the path of what only this process can read in parts: a stream, or a compressed file; None if nothing."""
+    try:
+        _Pickler(io.BytesIO()).dump(source)
+    except _NamelessError as error:
+        return error.path
+    return None
+
+
+class _NamelessError(Exception):
+    """Bytes were found that have no name of their own."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles what another process can read."""
+
+    def persistent_id(self, found: Any) -> None:
+        """Refuse bytes without a name before they are copied to where they have one."""
+        if getattr(found, "unnamed", False) is True:
+            raise _NamelessError(found.path)
+
+
 def prepare(plan: Plan, engine: Engine) -> None:
     """See that the workers of a distributed engine can read what a plan needs, and have them count rows.
 
@@ -109,8 +185,14 @@ def prepare(plan: Plan, engine: Engine) -> None:
     """
     if not engine.distributed:
         return
-    engine.check(partial(_see, [(source.path, pickle.dumps(source)) for source in plan.sources]))
-    count_rows(plan.sources, engine)
+    check_plan(plan)
+    prepare_sources(plan.sources, engine)
+
+
+def prepare_sources(sources: Sequence[Source], engine: Engine) -> None:
+    """See that the workers of a distributed engine can read sources, and have them count rows; see `prepare`."""
+    engine.check(partial(_see, [(source.path, pickle.dumps(source)) for source in sources]))
+    count_rows(sources, engine)
 
 
 @contextmanager
@@ -151,7 +233,8 @@ def _see(sources: list[tuple[str, bytes]]) -> None:
     """Open the files again that another machine has opened, unchanged."""
     for path, pickled in sources:
         try:
-            _: Source = pickle.loads(pickled)  # noqa: S301 - of the process that runs this
+            source: Source = pickle.loads(pickled)  # noqa: S301 - of the process that runs this
+            see(source)
         except ReadWriteError as error:
             raise ReadWriteError(f"{error.args[0]}; all workers must see the files under the same paths") from error
         except DataError as error:

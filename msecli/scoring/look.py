@@ -170,10 +170,14 @@ def _is_of_rows(problem: DataError, name: str, read: Read) -> bool:
 
 def _first_rows(source: Source, most: int, selection: Selection) -> Seen:
     block, whole = first_block(source, selection)
-    about = None
-    if source.rows is None and not whole and block.work and source.work:
-        about = _about(block.rows * source.work / block.work)
-    return _seen(block, most)._replace(whole=whole, about=about)
+    return _seen(block, most)._replace(whole=whole, about=None if whole else rows_about(source, block))
+
+
+def rows_about(source: Source, block: Block) -> int | None:
+    """Return how many rows a source has, judging by its first ones; None if it knows, or if that cannot be told."""
+    if source.rows is not None or not block.work or not source.work:
+        return None
+    return _about(block.rows * source.work / block.work)
 
 
 def _about(rows: float) -> int:

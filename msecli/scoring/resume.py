@@ -57,7 +57,7 @@ TRUSTED = (
     "msecli.scoring.resume",
     "msecli.scoring.side_by_side",
     "msecli.scoring.studies",
-    "msecli.text.ranges",
+    "msecli.text.survey",
 )
 """Where the classes are that content may name. A journal may come from elsewhere, and must run no code of its own."""
 TRUSTED_OF_OTHERS = {

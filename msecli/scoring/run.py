@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
 from msecli.core.processor import arithmetic
-from msecli.engines import engine_named
+from msecli.engines import Engine, engine_named
 from msecli.results.score import Result
 from msecli.results.values import Layout
 from msecli.scoring.advice import check_choice, warn_of_equality
@@ -32,6 +33,8 @@ def run(
     progress: Progress = lambda _: None,
     observe: Observer | None = None,
     make: Callable[[Request], Plan] = make_plan,
+    *,
+    started: Engine | None = None,
 ) -> Result:
     """Score as requested.
 
@@ -47,6 +50,8 @@ def run(
         Called at the end with the plan, what it was folded to, and the result.
     make : callable
         Returns the plan of the request.
+    started : Engine, optional
+        The engine of the request, already started for several runs.
 
     Raises
     ------
@@ -66,10 +71,7 @@ def run(
                 given[name] = kept[name] = ArraySink()
             given[name].begin(layout(plan, name))
         gradient = Gradient(given) if plan.keeps_gradient and parts is None else None
-        with (
-            engine_named(request.engine).start(request.jobs, request.workers) as started,
-            resumable(plan, started) as engine,
-        ):
+        with _engine(request, started) as running, resumable(plan, running) as engine:
             prepare(plan, engine)
             plan = with_edges(plan, engine)
             if parts is None:
@@ -91,6 +93,12 @@ def run(
     values = kept["losses"].array() if "losses" in kept else result.values
     arrays = {name: sink.array() for name, sink in kept.items() if name != "losses"}
     return replace(result, values=values, arrays={**result.arrays, **arrays})
+
+
+def _engine(request: Request, started: Engine | None) -> AbstractContextManager[Engine]:
+    if started is not None:
+        return nullcontext(started)
+    return engine_named(request.engine).start(request.jobs, request.workers)
 
 
 def layout(plan: Plan, name: str) -> Layout:

@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from msecli.engines import Engine
-from msecli.errors import UsageError
 from msecli.formats.base import Block, Countable, Part, Selection, Source
 
 FEWEST_SPANS = 0.5
@@ -56,17 +55,42 @@ def spans_of(sources: Sequence[Source], selections: Sequence[Selection], engine:
     return Spans(spans, placed=True)
 
 
-def count_rows(sources: Sequence[Source], engine: Engine) -> None:
-    """Have a distributed engine count the rows of sources that do not know them, in a first pass over these.
+class Cutting(NamedTuple):
+    """How sources would be cut, without reading their rows.
 
-    Raises
-    ------
-    UsageError
-        If a source cannot be read in parts that are known beforehand.
+    Parameters
+    ----------
+    spans : int, optional
+        None if parts are read by themselves, and their rows are paired here.
+    parts : tuple of int
+        The parts of each source that tasks read; one that is needed by two of them is counted twice.
+    exact : bool
+        Whether these numbers are known, and not estimated because rows have yet to be counted.
     """
+
+    spans: int | None
+    parts: tuple[int, ...]
+    exact: bool
+
+
+def cutting_of(sources: Sequence[Source], selections: Sequence[Selection], jobs: int, *, distributed: bool) -> Cutting:
+    """Return how sources would be cut for an engine."""
+    parts = tuple(len(source.parts(selection)) for source, selection in zip(sources, selections, strict=True))
+    if any(source.cuts() is None for source in sources):
+        if distributed:
+            fixed = [count for count, source in zip(parts, sources, strict=True) if not source.divisible]
+            return Cutting(min(_number(sources, selections, jobs), *fixed), parts, exact=False)
+        return Cutting(parts[0] if len(sources) == 1 else None, parts, exact=True)
+    spans = _large(sources, selections, jobs) if distributed else _small(sources, selections)
+    if spans is None or not (distributed or len(sources) == 1 or len(spans) >= jobs):
+        return Cutting(None, parts, exact=True)
+    read = [sum(len(span.parts[number]) for span in spans) for number in range(len(sources))]
+    return Cutting(len(spans), tuple(read), exact=True)
+
+
+def count_rows(sources: Sequence[Source], engine: Engine) -> None:
+    """Have a distributed engine count the rows of sources that do not know them, in a first pass over these."""
     for source in sources:
-        if source.cuts() is None and not isinstance(source, Countable):
-            raise UsageError(f"{source.path}: {source.format} files cannot be read by the workers of a cluster yet")
         if isinstance(source, Countable):
             source.count(engine.run)
 
@@ -100,9 +124,8 @@ def _large(sources: Sequence[Source], selections: Sequence[Selection], jobs: int
     """Return spans of a few seconds each; the last one has all parts that are left."""
     cuts = [source.cuts() or (0, 0) for source in sources]
     rows = min(each[-1] for each in cuts)
-    seconds = sum(map(_seconds, sources, selections))
-    number = max(1, round(seconds / max(SHORTEST_SECONDS, min(LONGEST_SECONDS, seconds / (SPANS_PER_JOB * jobs)))))
-    starts = _starts([each for each, source in zip(cuts, sources, strict=True) if not source.divisible], rows, number)
+    fixed = [each for each, source in zip(cuts, sources, strict=True) if not source.divisible]
+    starts = _starts(fixed, rows, _number(sources, selections, jobs))
     by_source = [
         _overlapping(source, selection, each, starts)
         for source, selection, each in zip(sources, selections, cuts, strict=True)
@@ -110,6 +133,14 @@ def _large(sources: Sequence[Source], selections: Sequence[Selection], jobs: int
     return [
         Span(tuple(parts), first, number) for number, (first, *parts) in enumerate(zip(starts, *by_source, strict=True))
     ]
+
+
+def _number(
+    sources: Sequence[Source], selections: Sequence[Selection], jobs: int, longest: float = LONGEST_SECONDS
+) -> int:
+    """Return how many spans are of a few seconds each."""
+    seconds = sum(map(_seconds, sources, selections))
+    return max(1, round(seconds / max(SHORTEST_SECONDS, min(longest, seconds / (SPANS_PER_JOB * jobs)))))
 
 
 def _seconds(source: Source, selection: Selection) -> float:

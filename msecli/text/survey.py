@@ -6,8 +6,9 @@ whether the guess was right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import NamedTuple, Self
 
 from msecli import kernel
 from msecli.kernel.interface import Dialect
@@ -86,18 +87,40 @@ def stretches(file: InputFile, dialect: Dialect, start: int, size: int, ranges: 
     return [cut[0]._replace(begin=start), *cut[1:]]
 
 
+class Counted(NamedTuple):
+    """What a pass over the text has found: where the records of each part begin and what its first row is.
+
+    `cuts` ends with the number of rows, `end` is where the last part ends; None if it holds a fault.
+    """
+
+    begins: Sequence[int]
+    cuts: Sequence[int]
+    end: int | None
+
+    @classmethod
+    def of(cls, found: Iterable[Survey]) -> Self:
+        """Return what has been found in all stretches of a text."""
+        begins, cuts, end = list[int](), [0], None
+        for each in found:
+            begins += each.begins
+            cuts += accumulate(each.rows, initial=cuts.pop())
+            end = each.end
+        return cls(begins, cuts, end)
+
+
 Surveyor = Callable[[Callable[[Stretch], Iterator[Survey]], Sequence[Stretch]], Iterator[Survey]]
 """Yields what a function yields for each stretch, in order, wherever it calls it."""
 
 
 def surveyed(stretches: Sequence[Stretch], run: Surveyor) -> Iterator[Survey]:
-    """Yield the survey of each stretch, up to the first fault.
+    """Yield the survey of each stretch of one text, or of several one after the other, up to the first fault.
 
     All are surveyed at once, each as if no quotes were open where it begins. That is so if the one before it ends
     where it begins; otherwise it is surveyed again.
     """
-    begin = stretches[0].begin
+    begin = None
     for stretch, guessed in zip(stretches, run(survey, stretches), strict=True):
+        begin = begin if stretch.begin is None else stretch.begin
         found = guessed
         if found.begins[:1] != (begin,):
             (found,) = run(survey, [stretch._replace(begin=begin)])

@@ -425,6 +425,8 @@ MENTIONED = frozenset({
         "the scheduler \0 has had no worker for \0 s; start some with dask worker \0, or wait longer with "
         "`worker_timeout=SECONDS`"
     ),
+    # tests/cli/test_explain_plan.py
+    "\0 reads files in parts, and \0 is compressed; decompress it, or use `engine=local`",
 })  # fmt: skip
 """Texts of the sources that name what the user asked for, and suggest nothing."""
 

@@ -159,6 +159,97 @@ def test_files_of_different_lengths_are_refused_as_here(cluster: Cluster, tmp_pa
     assert "900" in messages[0]
 
 
+def folder_of(path: Path, texts: Sequence[str]) -> Path:
+    path.mkdir(exist_ok=True)
+    for number, text in enumerate(texts):
+        (path / f"{number}.csv").write_text(text)
+    return path
+
+
+def texts_of(rows: Sequence[tuple[object, ...]], sizes: Sequence[int]) -> list[str]:
+    """Return rows as the texts of several files, of so many rows each."""
+    found, begin = [], 0
+    for size in sizes:
+        lines = [",".join(map(str, row)) for row in rows[begin : begin + size]]
+        found.append("\n".join([",".join(TEXT), *lines]) + "\n")
+        begin += size
+    return found
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "opened again"])
+def test_a_folder_of_text_is_scored_as_here(
+    cluster: Cluster, tmp_path: Path, held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not held:
+        monkeypatch.setattr("msecli.formats.folder.MOST_COLUMNS", 0)
+    notes = ("plain", '"a\n1,2,b\n"', '"' + "3,4,c\n" * 700 + '"')
+    rows = [(row % 7 + 0.25, row % 5, notes[row % 97 % 3 if row % 3 else 0]) for row in range(900)]
+    folder = folder_of(tmp_path / "f", texts_of(rows, (300, 1, 0, 599)))
+    np.save(tmp_path / "w.npy", np.random.default_rng(3).random(900))
+    cases: tuple[dict[str, Any], ...] = ({"metrics": "all", "by": "note"}, {"weight_file": tmp_path / "w.npy"})
+    for more in cases:
+        expected = msecli.score(folder, **more)
+        found = msecli.score(folder, engine="dask", scheduler=cluster.address, **more)
+        assert all_of(found) == all_of(expected)
+
+
+@pytest.mark.parametrize(("row", "bad"), [(100, "1,two,x"), (450, "1,2"), (700, '1,2,"open'), (899, ",2,x")])
+def test_a_bad_row_in_a_folder_has_the_same_message(
+    cluster: Cluster, tmp_path: Path, run: Callable[..., Ran], row: int, bad: str
+) -> None:
+    rows: list[tuple[object, ...]] = [(each + 0.5, each % 7, "x") for each in range(900)]
+    rows[row] = tuple(bad.split(","))
+    folder = folder_of(tmp_path / "f", texts_of(rows, (400, 200, 300)))
+    expected = run("compute", folder)
+    assert run("compute", folder, "--engine", "dask", "--scheduler", cluster.address) == expected
+    assert (expected.code, ".csv" in expected.err) == (3, True)
+
+
+def test_rows_of_a_folder_that_do_not_belong_together_have_the_same_message(
+    cluster: Cluster, tmp_path: Path, run: Callable[..., Ran]
+) -> None:
+    ids = [(each + 0.5, each % 7, each) for each in range(900)]
+    texts = [text.replace("note", "id", 1) for text in texts_of(ids, (400, 200, 300))]
+    folder = folder_of(tmp_path / "f", texts)
+    ids[700] = (1.5, 2, 701)
+    written(tmp_path / "t.csv", [row[1:] for row in ids], ("target", "id"))
+    command = ("compute", folder, tmp_path / "t.csv", "-p", "pred", "-t", "target")
+    expected = run(*command)
+    found = run(*command, "--engine", "dask", "--scheduler", cluster.address)
+    assert (expected.code, found.code, "2.csv, line 102" in found.err) == (3, 3, True)
+    assert expected.err.startswith(found.err.rstrip())
+
+
+def test_a_folder_has_the_tasks_that_were_planned(
+    cluster: Cluster, tmp_path: Path, run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from msecli.engines.dask import DaskEngine
+
+    rows = [(each + 0.5, each % 7, "x") for each in range(3000)]
+    folder_of(tmp_path / "f", texts_of(rows, (1500, 1500)))
+    pd.read_csv(written(tmp_path / "x.csv", rows)).to_parquet(tmp_path / "x.parquet", row_group_size=100)
+    counts = list[int]()
+    original = DaskEngine.run
+
+    def counting(engine: DaskEngine, work: Any, items: Any, *more: Any) -> Iterator[Any]:
+        counts.append(len(items))
+        yield from original(engine, work, items, *more)
+
+    monkeypatch.setattr(DaskEngine, "run", counting)
+    for path, exact in ((tmp_path / "f", False), (tmp_path / "x.parquet", True)):
+        words = ("compute", path, "--engine", "dask", "--scheduler", cluster.address)
+        ran = run(*words, "--explain-plan")
+        told = {name: int(value) for name, value in (line.split("\t") for line in ran.out.splitlines())}
+        counts.clear()
+        assert run(*words).code == 0
+        assert told["threads"] == 2
+        if exact:
+            assert counts == [told["tasks"]]
+        else:
+            assert counts[0] == told["surveys"]
+            assert counts[-1] == pytest.approx(told["tasks"], abs=2)
+
+
 def test_a_state_is_saved_as_by_this_process(cluster: Cluster, tmp_path: Path, run: Callable[..., Ran]) -> None:
     path = written(tmp_path / "x.csv", [(each + 0.5, each % 7, each % 3) for each in range(2000)])
     for name, more in (("a", ()), ("b", ("--engine", "dask", "--scheduler", cluster.address))):
@@ -235,10 +326,98 @@ def test_other_commands_refuse_a_cluster(tmp_path: Path) -> None:
     for call in (
         partial(msecli.norm, path, columns="pred"),
         partial(msecli.gradcheck, path),
-        partial(msecli.compare, {"a": path, "b": path}, path, target="target"),
+        partial(msecli.compare, {"a": path, "b": path}, path, target="target", on="note"),
     ):
         with pytest.raises(msecli.UsageError, match=r"engine='dask' does not [^;]* yet; use engine='local'"):
             call(engine="dask")
+
+
+TESTED: dict[str, dict[str, Any]] = {
+    "t": {"metrics": "all", "by": "g"},
+    "bootstrap": {"test": "bootstrap", "seed": 3, "resamples": 50},
+    "permutation": {"test": "permutation", "resamples": 50, "weight_file": "w.npy"},
+    "clusters": {"cluster": "g"},
+    "clusters by the bootstrap": {"test": "bootstrap", "resamples": 50, "cluster": "g"},
+    "series": {"test": "dm", "horizon": 3},
+    "sum": {"test": "none", "reduction": "sum"},
+}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_systems_are_compared_with_the_same_bits(
+    cluster: Cluster, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = {name: {key: np.nan_to_num(each) for key, each in columns(seed).items()} for seed, name in enumerate("tab")}
+    paths = {name: stored(tmp_path, name, kind, each) for name, each in data.items()}
+    monkeypatch.chdir(tmp_path)
+    np.save("w.npy", data["t"]["w"])
+    systems: Any = {"a": paths["a"], "b": paths["b"]}
+    given: dict[str, Any] = {"pred": "pred", "target": "b"}
+    runs = {name: partial(msecli.compare, systems, paths["t"], **given, **more) for name, more in TESTED.items()}
+    runs["by column"] = partial(msecli.compare, paths["a"], pred=["pred", "w"], target="b", test="dm")
+    with distributed.Client(cluster.address):
+        different = [name for name, run in runs.items() if all_of(run(engine="dask")) != all_of(run(engine="local"))]
+    assert different == []
+
+
+def test_systems_that_cannot_be_compared_fail_as_here(cluster: Cluster, tmp_path: Path) -> None:
+    rows = [(each + 0.5, each % 7, "x") for each in range(900)]
+    target, good = (written(tmp_path / f"{name}.csv", rows) for name in "tg")
+    short, bad = written(tmp_path / "short.csv", rows[:-1]), written(tmp_path / "bad.csv", rows)
+    bad.write_text(bad.read_text().replace("\n700.5,", "\nseven,"))
+    systems = {"good": good, "bad": bad, "short": short, "other": good}
+    places: tuple[dict[str, Any], ...] = ({}, {"engine": "dask", "scheduler": cluster.address})
+    found = [msecli.compare(systems, target, pred="pred", target="target", **more) for more in places]
+    errors = [{each.name: each.error for each in one.systems} for one in found]
+    assert errors[0]["short"] is not None
+    assert errors[1] == errors[0]
+    assert [each.result.loss for each in found[1].systems if each.result] == [
+        each.result.loss for each in found[0].systems if each.result
+    ]
+    pd.read_csv(good).to_csv(tmp_path / "g.csv.gz", index=False)
+    systems = {"a": good, "b": tmp_path / "g.csv.gz"}
+    with pytest.raises(msecli.UsageError, match="is compressed"):
+        msecli.compare(systems, target, pred="pred", target="target", engine="dask", scheduler=cluster.address)
+
+
+def test_the_runs_of_a_batch_share_a_connection(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from msecli.engines.dask import DaskEngine
+
+    started = list[int]()
+    original = DaskEngine.__enter__
+
+    def counting(engine: DaskEngine) -> DaskEngine:
+        started.append(1)
+        return original(engine)
+
+    monkeypatch.setattr(DaskEngine, "__enter__", counting)
+    runs: list[dict[str, Any]] = []
+    for number in range(6):
+        path = written(tmp_path / f"{number}.csv", [(each + number, each % 7, each % 3) for each in range(2000)])
+        runs.append({"name": f"r{number}", "predictions": path, "by": "note", "metrics": "rmse"})
+    runs[3]["predictions"] = tmp_path / "none.csv"
+    runs[4]["reduction"] = "sum"
+    expected = msecli.batch(runs)
+    journal = tmp_path / "j"
+    found = msecli.batch(runs, engine="dask", scheduler_file=cluster.file, resume=journal)
+    assert found.to_dict() == expected.to_dict()
+    assert len(started) == 1
+    again = msecli.batch(runs, engine="dask", scheduler_file=cluster.file, resume=journal)
+    assert (again.taken, len(started)) == (5, 2)
+
+
+def test_a_batch_says_which_run_a_cluster_does_not_do(
+    cluster: Cluster, tmp_path: Path, run: Callable[..., Ran]
+) -> None:
+    written(tmp_path / "x.csv", [(1, 2, 3), (3, 5, 4)])
+    (tmp_path / "runs.csv").write_text("name,predictions,axis\na,x.csv,\nb,x.csv,1\n")
+    words = ("batch", tmp_path / "runs.csv", "--engine", "dask", "--scheduler", cluster.address, "-p", "pred,note")
+    ran = run(*words, "-t", "target,note")
+    assert ran.code == 2
+    assert "run 'b': engine = 'dask' writes losses in parts where its workers are" in ran.err
+    assert run(*words, "--jobs", "2").err.startswith("Error: --jobs is for threads of this process")
 
 
 def test_a_cluster_that_nobody_names_is_not_started(tmp_path: Path, run: Callable[..., Ran]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +17,8 @@ from typing import Any
 import pytest
 
 import msecli
-from tests.engines.cluster import PATIENCE, Cluster, cluster_of
+from tests.bench.cluster import measured
+from tests.engines.cluster import PATIENCE, TLS, Cluster, cluster_of, wait_until
 
 pytest.importorskip("distributed")
 
@@ -49,18 +53,25 @@ SLOWLY = "time.sleep(0.1)"
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("table") / "x.csv"
     path.write_text("pred,target,g\n" + "".join(f"{row}.25,{row % 7},{row % 3}\n" for row in range(ROWS)))
+    (path.parent / "y.csv").write_text("pred,target,g\n1,2,3\n")
     return path
 
 
 def started(cluster: Cluster, path: Path, *more: str) -> subprocess.Popen[str]:
     words = [sys.executable, "-c", COMMAND, "compute", str(path), "--by", "g", "--format", "json"]
     words += ["--engine", "dask", "--scheduler", cluster.address, *more]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    environment = {**os.environ, **cluster.more}
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
+
+
+def connected(cluster: Cluster) -> int:
+    """Return how many clients the scheduler has seen, as it logs them."""
+    return (cluster.folder / "log").read_text().count("Receive client connection: Client-msecli")
 
 
 def preload(folder: Path, body: str) -> Path:
@@ -69,22 +80,35 @@ def preload(folder: Path, body: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("attempt", range(3))
-def test_a_worker_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path, table: Path, attempt: int) -> None:
-    expected = msecli.score(table, by="g").to_dict()
-    with cluster_of(tmp_path / "c", 2, preload(tmp_path, SLOWLY)) as cluster:
-        process = started(cluster, table)
-        time.sleep(1 + 3 * Random(attempt).random())  # noqa: S311 - of a test
-        cluster.workers[attempt % 2].kill()
-        code, out, err = ended(process)
+@pytest.fixture(scope="module")
+def expected(table: Path) -> dict[str, Any]:
+    return msecli.score(table, by="g").to_dict()
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("slow")
+    with cluster_of(folder / "c", 2, preload(folder, SLOWLY)) as cluster:
+        yield cluster
+
+
+@pytest.mark.parametrize("attempt", range(20))
+def test_a_worker_that_is_killed_at_any_moment_loses_nothing(
+    slow: Cluster, table: Path, expected: dict[str, Any], attempt: int
+) -> None:
+    process, moment = started(slow, table), 4 * Random(attempt).random()  # noqa: S311 - of a test
+    time.sleep(moment)
+    slow.workers[attempt % 2].kill()
+    slow.workers[attempt % 2].wait()
+    # In its place, so that there are two again in the next attempt.
+    slow.workers[attempt % 2] = slow.add()
+    slow.workers.pop()
+    code, out, err = ended(process)
     assert (code, err) == (0, "")
-    import json
-
-    found: dict[str, Any] = json.loads(out)
-    assert found == expected
+    assert json.loads(out) == expected
 
 
-def test_workers_may_be_replaced_one_after_the_other(tmp_path: Path, table: Path) -> None:
+def test_workers_may_be_replaced_one_after_the_other(tmp_path: Path, table: Path, expected: dict[str, Any]) -> None:
     with cluster_of(tmp_path / "c", 2, preload(tmp_path, SLOWLY)) as cluster:
         process = started(cluster, table)
         for number in range(2):
@@ -92,8 +116,78 @@ def test_workers_may_be_replaced_one_after_the_other(tmp_path: Path, table: Path
             cluster.add()
             time.sleep(2)
             cluster.workers[number].terminate()
-        code, _, err = ended(process)
+        code, out, err = ended(process)
     assert (code, err) == (0, "")
+    assert json.loads(out) == expected
+
+
+def test_a_slow_worker_holds_up_only_its_own_tasks(tmp_path: Path, table: Path, expected: dict[str, Any]) -> None:
+    """One of two takes two seconds for each of its tasks; all thirty or so would take it a minute."""
+    body = "time.sleep(float(os.environ.get('TAKES', '0')))"
+    with cluster_of(tmp_path / "c", 1, preload(tmp_path, body)) as cluster:
+        cluster.add(before=("env", "TAKES=2"))
+        time.sleep(3)
+        begun = time.monotonic()
+        code, out, err = ended(started(cluster, table))
+        assert time.monotonic() - begun < PATIENCE
+    assert (code, err) == (0, "")
+    assert json.loads(out) == expected
+
+
+def test_two_clients_at_once_do_not_disturb_each_other(slow: Cluster, table: Path, expected: dict[str, Any]) -> None:
+    """The second one is interrupted while both wait for the same workers; a third begins when it is gone."""
+    before = connected(slow)
+    first, second = started(slow, table), started(slow, table)
+    wait_until(lambda: connected(slow) == before + 2)
+    time.sleep(1)
+    second.send_signal(signal.SIGINT)
+    assert ended(second)[0] == 130
+    third = started(slow, table)
+    for process in (first, third):
+        code, out, err = ended(process)
+        assert (code, err) == (0, "")
+        assert json.loads(out) == expected
+
+
+def certificates(folder: Path) -> dict[str, str]:
+    """Write the certificates of an authority, and one that it has signed; return the settings of Dask."""
+    x509 = pytest.importorskip("cryptography.x509", reason="certificates are made with the library cryptography")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]) for name in ("authority", "localhost")]
+    now = datetime.now(UTC)
+    paths = [folder / name for name in ("ca.pem", "cert.pem", "key.pem")]
+    for number, path in enumerate(paths[:2]):
+        made = x509.CertificateBuilder(
+            names[0], names[number], keys[number].public_key(), number + 1, now - timedelta(1), now + timedelta(1)
+        )
+        made = made.add_extension(x509.BasicConstraints(ca=number == 0, path_length=None), critical=True)
+        path.write_bytes(made.sign(keys[0], hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    encoding = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    paths[2].write_bytes(keys[1].private_bytes(*encoding))
+    base = TLS.removesuffix("CA_FILE")
+    whose = {
+        f"{base}{who}__{what}": path
+        for who in ("SCHEDULER", "WORKER", "CLIENT")
+        for what, path in (("CERT", paths[1]), ("KEY", paths[2]))
+    }
+    return {name: str(path) for name, path in {TLS: paths[0], **whose}.items()}
+
+
+def test_a_cluster_may_be_reached_by_tls(tmp_path: Path, table: Path, expected: dict[str, Any]) -> None:
+    secret = certificates(tmp_path)
+    with cluster_of(tmp_path / "c", 0, more=secret) as cluster:
+        assert cluster.address.startswith("tls://")
+        cluster.add()
+        code, out, err = ended(started(cluster, table))
+        assert (code, err) == (0, "")
+        assert json.loads(out) == expected
+        cluster.more = {}
+        code, _, err = ended(started(cluster, table))
+    told = f"Error: {cluster.address} is reached with certificates; name their files in the environment: "
+    assert (code, err.startswith(told), TLS in err) == (4, True, True), err
 
 
 def test_work_that_ends_every_worker_is_given_up(tmp_path: Path, table: Path) -> None:
@@ -144,13 +238,14 @@ def test_an_interrupted_run_leaves_no_work_behind(tmp_path: Path, table: Path) -
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a worker without the file has a file system of its own")
-def test_a_worker_without_the_file_is_named(tmp_path: Path, table: Path) -> None:
+@pytest.mark.parametrize("folder", [False, True], ids=["file", "folder"])
+def test_a_worker_without_the_file_is_named(tmp_path: Path, table: Path, folder: bool) -> None:
     hidden = ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {table.parent} && exec "$@"', "sh")
     if subprocess.run([*hidden[:2], "true"], capture_output=True, check=False).returncode:
         pytest.skip("no namespaces here")
     with cluster_of(tmp_path / "c", 0) as cluster:
         cluster.add(before=hidden)
-        code, _, err = ended(started(cluster, table))
+        code, _, err = ended(started(cluster, table.parent if folder else table))
     assert code == 4, err
     assert err.startswith("Error: worker tcp://127.0.0.1:")
     assert f"{table}: no such file" in err
@@ -180,6 +275,14 @@ def test_a_worker_with_other_versions_is_named(tmp_path: Path, table: Path) -> N
     assert code == 4, err
     assert "has numpy 0.1, this process has" in err
     assert err.endswith("install the same versions everywhere\n")
+
+
+def test_the_memory_of_the_client_does_not_grow_with_the_parts(tmp_path: Path) -> None:
+    """In MB, of parts without work; `tests.bench.cluster` measures it with 100,000 of them, which takes minutes."""
+    with cluster_of(tmp_path / "c", 2) as cluster:
+        few, many = (measured(cluster, number) for number in (1000, 20_000))
+    assert (few.results, many.results) == (1000, 20_000)
+    assert many.after - few.after < 20
 
 
 def test_what_is_no_scheduler_file_is_refused(tmp_path: Path, table: Path) -> None:

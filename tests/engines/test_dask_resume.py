@@ -38,14 +38,14 @@ main()
 
 PRELOAD = """
 import os, time
-import msecli.scoring.fold as fold, msecli.text.ranges as ranges
+import msecli.scoring.fold as fold, msecli.text.survey as surveys
 
 def scored(plan, batches, rows, score=fold.score_rows):
     time.sleep({seconds})
     noted("rows", rows.rows)
     return score(plan, batches, rows)
 
-def surveyed(stretch, survey=ranges.survey):
+def surveyed(stretch, survey=surveys.survey):
     noted("survey", 1)
     yield from survey(stretch)
 
@@ -54,7 +54,7 @@ def noted(what, number):
         file.write(f"{{what}} {{number}}\\n")
 
 # It may be loaded more than once.
-for made, module, name in ((scored, fold, "score_rows"), (surveyed, ranges, "survey")):
+for made, module, name in ((scored, fold, "score_rows"), (surveyed, surveys, "survey")):
     if getattr(module, name).__code__.co_name == made.__name__:
         continue
     made.__module__, made.__qualname__ = module.__name__, name

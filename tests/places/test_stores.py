@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import pickle
 import re
 import threading
@@ -473,3 +474,27 @@ def test_a_part_that_cannot_be_read_is_told_with_the_number_of_others(parts: dic
     with pytest.raises(DataError, match=r"part-3\.csv: the columns are not those of .*part-0\.csv") as caught:
         msecli.score("s3://box/.csv/", pred="pred", target="target")
     assert "part-7.csv" in str(caught.value)
+
+
+# Clusters
+
+
+def test_the_workers_of_a_cluster_read_a_store_with_their_own_credentials(s3: Server, tmp_path: Path) -> None:
+    """What travels to them holds none; those without any say so."""
+    pytest.importorskip("distributed")
+    from tests.engines.cluster import cluster_of
+
+    for number in range(3):
+        content = text_bytes({"yhat": numbers(500, number), "y": numbers(500, number + 9)})
+        put(s3, f"box/rows/{number}.csv", content)
+    settings = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    expected = msecli.score("s3://box/rows/*.csv", pred="yhat", target="y")
+    with cluster_of(tmp_path / "with", 2, more=settings) as cluster:
+        found = msecli.score("s3://box/rows/*.csv", pred="yhat", target="y", engine="dask", scheduler=cluster.address)
+    assert found.to_dict() == expected.to_dict()
+    nobody = settings | {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    with (
+        cluster_of(tmp_path / "without", 1, more=nobody) as cluster,
+        pytest.raises(ReadWriteError, match="worker tcp://"),
+    ):
+        msecli.score("s3://box/rows/*.csv", pred="yhat", target="y", engine="dask", scheduler=cluster.address)
