@@ -221,7 +221,8 @@ def _rows_of(rows: Aligned) -> int:
 
 def _joined(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
     """Read both files, match their rows by key, and return the aligned rows."""
-    from msecli.pairing.keys import SKIP, Held, aligned_rows, match
+    from msecli.pairing.keys import Held, aligned_rows, match
+    from msecli.pairing.unpaired import SKIP
 
     on = plan.roles.on
     read = streams(plan.sources, selections_of(plan), engine, ledger)
