@@ -1,0 +1,219 @@
+"""Hashes of keys, the same on every machine and for all labels that may be equal, and what tells how to compare them.
+
+An integer and its digits as text may be equal, as may texts of the same decimal or of the same instant (see
+`msecli.pairing.labels`): whether they are depends on all labels of both files. So labels are hashed by their values
+wherever they have one, and rows with equal hashes are compared when all labels have been seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msecli.core.exact import BoolArray, IntArray
+from msecli.formats.base import LabelArray
+from msecli.pairing.labels import VALUES, are_integers, codes_of, missing, take_labels
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Hashes: TypeAlias = "NDArray[np.uint64]"
+
+CANONICAL, OTHER = "as a number is written", "otherwise"
+"""Ways to write values: as integers and `msecli.pairing.labels.decimal` do, and any of which there may be several."""
+
+DIGITS = str.maketrans("123456789", "000000000")
+DECIMAL_BYTES = np.isin(np.arange(256), np.frombuffer(b"0123456789.-", dtype=np.uint8))
+DIGIT_BYTES = np.isin(np.arange(256), np.frombuffer(b"0123456789", dtype=np.uint8))
+MOST_DIGITS = 18
+"""So many digits are always an int64."""
+DATE_CHARACTERS, HYPHENS = 10, (4, 7)
+"""The length of a date, and where it has hyphens."""
+WORD_BYTES = 8
+WORD_MASKS = np.array([(1 << 8 * size) - 1 for size in range(WORD_BYTES + 1)], dtype=np.uint64)
+MULTIPLIERS = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
+STEP = np.uint64(0x9E3779B97F4A7C15)
+UINT64 = (1 << 64) - 1
+
+
+class Written(NamedTuple):
+    """How a column of labels is written in some rows.
+
+    Parameters
+    ----------
+    kinds : frozenset of str
+        Arrow's names of their types.
+    missing : bool
+        Whether labels are missing.
+    decimal, instant : bool
+        Whether all the others are plain decimals, or all are dates and times.
+    ways : frozenset of str
+        If so, the ways in which they are written, or two of these; none if all are missing.
+    """
+
+    kinds: frozenset[str]
+    missing: bool
+    decimal: bool
+    instant: bool
+    ways: frozenset[str]
+
+    def joined(self, other: Self) -> Self:
+        """Return how the labels of these rows and others are written."""
+        return type(self)(
+            self.kinds | other.kinds,
+            self.missing or other.missing,
+            self.decimal and other.decimal,
+            self.instant and other.instant,
+            _two(self.ways | other.ways),
+        )
+
+    @property
+    def kind(self) -> str:
+        """The type of all labels together: text if they are of several types."""
+        return next(iter(self.kinds)) if len(self.kinds) == 1 else "string"
+
+    @property
+    def one_to_one(self) -> bool:
+        """Whether equal values are equal texts."""
+        return len(self.ways) == 1 and OTHER not in self.ways
+
+
+def _two(ways: frozenset[str]) -> frozenset[str]:
+    return frozenset(sorted(ways)[:2])
+
+
+def hashes_of(columns: Sequence[LabelArray]) -> tuple[Hashes, tuple[Written, ...]]:
+    """Return a hash of every key, and how each column is written; what is hashed of missing labels says nothing."""
+    found = [_hashes_of_column(labels) for labels in columns]
+    hashes = found[0][0]
+    for more, _ in found[1:]:
+        hashes = _mixed(hashes) ^ more
+    return _mixed(hashes), tuple(written for _, written in found)
+
+
+def _hashes_of_column(labels: LabelArray) -> tuple[Hashes, Written]:
+    absent = missing(labels)
+    if are_integers(labels):
+        ways = frozenset[str]() if absent is not None and absent.all() else frozenset({CANONICAL})
+        kind = "int64" if isinstance(labels, np.ndarray) else str(labels.type)
+        written = Written(frozenset({kind}), absent is not None, decimal=True, instant=not ways, ways=ways)
+        return _mixed(_integers(labels)), written
+    codes, texts = codes_of(labels)
+    hashes, written = _hashes_of_texts(texts)
+    return hashes[codes], written
+
+
+def _integers(labels: LabelArray) -> Hashes:
+    if isinstance(labels, np.ndarray):
+        return labels.view(np.uint64)
+    return np.frombuffer(labels.buffers()[1], dtype=np.uint64, count=len(labels), offset=8 * labels.offset)
+
+
+class Bytes(NamedTuple):
+    """Texts end to end: where each begins, and its length."""
+
+    data: NDArray[np.uint8]
+    starts: IntArray
+    lengths: IntArray
+
+    @classmethod
+    def of(cls, texts: pa.Array) -> Self:
+        """Return the bytes of texts."""
+        _, ends, data = texts.buffers()
+        found = np.frombuffer(ends, dtype=np.int32, count=len(texts) + 1, offset=4 * texts.offset).astype(np.int64)
+        return cls(np.frombuffer(data or b"", dtype=np.uint8), found[:-1], np.diff(found))
+
+    def at(self, place: int, rows: IntArray) -> NDArray[np.uint8]:
+        """Return the bytes at a place of texts that are long enough."""
+        return self.data[self.starts[rows] + place]
+
+    def only(self, allowed: BoolArray) -> BoolArray:
+        """Tell which texts have some bytes, and only these."""
+        others = np.concatenate([[0], np.cumsum(~allowed[self.data])])
+        none: BoolArray = others[self.starts + self.lengths] == others[self.starts]
+        return none & (self.lengths > 0)
+
+    def hashes(self) -> Hashes:
+        """Return a hash of every text."""
+        padded = np.concatenate([self.data, np.zeros(WORD_BYTES, dtype=np.uint8)])
+        # The eight bytes from every byte on, in the byte order that all machines share.
+        words = np.ndarray(len(self.data) + 1, dtype="<u8", buffer=padded, strides=(1,))
+        found = _mixed(_mixed(self.lengths.astype(np.uint64)))
+        rows, place = np.flatnonzero(self.lengths > 0), 0
+        while rows.size:
+            word = words[self.starts[rows] + place] & WORD_MASKS[np.minimum(self.lengths[rows] - place, WORD_BYTES)]
+            found[rows] = _mixed(found[rows] ^ word)
+            place += WORD_BYTES
+            rows = rows[self.lengths[rows] > place]
+        return found
+
+
+def _hashes_of_texts(texts: pa.Array) -> tuple[Hashes, Written]:
+    """Return the hashes of different texts, of which one may be missing."""
+    from msecli.arrow.columns import validity
+    from msecli.arrow.functions import cast
+    from msecli.arrow.functions import texts as texts_of
+
+    spelled, present = Bytes.of(texts), validity(texts)
+    hashes = spelled.hashes()
+    digits = spelled.only(DIGIT_BYTES) & (spelled.lengths <= MOST_DIGITS) & present
+    rows = np.flatnonzero(digits)
+    rows = rows[(spelled.at(0, rows) != ord("0")) | (spelled.lengths[rows] == 1)]
+    if rows.size:
+        import pyarrow as pa
+
+        hashes[rows] = _mixed(_integers(cast(take_labels(texts, rows), pa.int64())))
+    numbers, ways = {"decimal": rows.size, "instant": 0}, {CANONICAL} if rows.size else set[str]()
+    maybe = spelled.only(DECIMAL_BYTES) & present
+    maybe[rows] = False
+    for value, chosen in (("decimal", np.flatnonzero(maybe)), ("instant", _maybe_dates(spelled, present))):
+        written = take_labels(texts, chosen).tolist() if chosen.size else []
+        values = [VALUES[value](text) for text in written]
+        found = [place for place, each in enumerate(values) if each is not None]
+        if not found:
+            continue
+        kept = [values[place] for place in found]
+        hashes[chosen[found]] = _hashes_of_values(kept, Bytes.of(texts_of(kept)))  # type: ignore[arg-type]
+        numbers[value] += len(found)
+        ways |= {_way(value, written[place], values[place]) for place in found}
+    count = int(np.count_nonzero(present))
+    both = (numbers["decimal"] == count, numbers["instant"] == count)
+    return hashes, Written(
+        frozenset({"string"}), count < len(texts), decimal=both[0], instant=both[1], ways=_two(frozenset(ways))
+    )
+
+
+def _maybe_dates(spelled: Bytes, present: BoolArray) -> IntArray:
+    rows = np.flatnonzero(present & (spelled.lengths >= DATE_CHARACTERS))
+    for place in HYPHENS:
+        rows = rows[spelled.at(place, rows) == ord("-")]
+    return rows
+
+
+def _hashes_of_values(values: Sequence[str], spelled: Bytes) -> Hashes:
+    """Return the hashes of values; those of whole numbers are those of integers."""
+    hashes = spelled.hashes()
+    for row, value in enumerate(values):
+        if value.removeprefix("-").isdecimal() and len(value) <= MOST_DIGITS + 2:
+            hashes[row : row + 1] = _mixed(np.array([int(value) & UINT64], dtype=np.uint64))
+    return hashes
+
+
+def _way(kind: str, text: str, value: str | None) -> str:
+    """Return the way in which a text is written that has a value."""
+    if kind == "decimal":
+        return CANONICAL if text == value else OTHER
+    shape = text.translate(DIGITS)
+    return OTHER if "+" in shape or "-" in shape[DATE_CHARACTERS:] else shape  # the same instant has many offsets
+
+
+def _mixed(values: Hashes) -> Hashes:
+    """Return values of which every bit depends on all bits, as SplitMix64 does."""
+    with np.errstate(over="ignore"):
+        values = values + STEP
+        values = (values ^ (values >> np.uint64(30))) * MULTIPLIERS[0]
+        values = (values ^ (values >> np.uint64(27))) * MULTIPLIERS[1]
+        return values ^ (values >> np.uint64(31))
