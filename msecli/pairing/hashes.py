@@ -7,6 +7,7 @@ wherever they have one, and rows with equal hashes are compared when all labels 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
@@ -27,15 +28,17 @@ CANONICAL, OTHER = "as a number is written", "otherwise"
 
 DIGITS = str.maketrans("123456789", "000000000")
 DECIMAL_BYTES = np.isin(np.arange(256), np.frombuffer(b"0123456789.-", dtype=np.uint8))
-DIGIT_BYTES = np.isin(np.arange(256), np.frombuffer(b"0123456789", dtype=np.uint8))
 MOST_DIGITS = 18
 """So many digits are always an int64."""
+FRACTION = b".0"
+"""How Python ends a whole float."""
 DATE_CHARACTERS, HYPHENS = 10, (4, 7)
 """The length of a date, and where it has hyphens."""
 WORD_BYTES = 8
 WORD_MASKS = np.array([(1 << 8 * size) - 1 for size in range(WORD_BYTES + 1)], dtype=np.uint64)
 MULTIPLIERS = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
 STEP = np.uint64(0x9E3779B97F4A7C15)
+INTEGER = re.compile(r"-?[0-9]{1,20}")
 UINT64 = (1 << 64) - 1
 
 
@@ -130,11 +133,35 @@ class Bytes(NamedTuple):
         """Return the bytes at a place of texts that are long enough."""
         return self.data[self.starts[rows] + place]
 
-    def only(self, allowed: BoolArray) -> BoolArray:
-        """Tell which texts have some bytes, and only these."""
-        others = np.concatenate([[0], np.cumsum(~allowed[self.data])])
-        none: BoolArray = others[self.starts + self.lengths] == others[self.starts]
-        return none & (self.lengths > 0)
+    def only(self, allowed: BoolArray) -> IntArray:
+        """Return which texts have some bytes, and only these."""
+        rows, place = np.flatnonzero(self.lengths > 0), 0
+        found = [rows[:0]]
+        while rows.size:  # most other texts are told by their first bytes
+            rows = rows[allowed[self.at(place, rows)]]
+            place += 1
+            longer = self.lengths[rows] > place
+            found.append(rows[~longer])
+            rows = rows[longer]
+        return np.sort(np.concatenate(found))
+
+    def whole(self, rows: IntArray) -> tuple[IntArray, IntArray, BoolArray]:
+        """Return which texts are short natural numbers, their values, and whether they are written as floats."""
+        lengths = self.lengths[rows]
+        floats = lengths > len(FRACTION)
+        for place, byte in enumerate(FRACTION):
+            floats[floats] = self.data[(self.starts[rows] + lengths - len(FRACTION) + place)[floats]] == byte
+        lengths = lengths - len(FRACTION) * floats
+        fits = lengths <= MOST_DIGITS
+        fits[fits] = (self.at(0, rows[fits]) != ord("0")) | (lengths[fits] == 1)
+        rows, lengths, floats = rows[fits], lengths[fits], floats[fits]
+        values = np.zeros(len(rows), dtype=np.int64)
+        for place in range(int(lengths.max(initial=0))):
+            longer = np.flatnonzero(lengths > place)
+            digits = self.at(place, rows[longer]).astype(np.int64) - ord("0")
+            values[longer] = np.where((digits < 0) | (values[longer] < 0), -1, 10 * values[longer] + digits)
+        digits_only = values >= 0
+        return rows[digits_only], values[digits_only], floats[digits_only]
 
     def hashes(self) -> Hashes:
         """Return a hash of every text."""
@@ -154,31 +181,24 @@ class Bytes(NamedTuple):
 def _hashes_of_texts(texts: pa.Array) -> tuple[Hashes, Written]:
     """Return the hashes of different texts, of which one may be missing."""
     from msecli.arrow.columns import validity
-    from msecli.arrow.functions import cast
     from msecli.arrow.functions import texts as texts_of
 
     spelled, present = Bytes.of(texts), validity(texts)
     hashes = spelled.hashes()
-    digits = spelled.only(DIGIT_BYTES) & (spelled.lengths <= MOST_DIGITS) & present
-    rows = np.flatnonzero(digits)
-    rows = rows[(spelled.at(0, rows) != ord("0")) | (spelled.lengths[rows] == 1)]
+    decimals = spelled.only(DECIMAL_BYTES)
+    rows, values, floats = spelled.whole(decimals)
+    hashes[rows] = _mixed(values.view(np.uint64))
+    numbers, ways = {"decimal": rows.size, "instant": 0}, set[str]()
     if rows.size:
-        import pyarrow as pa
-
-        hashes[rows] = _mixed(_integers(cast(take_labels(texts, rows), pa.int64())))
-    numbers, ways = {"decimal": rows.size, "instant": 0}, {CANONICAL} if rows.size else set[str]()
-    maybe = spelled.only(DECIMAL_BYTES) & present
-    maybe[rows] = False
-    for value, chosen in (("decimal", np.flatnonzero(maybe)), ("instant", _maybe_dates(spelled, present))):
+        ways = {OTHER} if floats.all() else {CANONICAL, OTHER} if floats.any() else {CANONICAL}
+    others = np.setdiff1d(decimals, rows, assume_unique=True)
+    for value, chosen in (("decimal", others), ("instant", _maybe_dates(spelled, present))):
         written = take_labels(texts, chosen).tolist() if chosen.size else []
-        values = [VALUES[value](text) for text in written]
-        found = [place for place, each in enumerate(values) if each is not None]
-        if not found:
-            continue
-        kept = [values[place] for place in found]
-        hashes[chosen[found]] = _hashes_of_values(kept, Bytes.of(texts_of(kept)))  # type: ignore[arg-type]
-        numbers[value] += len(found)
-        ways |= {_way(value, written[place], values[place]) for place in found}
+        found = {place: each for place, text in enumerate(written) if (each := VALUES[value](text)) is not None}
+        if found:
+            hashes[chosen[list(found)]] = _hashes_of_values(list(found.values()), Bytes.of(texts_of(found.values())))
+            numbers[value] += len(found)
+            ways |= {_way(value, written[place], each) for place, each in found.items()}
     count = int(np.count_nonzero(present))
     both = (numbers["decimal"] == count, numbers["instant"] == count)
     return hashes, Written(
@@ -196,9 +216,8 @@ def _maybe_dates(spelled: Bytes, present: BoolArray) -> IntArray:
 def _hashes_of_values(values: Sequence[str], spelled: Bytes) -> Hashes:
     """Return the hashes of values; those of whole numbers are those of integers."""
     hashes = spelled.hashes()
-    for row, value in enumerate(values):
-        if value.removeprefix("-").isdecimal() and len(value) <= MOST_DIGITS + 2:
-            hashes[row : row + 1] = _mixed(np.array([int(value) & UINT64], dtype=np.uint64))
+    whole = {row: int(value) & UINT64 for row, value in enumerate(values) if INTEGER.fullmatch(value)}
+    hashes[list(whole)] = _mixed(np.array(list(whole.values()), dtype=np.uint64))
     return hashes
 
 
