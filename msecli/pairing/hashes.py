@@ -75,13 +75,23 @@ class Written(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The type of all labels together: text if they are of several types."""
-        return next(iter(self.kinds)) if len(self.kinds) == 1 else "string"
+        """The type of all labels together."""
+        return common_kind(self.kinds)
 
     @property
     def one_to_one(self) -> bool:
         """Whether equal values are equal texts."""
         return len(self.ways) == 1 and OTHER not in self.ways
+
+
+def kind_of(labels: LabelArray) -> str:
+    """Return Arrow's name of the type of labels."""
+    return "int64" if isinstance(labels, np.ndarray) else str(labels.type)
+
+
+def common_kind(kinds: frozenset[str]) -> str:
+    """Return the type of labels that are of several types: text."""
+    return next(iter(kinds)) if len(kinds) == 1 else "string"
 
 
 def _two(ways: frozenset[str]) -> frozenset[str]:
@@ -101,8 +111,7 @@ def _hashes_of_column(labels: LabelArray) -> tuple[Hashes, Written]:
     absent = missing(labels)
     if are_integers(labels):
         ways = frozenset[str]() if absent is not None and absent.all() else frozenset({CANONICAL})
-        kind = "int64" if isinstance(labels, np.ndarray) else str(labels.type)
-        written = Written(frozenset({kind}), absent is not None, decimal=True, instant=not ways, ways=ways)
+        written = Written(frozenset({kind_of(labels)}), absent is not None, decimal=True, instant=not ways, ways=ways)
         return _mixed(_integers(labels)), written
     codes, texts = codes_of(labels)
     hashes, written = _hashes_of_texts(texts)

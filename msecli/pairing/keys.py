@@ -215,7 +215,7 @@ def match(prediction: Held, target: Held, on: Sequence[str], *, skip_unmatched: 
 def pair(prediction: Held, target: Held, on: Sequence[str], compare: Comparing) -> Paired:
     """Find the target row of every prediction row, whatever rows are left over."""
     codes = _common_codes(prediction, target, on, compare)
-    absent = [_any_missing(held, on) for held in (prediction, target)]
+    absent = [any_missing(held, on) for held in (prediction, target)]
     # The table is indexed by the codes of both files.
     size = max(int(side.max(initial=-1)) for side in codes) + 1
     last_rows = _last_rows(codes[1], absent[1], size)
@@ -324,7 +324,7 @@ def _lone(held: Held, on: Sequence[str], rows: IntArray) -> Lone:
     return Lone(len(rows), held.numbered(first), tuple(take_labels(held.labels[name], first) for name in on))
 
 
-def _any_missing(held: Held, on: Sequence[str]) -> BoolArray | None:
+def any_missing(held: Held, on: Sequence[str]) -> BoolArray | None:
     """Return which rows lack a key; None if none does."""
     found = [absent for name in on if (absent := missing(held.labels[name])) is not None]
     return np.logical_or.reduce(found) if found else None

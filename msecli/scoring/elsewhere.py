@@ -47,7 +47,7 @@ def check_engine(request: Request) -> None:
         raise UsageError(f"`jobs` is for threads of this process; {setting('engine', name)} has those of its workers")
     numbered = request.batch_size is not None or request.bootstrap is not None
     for wanted, task in (
-        (bool(request.on), "pair rows by a key (`on`)"),
+        (bool(request.on) and numbered, "number rows that are paired by a key (`on`)"),
         (request.chosen_reduction.keeps_elements, f"write the losses of elements (`reduction={request.reduction}`)"),
         (not request.keep <= {"grad_params"}, "write gradients and predictions of rows"),
         (request.where is not None and numbered, "number the rows that meet a condition (`where`)"),
@@ -97,8 +97,10 @@ def prepare(plan: Plan, engine: Engine) -> None:
     """
     if not engine.distributed:
         return
+    name = setting("engine", plan.request.engine)
+    if plan.request.on and plan.rules.season:
+        raise UsageError(f"{name} does not put rows in order that are paired by a key (`on`) yet; use `engine=local`")
     if plan.kept_values:
-        name = setting("engine", plan.request.engine)
         raise UsageError(f"{name} does not write the losses of rows (`axis`) yet; use `engine=local`")
     engine.check(partial(_see, [(source.path, pickle.dumps(source)) for source in plan.sources]))
     count_rows(plan.sources, engine)
