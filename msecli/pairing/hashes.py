@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from msecli.core.exact import BoolArray, IntArray
 from msecli.formats.base import LabelArray
-from msecli.pairing.labels import VALUES, are_integers, codes_of, missing, take_labels
+from msecli.pairing.labels import VALUES, are_integers, codes_of, common_kind, kind_of, missing, take_labels
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,16 +82,6 @@ class Written(NamedTuple):
     def one_to_one(self) -> bool:
         """Whether equal values are equal texts."""
         return len(self.ways) == 1 and OTHER not in self.ways
-
-
-def kind_of(labels: LabelArray) -> str:
-    """Return Arrow's name of the type of labels."""
-    return "int64" if isinstance(labels, np.ndarray) else str(labels.type)
-
-
-def common_kind(kinds: frozenset[str]) -> str:
-    """Return the type of labels that are of several types: text."""
-    return next(iter(kinds)) if len(kinds) == 1 else "string"
 
 
 def _two(ways: frozenset[str]) -> frozenset[str]:

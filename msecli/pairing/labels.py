@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,28 @@ def are_integers(labels: LabelArray) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_integer(labels.type))
+
+
+def kind_of(labels: LabelArray) -> str:
+    """Return Arrow's name of the type of labels."""
+    return "int64" if isinstance(labels, np.ndarray) else str(labels.type)
+
+
+def common_kind(kinds: Collection[str]) -> str:
+    """Return the type of labels that are of several types together: text."""
+    return next(iter(kinds)) if len(kinds) == 1 else "string"
+
+
+def of_kind(labels: LabelArray, kind: str) -> LabelArray:
+    """Return labels as those of a type that they have together with others."""
+    if kind_of(labels) == kind:
+        return labels
+    import pyarrow as pa
+
+    from msecli.arrow.columns import arrow_labels
+    from msecli.arrow.functions import cast
+
+    return cast(arrow_labels(labels), pa.string())
 
 
 def label_at(labels: LabelArray, row: int) -> Any:

@@ -16,15 +16,13 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 
-from msecli.arrow.columns import arrow_labels
-from msecli.arrow.functions import cast
 from msecli.core.exact import IntArray
 from msecli.engines import Engine, Exchanger
 from msecli.errors import DataError
-from msecli.formats.base import Block, LabelArray, Selection, shape_of
-from msecli.pairing.hashes import Hashes, Written, common_kind, hashes_of, kind_of
+from msecli.formats.base import Block, Selection, shape_of
+from msecli.pairing.hashes import Hashes, Written, hashes_of
 from msecli.pairing.keys import Held, Matched, aligned_rows, any_missing, mixed_types, pair, rows_per_block
-from msecli.pairing.labels import codes_by, codes_of, joined_labels
+from msecli.pairing.labels import codes_by, codes_of, common_kind, joined_labels, kind_of, of_kind
 from msecli.pairing.lookup import Names
 from msecli.pairing.position import Aligned, Difference, Read, Stream, compared, differs
 from msecli.pairing.unpaired import SKIP, Keyless, Lone, Repeated, refuse_keyless, refuse_repeated, refuse_unmatched
@@ -216,7 +214,7 @@ class Pairing(NamedTuple, Generic[T]):
         blocks = [piece.block for piece in own]
         numbers = {name: np.concatenate([block.numbers[name] for block in blocks]) for name in blocks[0].numbers}
         labels = {
-            name: _of_kind(joined_labels([block.labels[name] for block in blocks]), kind)
+            name: of_kind(joined_labels([block.labels[name] for block in blocks]), kind)
             for name, kind in self.kinds[file].items()
         }
         rows = np.concatenate([piece.rows for piece in own])
@@ -225,14 +223,6 @@ class Pairing(NamedTuple, Generic[T]):
     def _codes(self, prediction: Held, target: Held, name: str) -> tuple[IntArray, IntArray]:
         codes = codes_by(prediction.labels[name], target.labels[name], self.values[name])
         return codes[: prediction.rows], codes[prediction.rows :]
-
-
-def _of_kind(labels: LabelArray, kind: str) -> LabelArray:
-    if kind_of(labels) == kind or kind != "string":
-        return labels
-    import pyarrow as pa
-
-    return cast(arrow_labels(labels), pa.string())
 
 
 def each_by_key(

@@ -42,7 +42,7 @@ class Cluster:
             "--scheduler-file",
             self.file,
         )
-        wait_until(self.file.exists)
+        wait_until(lambda: self.file.exists() and self.file.read_text().endswith("}"))
         self.address: str = json.loads(self.file.read_text())["address"]
 
     def __enter__(self) -> Self:
