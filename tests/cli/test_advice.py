@@ -425,6 +425,7 @@ MENTIONED = frozenset({
         "`worker_timeout=SECONDS`"
     ),
     "\0 does not write the losses of rows (`axis`) yet; use `engine=local`",
+    "\0 does not put rows in order that are paired by a key (`on`) yet; use `engine=local`",
 })  # fmt: skip
 """Texts of the sources that name what the user asked for, and suggest nothing."""
 

@@ -293,6 +293,12 @@ def test_what_needs_rows_in_order_is_refused(run: Callable[..., Ran], tmp_path: 
         assert (ran.code, "does not number rows that are paired by a key" in ran.err) == (2, True)
 
 
+def test_metrics_of_a_series_are_refused(run: Callable[..., Ran], cluster: Cluster, tmp_path: Path) -> None:
+    paths = [written(tmp_path / "p.csv", "id,pred", PRED), written(tmp_path / "t.csv", "id,target", TARGET)]
+    ran = run("compute", *paths, "--on", "id", "-m", "mase", "--engine", "dask", "--scheduler", cluster.address)
+    assert (ran.code, "does not put rows in order that are paired by a key" in ran.err) == (2, True)
+
+
 PRELOAD = """
 import time
 from pathlib import Path
