@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 from msecli.errors import ReadWriteError, UsageError, meant
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
+Told = TypeVar("Told")
 
 
 def untold(share: float) -> None:
@@ -95,6 +96,55 @@ class Engine(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class Exchange(NamedTuple, Generic[Told]):
+    """Pieces that were dealt into buckets, and stay where they are until they are worked on.
+
+    Parameters
+    ----------
+    told : object
+        What is told of all items together.
+    run : callable
+        As `Engine.run`, with the pieces of a bucket, in the order of the items, as an item. It is called once, with
+        work, join and progress: the pieces are then given up.
+    """
+
+    told: Told
+    run: Callable[..., Iterator[Any]]
+
+
+@runtime_checkable
+class Exchanger(Protocol):
+    """An engine that deals what is made of items into buckets, wherever it works on them."""
+
+    def exchange(
+        self,
+        deal: Callable[[Item], tuple[Told, Sequence[Any]]],
+        items: Sequence[Item],
+        join: Callable[[Told, Told], Told],
+        buckets: int,
+        progress: Callable[[float], None] = untold,
+    ) -> Exchange[Told]:
+        """Deal all items.
+
+        Parameters
+        ----------
+        deal : callable
+            From an item to what is told of it, and a piece for each bucket, None for one that gets nothing.
+        items : sequence
+        join : callable
+            From what is told of an item and of the next one to one of both; it is associative.
+        buckets : int
+        progress : callable
+            Called with the share of the items that are dealt.
+
+        Raises
+        ------
+        MsecliError
+            The first error of `deal`, in the order of the items.
+        """
+        ...
 
 
 NOWHERE = Workers()

@@ -16,7 +16,7 @@ import platform
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import lru_cache, partial, reduce
@@ -28,11 +28,12 @@ from typing import Any, NamedTuple, Self, TypeVar
 import distributed
 from distributed.comm.core import CommClosedError
 
-from msecli.engines import Workers, untold
+from msecli.engines import Exchange, Workers, untold
 from msecli.errors import MsecliError, ReadWriteError, UsageError
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
+Told = TypeVar("Told")
 
 ITEMS_PER_THREAD, FEWEST_ITEMS = 8, 32
 """Items of a wave: enough for each thread to be busy until the next wave has come."""
@@ -239,12 +240,57 @@ class DaskEngine:
         each = self._client.map(_worked, range(len(items)), sent=sent, items=self._sent(items), pure=False)
         if not joined:
             return Wave(each, None, None, before)
-        level = each
+        together = self._together(sent, each)
+        whole = together if last is None else submit(_joined, sent, last, together)
+        return Wave(each, whole, submit(_has_failed, whole), before)
+
+    def _together(self, sent: Any, level: Sequence[Any]) -> Any:
+        """Return the outcome of all, joined in a tree."""
+        submit = partial(self._client.submit, pure=False)
         while len(level) > 1:
             groups = [level[start : start + JOINED_AT_ONCE] for start in range(0, len(level), JOINED_AT_ONCE)]
             level = [submit(_joined, sent, *group) if len(group) > 1 else group[0] for group in groups]
-        whole = level[0] if last is None else submit(_joined, sent, last, level[0])
-        return Wave(each, whole, submit(_has_failed, whole), before)
+        return level[0]
+
+    def exchange(
+        self,
+        deal: Callable[[Item], tuple[Told, Sequence[Any]]],
+        items: Sequence[Item],
+        join: Callable[[Told, Told], Told],
+        buckets: int,
+        progress: Callable[[float], None] = untold,
+    ) -> Exchange[Told]:
+        """Deal all items. See `msecli.engines.Exchanger`.
+
+        Dask's peer-to-peer shuffle moves data frames, and begins again when a worker is lost. Here every piece is the
+        result of a task: bytes, whose types nobody changes, and of which those that are lost are dealt again. So there
+        are as many tasks as items times buckets, which the scheduler must bear.
+        """
+        sent, count = self._sent((deal, join)), len(items)
+        submit = partial(self._client.map, pure=False)
+        dealt = submit(_dealt, range(count), sent=sent, items=self._sent(list(items)), buckets=buckets)
+        told = submit(_element, dealt, place=0)
+        pieces = [submit(_element, [each] * buckets, range(1, buckets + 1)) for each in dealt]
+        del dealt  # so that workers forget what they hold as pieces
+        wave = Wave(told, self._together(sent, told), None, 0)
+        (whole,) = _results(self._awaited(wave.joined, partial(_told, progress, wave, count)))
+        return Exchange(whole, partial(self._run_buckets, pieces))
+
+    def _run_buckets(
+        self,
+        pieces: list[list[Any]],
+        work: Callable[[Sequence[Any]], Iterator[Found]],
+        join: Callable[[Found, Found], Found] | None = None,
+        progress: Callable[[float], None] = untold,
+    ) -> Iterator[Found]:
+        """Yield what work yields for the pieces of each bucket, or all of it joined; the pieces are given up."""
+        sent = self._sent((work, join))
+        each = [self._client.submit(_bucketed, sent, *bucket, pure=False) for bucket in zip(*pieces, strict=True)]
+        pieces.clear()
+        wave = Wave(each, None if join is None else self._together(sent, each), None, 0)
+        told = partial(_told, progress, wave, len(each))
+        for future in each if join is None else [wave.joined]:
+            yield from _results(self._awaited(future, told))
 
     def _sent(self, value: Any) -> Any:
         """Return a task that holds a value, pickled; a worker that needs it takes it from another one."""
@@ -340,10 +386,18 @@ def _unpickled(value: bytes) -> Any:
 
 def _worked(number: int, sent: bytes, items: bytes) -> bytes:
     """Return the pickled outcome of an item."""
+    return _outcome(sent, _unpickled(items)[number])
+
+
+def _bucketed(sent: bytes, *pieces: bytes) -> bytes:
+    """Return the pickled outcome of the pieces of a bucket."""
+    return _outcome(sent, [pickle.loads(each) for each in pieces if each])  # noqa: S301 - of our own tasks
+
+
+def _outcome(sent: bytes, item: Any) -> bytes:
     found: list[Any] = []
     try:
         work, join = _unpickled(sent)
-        item = _unpickled(items)[number]
         if isinstance(item, Broken):
             raise item.error
         for each in work(item):
@@ -351,6 +405,20 @@ def _worked(number: int, sent: bytes, items: bytes) -> bytes:
     except MsecliError as error:
         return pickle.dumps(Outcome(tuple(found), error))
     return pickle.dumps(Outcome(tuple(found), None))
+
+
+def _dealt(number: int, sent: bytes, items: bytes, buckets: int) -> tuple[bytes, ...]:
+    """Return the pickled outcome of dealing an item, and its pieces."""
+    deal, _ = _unpickled(sent)
+    try:
+        told, pieces = deal(_unpickled(items)[number])
+    except MsecliError as error:
+        return pickle.dumps(Outcome((), error)), *([b""] * buckets)
+    return pickle.dumps(Outcome((told,), None)), *(b"" if each is None else pickle.dumps(each) for each in pieces)
+
+
+def _element(dealt: tuple[bytes, ...], place: int) -> bytes:
+    return dealt[place]
 
 
 def _joined(sent: bytes, *outcomes: bytes) -> bytes:

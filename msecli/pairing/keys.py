@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple, Self, TypeAlias
 
@@ -15,28 +16,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msecli.core.exact import BoolArray, FloatArray, IntArray
-from msecli.errors import DataError, Problems, Warned, many
+from msecli.errors import DataError, Warned, numbered
 from msecli.formats.base import ROWS_PER_BLOCK, Block, LabelArray
-from msecli.pairing.labels import (
-    are_integers,
-    codes_of,
-    common_codes,
-    decimal,
-    instant,
-    joined_labels,
-    label_at,
-    missing,
-    take_labels,
-)
+from msecli.pairing.labels import are_integers, codes_of, common_codes, joined_labels, label_at, missing, take_labels
 from msecli.pairing.position import Aligned, Side, Stream, check_labels
 from msecli.pairing.roles import Shared
+from msecli.pairing.unpaired import (
+    COMPARED_KEYS,
+    SHOWN_KEYS,
+    SKIP,
+    Keyless,
+    Lone,
+    Repeated,
+    key_text,
+    refuse_keyless,
+    refuse_repeated,
+    refuse_unmatched,
+)
 
 Rows: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
 """Numbers of rows, in the smaller type where it can hold them."""
 
-SHOWN_KEYS = 3
-COMPARED_KEYS = 10_000
-"""Unmatched keys of each file among which a spelling that differs is looked for."""
 MARGIN = 1.05
 """Rows expected of a file, as a share of those that its first rows let expect."""
 DENSE = 4
@@ -104,9 +104,23 @@ class Held:
         if not stream.rows:
             raise DataError(f"{stream.path}: there are no rows")
         self.rows = stream.rows
+        self.row_numbers: IntArray | None = None
         self.numbers: dict[str | None, FloatArray] = {name: growing.array() for name, growing in numbers.items()}
         self.labels = {name: joined_labels(labels.pop(name)) for name in list(labels)}
         self.labels |= {name: self.labels[column] for name, column in (names or {}).items()}
+
+    @classmethod
+    def of(cls, path: str, block: Block, row_numbers: IntArray) -> Self:
+        """Return some rows of a file, of which these are the numbers in it."""
+        held = cls.__new__(cls)
+        held.path, held.place, held.rows, held.row_numbers = path, numbered, block.rows, row_numbers
+        held.numbers, held.labels = dict(block.numbers), dict(block.labels)
+        return held
+
+    @property
+    def side(self) -> Side:
+        """The file as messages name it."""
+        return Side(self.path, self.place)
 
     @property
     def widest(self) -> int:
@@ -123,6 +137,14 @@ class Held:
         named.labels = self.labels | {name: self.labels[column] for name, column in names.items()}
         return named
 
+    def numbered(self, rows: IntArray) -> IntArray:
+        """Return the numbers of these rows in the file."""
+        return rows if self.row_numbers is None else self.row_numbers[rows]
+
+    def key(self, on: Sequence[str], row: int) -> str:
+        """Return the key of a row as messages name it."""
+        return key_text([label_at(self.labels[name], row) for name in on])
+
     def take(self, rows: IntArray | slice) -> Block:
         """Return these rows as a block."""
         numbers = {name: values[rows] for name, values in self.numbers.items()}
@@ -135,7 +157,36 @@ def rows_per_block(files: Iterable[Held]) -> int:
     return max(1, ROWS_PER_BLOCK // max((held.widest for held in files), default=1))
 
 
-SKIP = "; to leave them out, use `unmatched=skip`"
+Comparing = Callable[["Held", "Held", str], "tuple[IntArray, IntArray]"]
+"""From both files and the name of a column of their keys to the codes of its labels, equal where these are equal."""
+
+
+class Paired(NamedTuple):
+    """How the rows of two files go together.
+
+    Parameters
+    ----------
+    position : ndarray of int, shape (rows,)
+        For every prediction row its target row, or -1.
+    rows : int
+        How many prediction rows have one.
+    repeated : (Repeated, Repeated)
+        The keys that are in a file several times; then `position` says little.
+    absent : list of ndarray of bool, or None
+        The rows of each file that lack a key.
+    """
+
+    position: Rows
+    rows: int
+    repeated: tuple[Repeated, Repeated]
+    absent: list[BoolArray | None]
+
+    def unmatched(self, prediction: Held, target: Held, on: Sequence[str]) -> tuple[Lone, Lone]:
+        """Return the keys of each file that the other lacks."""
+        found = np.zeros(target.rows, dtype=bool)
+        found[self.position[self.position >= 0]] = True
+        rows = np.flatnonzero(self.position < 0), np.flatnonzero(~found)
+        return _lone(prediction, on, rows[0]), _lone(target, on, rows[1])
 
 
 def match(prediction: Held, target: Held, on: Sequence[str], *, skip_unmatched: bool, advice: str = SKIP) -> Matched:
@@ -147,31 +198,40 @@ def match(prediction: Held, target: Held, on: Sequence[str], *, skip_unmatched: 
         If a file has duplicate keys; unless `skip_unmatched`, also if keys are missing or have no match.
     """
     warnings: list[Warned] = []
-    codes = _common_codes(prediction, target, on, warnings)
-    absent = [_any_missing(held, on) for held in (prediction, target)]
+    files, sides = (prediction, target), (prediction.side, target.side)
+    found = pair(prediction, target, on, partial(_column_codes, warnings))
     if not skip_unmatched:
-        _refuse_missing((prediction, target), on, absent, advice)
-    # The table is indexed by the codes of both files.
-    size = max(int(side.max(initial=-1)) for side in codes) + 1
-    last_rows = _last_rows(codes[1], absent[1], size)
-    problems = Problems()
-    with problems.collect():
-        _refuse_duplicates(prediction, on, codes[0], absent[0], _present(codes[0], absent[0], size))
-    with problems.collect():
-        _refuse_duplicates(target, on, codes[1], absent[1], last_rows >= 0)
-    problems.raise_found()
-    position = last_rows[codes[0]]
-    if absent[0] is not None:
-        position[absent[0]] = -1
-    del last_rows, codes  # each holds a number for every row
-    matched = int(np.count_nonzero(position >= 0))
-    result = Matched(position, matched, len(position) - matched, target.rows - matched, tuple(warnings))
+        keyless = [Keyless.of(mask) for mask in found.absent]
+        refuse_keyless(sides, on, keyless, advice)
+    refuse_repeated(sides, on, found.repeated)
+    result = Matched(
+        found.position, found.rows, prediction.rows - found.rows, target.rows - found.rows, tuple(warnings)
+    )
     if not skip_unmatched and (result.unmatched_prediction or result.unmatched_target):
-        raise _unmatched(prediction, target, on, result, advice)
+        refuse_unmatched(sides, on, found.unmatched(*files, on), (prediction.rows, target.rows), advice)
     return result
 
 
-def aligned_rows(prediction: Held, target: Held, matched: Matched, checked: Sequence[Shared] = ()) -> Iterator[Aligned]:
+def pair(prediction: Held, target: Held, on: Sequence[str], compare: Comparing) -> Paired:
+    """Find the target row of every prediction row, whatever rows are left over."""
+    codes = _common_codes(prediction, target, on, compare)
+    absent = [any_missing(held, on) for held in (prediction, target)]
+    # The table is indexed by the codes of both files.
+    size = max(int(side.max(initial=-1)) for side in codes) + 1
+    last_rows = _last_rows(codes[1], absent[1], size)
+    repeated = (
+        _repeated(prediction, on, codes[0], absent[0], _present(codes[0], absent[0], size)),
+        _repeated(target, on, codes[1], absent[1], last_rows >= 0),
+    )
+    position = last_rows[codes[0]]
+    if absent[0] is not None:
+        position[absent[0]] = -1
+    return Paired(position, int(np.count_nonzero(position >= 0)), repeated, absent)
+
+
+def aligned_rows(
+    prediction: Held, target: Held, matched: Matched | Paired, checked: Sequence[Shared] = ()
+) -> Iterator[Aligned]:
     """Yield the matched rows side by side, in the order of the prediction file.
 
     Raises
@@ -179,34 +239,32 @@ def aligned_rows(prediction: Held, target: Held, matched: Matched, checked: Sequ
     DataError
         If the labels of a checked column differ.
     """
-    sides = [Side(held.path, held.place) for held in (prediction, target)]
-    rows = np.flatnonzero(matched.position >= 0) if matched.unmatched_prediction else None
-    step = rows_per_block((prediction, target))
+    files = prediction, target
+    rows = np.flatnonzero(matched.position >= 0) if matched.rows < prediction.rows else None
+    step = rows_per_block(files)
     for start in range(0, matched.rows, step):
         part = slice(start, min(start + step, matched.rows))
         chosen = np.arange(part.start, part.stop) if rows is None else rows[part]
-        numbers = chosen, matched.position[chosen].astype(np.int64, copy=False)
-        blocks = prediction.take(part if rows is None else chosen), target.take(numbers[1])
-        aligned = Aligned(start, blocks, numbers)
-        check_labels(aligned, sides, checked)
+        partners = matched.position[chosen].astype(np.int64, copy=False)
+        blocks = prediction.take(part if rows is None else chosen), target.take(partners)
+        aligned = Aligned(start, blocks, (prediction.numbered(chosen), target.numbered(partners)))
+        check_labels(aligned, [held.side for held in files], checked)
         yield aligned
 
 
-def _common_codes(
-    prediction: Held, target: Held, on: Sequence[str], warnings: list[Warned]
-) -> tuple[IntArray, IntArray]:
+def _common_codes(prediction: Held, target: Held, on: Sequence[str], compare: Comparing) -> tuple[IntArray, IntArray]:
     """Return the code of every key, for both files; equal keys have equal codes."""
     first, *others = on
-    codes = _column_codes(prediction, target, first, warnings)
+    codes = compare(prediction, target, first)
     for name in others:
-        column = np.concatenate(_column_codes(prediction, target, name, warnings))
+        column = np.concatenate(compare(prediction, target, name))
         pairs = np.concatenate(codes) * (int(column.max(initial=0)) + 1) + column
         small = codes_of(pairs)[0]  # small again, so that a further column cannot overflow
         codes = small[: prediction.rows], small[prediction.rows :]
     return codes
 
 
-def _column_codes(prediction: Held, target: Held, name: str, warnings: list[Warned]) -> tuple[IntArray, IntArray]:
+def _column_codes(warnings: list[Warned], prediction: Held, target: Held, name: str) -> tuple[IntArray, IntArray]:
     left, right = prediction.labels[name], target.labels[name]
     if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
         low, high = min(int(left.min()), int(right.min())), max(int(left.max()), int(right.max()))
@@ -216,9 +274,14 @@ def _column_codes(prediction: Held, target: Held, name: str, warnings: list[Warn
     else:
         codes, by_value = common_codes(left, right)
         if not by_value and are_integers(left) != are_integers(right):
-            meaning = f"key {name!r} is text in one file and numbers in the other; compared as text"
-            warnings.append(Warned("mixed_key_types", prediction.path, meaning, 1))
+            warnings.append(mixed_types(prediction.path, name))
     return codes[: prediction.rows], codes[prediction.rows :]
+
+
+def mixed_types(path: str, name: str) -> Warned:
+    """Return a warning of a column of keys that is text in only one of the files."""
+    meaning = f"key {name!r} is text in one file and numbers in the other; compared as text"
+    return Warned("mixed_key_types", path, meaning, 1)
 
 
 def _last_rows(codes: IntArray, absent: BoolArray | None, size: int) -> Rows:
@@ -240,105 +303,28 @@ def _present(codes: IntArray, absent: BoolArray | None, size: int) -> BoolArray:
     return present
 
 
-def _refuse_duplicates(
-    held: Held, on: Sequence[str], codes: IntArray, absent: BoolArray | None, present: BoolArray
-) -> None:
+def _repeated(held: Held, on: Sequence[str], codes: IntArray, absent: BoolArray | None, present: BoolArray) -> Repeated:
     with_key = held.rows if absent is None else held.rows - int(np.count_nonzero(absent))
     if np.count_nonzero(present) == with_key:
-        return
+        return Repeated()
     last_rows = _last_rows(codes, absent, len(present))
     later = last_rows[codes] != np.arange(held.rows)
     earlier = np.flatnonzero(later if absent is None else later & ~absent)
     # A key in three rows has two earlier rows, but counts once.
     first = np.sort(earlier[np.unique(codes[earlier], return_index=True)[1]])
-    examples = ", ".join(
-        f"{_key(held, on, row)} in {held.place(row, int(last_rows[codes[row]]))}" for row in first[:SHOWN_KEYS].tolist()
-    )
-    more = ", …" if len(first) > SHOWN_KEYS else ""
-    raise DataError(
-        f"{held.path}: {many(len(first), 'duplicate key')} in {_names(on)}: {examples}{more}; "
-        "remove the duplicates, or add a key column with `on`"
-    )
+    shown = first[:SHOWN_KEYS]
+    last = last_rows[codes[shown]].astype(np.int64)
+    numbers = zip(held.numbered(shown).tolist(), held.numbered(last).tolist(), strict=True)
+    keys = (held.key(on, row) for row in shown.tolist())
+    return Repeated(len(first), tuple((*rows, key) for rows, key in zip(numbers, keys, strict=True)))
 
 
-def _any_missing(held: Held, on: Sequence[str]) -> BoolArray | None:
+def _lone(held: Held, on: Sequence[str], rows: IntArray) -> Lone:
+    first = rows[:COMPARED_KEYS]
+    return Lone(len(rows), held.numbered(first), tuple(take_labels(held.labels[name], first) for name in on))
+
+
+def any_missing(held: Held, on: Sequence[str]) -> BoolArray | None:
     """Return which rows lack a key; None if none does."""
     found = [absent for name in on if (absent := missing(held.labels[name])) is not None]
     return np.logical_or.reduce(found) if found else None
-
-
-def _refuse_missing(files: Sequence[Held], on: Sequence[str], absent: Sequence[BoolArray | None], advice: str) -> None:
-    problems = [
-        f"{held.path}: {many(int(np.count_nonzero(mask)), 'row')} without a key in {_names(on)}, "
-        f"the first in {held.place(int(np.argmax(mask)))}"
-        for held, mask in zip(files, absent, strict=True)
-        if mask is not None
-    ]
-    if problems:
-        raise DataError("\n".join(problems) + advice)
-
-
-def _unmatched(prediction: Held, target: Held, on: Sequence[str], matched: Matched, advice: str) -> DataError:
-    lines = []
-    if matched.unmatched_prediction:
-        lines.append(_without_match(prediction, on, np.flatnonzero(matched.position < 0), target.path))
-    found = np.zeros(target.rows, dtype=bool)
-    found[matched.position[matched.position >= 0]] = True
-    if matched.unmatched_target:
-        lines.append(_without_match(target, on, np.flatnonzero(~found), prediction.path))
-    rows = np.flatnonzero(matched.position < 0), np.flatnonzero(~found)
-    lines[-1] += _spelled_otherwise(prediction, target, on, rows)
-    return DataError("\n".join(lines) + advice)
-
-
-def _without_zone(text: str) -> str | None:
-    found = instant(text)
-    return None if found is None else (instant(text[:19]) or found).removesuffix("Z")
-
-
-SPELLINGS: tuple[tuple[str, Callable[[str], str | None]], ...] = (
-    ("in blanks around them", str.strip),
-    ("in upper and lower case", str.casefold),
-    ("in how numbers are written", decimal),
-    ("in leading zeros", lambda text: text.lstrip("0") if text.isdecimal() else None),
-    ("in how times are written", instant),
-    ("in the time zone: UTC or an offset against no time zone", _without_zone),
-)
-"""Ways to write the same key that make two keys of it: what differs, and the key without the difference."""
-
-
-def _spelled_otherwise(prediction: Held, target: Held, on: Sequence[str], rows: tuple[IntArray, IntArray]) -> str:
-    """Return how unmatched keys of one file differ from those of the other, if only in their spelling."""
-    for name in on:
-        ours, theirs = (
-            [
-                str(label)
-                for label in take_labels(held.labels[name], chosen[:COMPARED_KEYS]).tolist()
-                if label is not None
-            ]
-            for held, chosen in zip((prediction, target), rows, strict=True)
-        )
-        for difference, spelled in SPELLINGS:
-            known = {spelled(label): label for label in theirs}
-            known.pop(None, None)
-            pair = next(((label, known[spelled(label)]) for label in ours if spelled(label) in known), None)
-            if pair is not None and pair[0] != pair[1]:
-                return f"; keys differ {difference}: {pair[0]!r} against {pair[1]!r}"
-    return ""
-
-
-def _without_match(held: Held, on: Sequence[str], rows: IntArray, other: str) -> str:
-    examples = ", ".join(_key(held, on, row) for row in rows[:SHOWN_KEYS].tolist())
-    more = ", …" if len(rows) > SHOWN_KEYS else ""
-    have = "has" if len(rows) == 1 else "have"
-    counted = f"{len(rows)} of {many(held.rows, 'key')} ({_names(on)})"
-    return f"{held.path}: {counted} {have} no match in {other}: {examples}{more}"
-
-
-def _key(held: Held, on: Sequence[str], row: int) -> str:
-    labels = [label_at(held.labels[name], row) for name in on]
-    return repr(labels[0]) if len(labels) == 1 else repr(tuple(labels))
-
-
-def _names(on: Sequence[str]) -> str:
-    return " and ".join(map(repr, on))

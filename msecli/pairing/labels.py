@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,28 @@ def are_integers(labels: LabelArray) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_integer(labels.type))
+
+
+def kind_of(labels: LabelArray) -> str:
+    """Return Arrow's name of the type of labels."""
+    return "int64" if isinstance(labels, np.ndarray) else str(labels.type)
+
+
+def common_kind(kinds: Collection[str]) -> str:
+    """Return the type of labels that are of several types together: text."""
+    return next(iter(kinds)) if len(kinds) == 1 else "string"
+
+
+def of_kind(labels: LabelArray, kind: str) -> LabelArray:
+    """Return labels as those of a type that they have together with others."""
+    if kind_of(labels) == kind:
+        return labels
+    import pyarrow as pa
+
+    from msecli.arrow.columns import arrow_labels
+    from msecli.arrow.functions import cast
+
+    return cast(arrow_labels(labels), pa.string())
 
 
 def label_at(labels: LabelArray, row: int) -> Any:
@@ -129,14 +151,27 @@ def common_codes(left: LabelArray, right: LabelArray) -> tuple[IntArray, bool]:
 def _codes_by_value(texts: Sequence[str | None]) -> IntArray | None:
     """Return a code for every text, equal where the values are; None if these are not all numbers or all times."""
     first = next((text for text in texts if text is not None), None)
-    for value in (decimal, instant):
+    for value in VALUES.values():
         if first is None or value(first) is None:
             continue
         values = [None if text is None else value(text) for text in texts]
         if all(value is not None or text is None for value, text in zip(values, texts, strict=True)):
-            numbers: dict[str | None, int] = {}
-            return np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)
+            return _numbered(values)
     return None
+
+
+def _numbered(values: Sequence[str | None]) -> IntArray:
+    numbers: dict[str | None, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)
+
+
+def codes_by(left: LabelArray, right: LabelArray, value: str | None) -> IntArray:
+    """Return a code for every label of both columns, equal where these values of theirs are, by default the labels."""
+    codes, dictionary = codes_of(joined_labels([left, right]))
+    if value is None:
+        return codes
+    values = [None if text is None else VALUES[value](text) for text in dictionary.tolist()]
+    return _numbered(values)[codes]
 
 
 def decimal(text: str) -> str | None:
@@ -165,6 +200,10 @@ def instant(text: str) -> str | None:
             return None
         spelled = f"{moment:%Y-%m-%d %H:%M:%S}"
     return f"{spelled}.{rest}{'Z' if offset else ''}"
+
+
+VALUES: Mapping[str, Callable[[str], str | None]] = {"decimal": decimal, "instant": instant}
+"""Values that texts may be compared by; each is None for a text that has none."""
 
 
 def codes_of(labels: LabelArray) -> tuple[IntArray, LabelArray]:

@@ -10,8 +10,9 @@ import numpy as np
 from msecli.core.exact import IntArray
 from msecli.engines import Engine
 from msecli.errors import DataError, MsecliError
-from msecli.pairing.keys import SKIP, Held, Matched, aligned_rows, match, rows_per_block
+from msecli.pairing.keys import Held, Matched, aligned_rows, match, rows_per_block
 from msecli.pairing.position import Aligned, Stream
+from msecli.pairing.unpaired import SKIP
 from msecli.scoring.compare_plan import ComparePlan, FailedError, SystemPlan
 from msecli.scoring.ledger import Ledger
 from msecli.scoring.side_by_side import streams

@@ -43,7 +43,7 @@ def check_engine(request: Request) -> None:
     _check_journal(request)
     numbered = request.batch_size is not None or request.bootstrap is not None
     for wanted, task in (
-        (bool(request.on), "pair rows by a key (`on`)"),
+        (bool(request.on) and numbered, "number rows that are paired by a key (`on`)"),
         (request.where is not None and numbered, "number the rows that meet a condition (`where`)"),
     ):
         if wanted:
@@ -126,6 +126,14 @@ def check_plan(plan: Plan) -> None:
     name = plan.request.engine
     if not engine_named(name).distributed:
         return
+    for wanted, task in (
+        (plan.rules.season, "put rows in order"),
+        (plan.kept_values, "write values of rows"),
+    ):
+        if plan.request.on and wanted:
+            raise UsageError(
+                f"{setting('engine', name)} does not {task} that are paired by a key (`on`) yet; use `engine=local`"
+            )
     check_sources(plan.sources, name)
 
 

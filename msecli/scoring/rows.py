@@ -44,7 +44,7 @@ class PairedRows:
     Raises
     ------
     MsecliError
-        If rows paired by key cannot be read or do not match; for rows paired by position `each` raises instead.
+        If rows paired by key here cannot be read or do not match; for others `each` raises instead.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class PairedRows:
     ) -> None:
         self._plan, self._engine, self._sift, self._once = plan, engine, sift, once
         self.ledger = Ledger(plan.sources, plan.roles.warnings, progress)
-        self._joined = self._keyed() if plan.request.on else None
-        if self._joined is None and len(plan.sources) > 1:
+        self._joined = self._keyed() if plan.request.on and not engine.distributed else None
+        if not plan.request.on and len(plan.sources) > 1:
             known = [(source.path, source.rows) for source in plan.sources if source.rows is not None]
             check_row_counts(known, partial(advice_on_counts, plan))
             self.ledger.check = first_rows_checked(plan, self.ledger)
@@ -139,7 +139,11 @@ class PairedRows:
         keep: Keep[T] | None = None,
     ) -> Iterator[tuple[int, T]]:
         plan, engine = self._plan, self._engine
-        if self._joined is None:
+        if plan.request.on and engine.distributed:
+            from msecli.scoring.by_key import each_by_key
+
+            yield from ((0, found) for found in each_by_key(plan, engine, self.ledger, work, join))
+        elif self._joined is None:
             if self._once:
                 read_once(plan.sources)
             sought = by_position(plan)
@@ -242,7 +246,8 @@ def _rows_of(rows: Aligned) -> int:
 
 def _joined(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
     """Read both files, match their rows by key, and return the aligned rows."""
-    from msecli.pairing.keys import SKIP, Held, aligned_rows, match
+    from msecli.pairing.keys import Held, aligned_rows, match
+    from msecli.pairing.unpaired import SKIP
 
     on = plan.roles.on
     read = streams(plan.sources, selections_of(plan), engine, ledger)

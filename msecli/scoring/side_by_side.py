@@ -144,7 +144,7 @@ def _in_span(
 ) -> Iterator[Passed[T | None]]:
     """Read the rows of a span, pair them, and work on them."""
     streams = [
-        Stream(path, _of_source(number, chain.from_iterable(part.read() for part in parts)))
+        Stream(path, of_source(number, chain.from_iterable(part.read() for part in parts)))
         for number, (path, parts) in enumerate(zip(paths, span.parts, strict=True))
     ]
     for rows in align(streams, span.first_row or 0):
@@ -190,7 +190,7 @@ def _joined_passed(join: Join[T], left: Passed[T | None], right: Passed[T | None
     )
 
 
-def _of_source(number: int, blocks: Iterable[Block]) -> Iterator[Block]:
+def of_source(number: int, blocks: Iterable[Block]) -> Iterator[Block]:
     """Yield blocks; an error says which source they are from."""
     try:
         yield from blocks
@@ -208,7 +208,7 @@ def streams(sources: Sequence[Source], selections: Sequence[Selection], engine: 
             yield block
 
     return [
-        Stream(side.path, _of_source(number, counted(number)), side.place) for number, side in enumerate(ledger.sides())
+        Stream(side.path, of_source(number, counted(number)), side.place) for number, side in enumerate(ledger.sides())
     ]
 
 

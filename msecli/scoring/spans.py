@@ -22,6 +22,8 @@ BYTES_PER_SECOND, VALUES_PER_SECOND = 150e6, 30e6
 """What a core reads and scores of text and of binary files, roughly."""
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 3.0
 """How long the work on a span is to take elsewhere, roughly."""
+HELD_SECONDS = 1.0
+"""How long the work on a span is to take at most whose rows are all held at once."""
 SPANS_PER_JOB = 4
 """Spans are shorter than the longest if there are fewer than so many for each job, so that all end together."""
 
@@ -53,6 +55,11 @@ def spans_of(sources: Sequence[Source], selections: Sequence[Selection], engine:
     if spans is None or (len(sources) > 1 and len(spans) < engine.jobs):
         return None  # too few to keep all jobs busy; the files are read side by side instead
     return Spans(spans, placed=True)
+
+
+def spans_alone(source: Source, selection: Selection, engine: Engine) -> list[Span]:
+    """Return the spans of one source of many, all of whose rows a task holds at once."""
+    return _large([source], [selection], engine.jobs, HELD_SECONDS)
 
 
 class Cutting(NamedTuple):
@@ -120,12 +127,14 @@ def _divided(
             yield parts[bisect_left(cuts, start) : bisect_left(cuts, stop)]
 
 
-def _large(sources: Sequence[Source], selections: Sequence[Selection], jobs: int) -> list[Span]:
+def _large(
+    sources: Sequence[Source], selections: Sequence[Selection], jobs: int, longest: float = LONGEST_SECONDS
+) -> list[Span]:
     """Return spans of a few seconds each; the last one has all parts that are left."""
     cuts = [source.cuts() or (0, 0) for source in sources]
     rows = min(each[-1] for each in cuts)
     fixed = [each for each, source in zip(cuts, sources, strict=True) if not source.divisible]
-    starts = _starts(fixed, rows, _number(sources, selections, jobs))
+    starts = _starts(fixed, rows, _number(sources, selections, jobs, longest))
     by_source = [
         _overlapping(source, selection, each, starts)
         for source, selection, each in zip(sources, selections, cuts, strict=True)

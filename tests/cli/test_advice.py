@@ -427,6 +427,8 @@ MENTIONED = frozenset({
     ),
     # tests/cli/test_explain_plan.py
     "\0 reads files in parts, and \0 is compressed; decompress it, or use `engine=local`",
+    # tests/engines/test_dask_keys.py
+    "\0 does not \0 that are paired by a key (`on`) yet; use `engine=local`",
 })  # fmt: skip
 """Texts of the sources that name what the user asked for, and suggest nothing."""
 
