@@ -95,8 +95,9 @@ def score(
     Parameters
     ----------
     predictions : path, table or array_like
-        A path names a CSV, TSV, Parquet, Arrow or NPY file, or a folder or a pattern of such; "-" is standard input. A
-        list of paths is one side, too. A table is a pandas DataFrame, anything with ``__arrow_c_stream__``,
+        A path or URL names a file of any format that README.md lists, compressed or not, an array, table or sheet in
+        it (``FILE::NAME``), or a folder or a pattern of files; "-" is standard input. A list of paths is one side, too.
+        A table is a pandas DataFrame, anything with ``__arrow_c_stream__``,
         ``__arrow_c_array__`` or ``__dataframe__``, as of pyarrow, polars or duckdb, a reader of record batches, which
         is read once, or a dictionary of arrays.
     targets : path, table or array_like, optional
@@ -930,8 +931,8 @@ def inspect(
 
     Parameters
     ----------
-    predictions : path, pandas.DataFrame, pyarrow.Table or array_like
-    *others : paths, DataFrames, pyarrow Tables or arrays
+    predictions : path, table or array_like
+    *others : paths, tables or arrays
         The last one holds the targets. With more than two in all, nothing is said of a score.
     full : bool
         Read all rows; by default headers, footers and the first rows.

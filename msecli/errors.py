@@ -5,8 +5,7 @@ can catch them by the built-in name they expect.
 
 A message names a setting in backticks, as "use `nan_pred=omit`". Python callers read "use nan_pred='omit'"; the
 command line reads "use --nan-pred omit". "`+on=id`" becomes "use on='id'", and on the command line "run:" with the
-whole command and the option. "`decimal=pred=,`" is the decimal mark of the predictions alone. "`|curl -fsSL=URL`"
-is a file that another program has to read first.
+whole command and the option. "`decimal=pred=,`" is the decimal mark of the predictions alone.
 """
 
 from __future__ import annotations
@@ -50,9 +49,6 @@ SETTING = r"(?<!['\"])`(\+?)(\w+)(?:=([^`]*))?`(?!['\"])"
 SETTINGS = rf"{SETTING}(?: {SETTING})*"
 """One setting, or several that follow each other."""
 
-PIPE = r"; `\|([^`=]+)=([^`]*)`"
-"""A program that has to read a file first, and the file."""
-
 SIMILAR = 0.75
 """The ratio of `difflib` from which on a name is suggested for another: a slip of the hand, not another word."""
 
@@ -70,17 +66,10 @@ class MsecliError(Exception):
     def __str__(self) -> str:
         return self.worded(parameters)
 
-    @property
-    def pipes(self) -> list[Pipe]:
-        """The programs that have to read files first."""
-        found = re.findall(PIPE, str(self.args[0])) if self.args else []
-        return [Pipe(program, file) for program, file in found]
-
     def worded(
         self,
         spell: Callable[[Sequence[Setting]], str],
         add: Callable[[str], str] = "use {}".format,
-        pipe: Callable[[Sequence[Pipe]], str] = lambda pipes: f"run: {pipes[-1].program} {pipes[-1].file} > FILE",
     ) -> str:
         """Return the message with settings in words.
 
@@ -90,16 +79,13 @@ class MsecliError(Exception):
             Spells settings that follow each other.
         add : callable
             Makes advice of settings that are to be added to what was asked.
-        pipe : callable
-            Makes advice, which ends the message, of the programs that have to read files first.
         """
 
         def worded(match: re.Match[str]) -> str:
             spelled = spell(_settings(match[0]))
             return add(spelled) if match[0].startswith("`+") else spelled
 
-        message, pipes = str(self.args[0]) if self.args else "", self.pipes
-        return re.sub(SETTINGS, worded, re.sub(PIPE, "", message)) + (f"; {pipe(pipes)}" if pipes else "")
+        return re.sub(SETTINGS, worded, str(self.args[0]) if self.args else "")
 
 
 READING = frozenset({
@@ -119,6 +105,9 @@ FILES = {
 
 BOTH = "both"
 """The files of the predictions and of the targets."""
+
+NUMBERS = frozenset({"local", "worker_timeout", "jobs"})
+"""Settings that are numbers: Python callers write them without quotes."""
 
 PLACEHOLDERS = frozenset({"COLUMN", "FILE", "CHAR", "X"})
 """Values for which readers put their own."""
@@ -141,13 +130,6 @@ class Setting(NamedTuple):
         """Return a setting as it stands in a message; the value of one file has the file in front."""
         file, equals, rest = (value or "").partition("=")
         return cls(name, rest, file) if equals and name in READING and file in {*FILES, BOTH} else cls(name, value)
-
-
-class Pipe(NamedTuple):
-    """A program that has to read a file first."""
-
-    program: str
-    file: str
 
 
 def _settings(text: str) -> list[Setting]:
@@ -195,7 +177,8 @@ def parameters(settings: Sequence[Setting]) -> str:
         if value is None:
             words.append(f"Reading.{own}" if name in READING else name)
             continue
-        given = f"{own}={value if value in {*PLACEHOLDERS, 'True', 'False'} else repr(value)}"
+        bare = name in NUMBERS or value in {*PLACEHOLDERS, "True", "False"}
+        given = f"{own}={value if bare else repr(value)}"
         if name in READING:
             readings.setdefault(file, []).append(given)
         else:

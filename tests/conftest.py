@@ -20,6 +20,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fuzz-cases", type=int, metavar="N", help="how many cases of each test; a few hundred")
     group.addoption("--fuzz-seed", default="1", metavar="S", help="the cases of another seed are others (default 1)")
     group.addoption("--fuzz-case", type=int, metavar="N", help="only the case of this number")
+    parser.addoption("--faults", action="store_true", help="also the minutes of faults in clusters")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests of many faults unless they are asked for."""
+    if not config.getoption("--faults"):
+        for item in items:
+            if item.get_closest_marker("faults"):
+                item.add_marker(pytest.mark.skip(reason="many faults in clusters; use --faults"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -805,43 +805,43 @@ TEXT = [
 ]
 PARQUET = [
     Case(
-        "33 footer cut off", {"x.parquet": GOOD_PARQUET[:-10]}, ("x.parquet",), DATA, ("x.parquet", "incomplete upload")
+        "33 footer cut off", {"x.parquet": GOOD_PARQUET[:-10]}, ("x.parquet",), DATA, ("x.parquet", "incomplete copy")
     ),
     Case(
         "33 half a file",
         {"x.parquet": GOOD_PARQUET[: len(GOOD_PARQUET) // 2]},
         ("x.parquet",),
         DATA,
-        ("x.parquet", "incomplete upload"),
+        ("x.parquet", "incomplete copy"),
     ),
-    Case("33 nothing but the magic", {"x.parquet": b"PAR1"}, ("x.parquet",), DATA, ("x.parquet", "incomplete upload")),
+    Case("33 nothing but the magic", {"x.parquet": b"PAR1"}, ("x.parquet",), DATA, ("x.parquet", "incomplete copy")),
     Case(
         "33 nothing but both magics",
         {"x.parquet": b"PAR1PAR1"},
         ("x.parquet",),
         DATA,
-        ("x.parquet", "incomplete upload"),
+        ("x.parquet", "incomplete copy"),
     ),
     Case(
         "33 an empty footer",
         {"x.parquet": b"PAR1\0\0\0\0PAR1"},
         ("x.parquet",),
         DATA,
-        ("x.parquet", "incomplete upload"),
+        ("x.parquet", "incomplete copy"),
     ),
     Case(
         "33 garbage between the magics",
         {"x.parquet": b"PAR1" + b"x" * 100 + b"PAR1"},
         ("x.parquet",),
         DATA,
-        ("x.parquet", "incomplete upload"),
+        ("x.parquet", "incomplete copy"),
     ),
     Case(
         "33 a garbage footer",
         {"x.parquet": b"PAR1" + bytes(range(100)) + struct.pack("<I", 100) + b"PAR1"},
         ("x.parquet",),
         DATA,
-        ("x.parquet", "incomplete upload"),
+        ("x.parquet", "incomplete copy"),
     ),
     Case("33 bytes behind the footer", {"x.parquet": GOOD_PARQUET + b"zz"}, ("x.parquet",), DATA, ("x.parquet",)),
     Case("33 bytes before the magic", {"x.parquet": b"zz" + GOOD_PARQUET}, ("x.parquet",), DATA, ("x.parquet",)),

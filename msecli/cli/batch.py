@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from msecli.cli import options
 from msecli.cli.colors import say
-from msecli.cli.deliver import end, outputs_from, warn, write_report
+from msecli.cli.deliver import appended_from, end, outputs_from, warn, write_report
 from msecli.cli.grouped import GroupedCommand
 from msecli.cli.progress import ProgressBar
 from msecli.cli.reading import READING
@@ -78,7 +78,7 @@ def batch(runs: tuple[str, ...], **values: Any) -> None:
     asked = runs_named(runs[0], runs[1] if len(runs) > 1 else None, _given(values), values["sort"])
     if outputs or values["resume"]:  # looking at thousands of inputs takes time
         inputs = [*runs[:1], *(path for each in asked for path in each.request.files)]
-        check_outputs(outputs, inputs, overwrite=values["overwrite"])
+        check_outputs(outputs, inputs, overwrite=values["overwrite"], appended=appended_from(values))
         check_outputs([("--resume", values["resume"])] if values["resume"] else [], inputs, overwrite=True)
     if values["dry_run"]:
         preview = Preview(tuple(map(previewed, asked)))

@@ -9,7 +9,7 @@ import click
 
 from msecli.cli import options
 from msecli.cli.colors import say
-from msecli.cli.deliver import end, outputs_from, warn, write_report
+from msecli.cli.deliver import appended_from, end, outputs_from, warn, write_report
 from msecli.cli.grouped import GroupedCommand
 from msecli.cli.progress import ProgressBar
 from msecli.cli.reading import READING, readings_from
@@ -61,7 +61,7 @@ def compare(files: tuple[str, ...], **values: Any) -> None:
     taken = {name: values[name] for name in (*options.REQUESTED, *options.COMPARED) if name in values}
     taken |= {"targets": targets, "reading": readings_from(values), "reduction": values["reduction"]}
     request = CompareRequest.of(named_systems(map(_named, predictions)), values["pred"], **taken)
-    check_outputs(outputs, request.files, overwrite=values["overwrite"])
+    check_outputs(outputs, request.files, overwrite=values["overwrite"], appended=appended_from(values))
     with ProgressBar(wanted=values["progress"]) as progress:
         result = compare_systems(request, progress, _told)
     warn(result.warnings)

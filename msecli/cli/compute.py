@@ -45,9 +45,9 @@ Examples:
 def compute(predictions: str, targets: str | None, **values: Any) -> None:
     """Compute the MSE loss of PREDICTIONS against TARGETS.
 
-    Both are CSV, TSV, Parquet, Arrow or NPY files, folders or quoted patterns of such, in any combination; "-" is
-    standard input. A single one holds both columns. Columns with common names (pred, yhat, …; target, y, …) are found
-    without -p and -t.
+    Both are files of text, Parquet, NPY or other formats, FILE::NAME in them, folders, quoted patterns or URLs, in any
+    combination; "-" is standard input. A single one holds both columns. Columns with common names (pred, yhat, …;
+    target, y, …) are found without -p and -t.
     """
     request = options.request_from(values, predictions, targets, pred=values["pred"], keep=kept_by(values))
     score_and_deliver(request, values)

@@ -7,7 +7,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn
 
@@ -25,11 +25,9 @@ from msecli.errors import (
     EXIT_INTERRUPTED,
     EXIT_READ_WRITE,
     MsecliError,
-    Pipe,
     redacted,
     visible,
 )
-from msecli.places.file import STDIN
 
 LINE_END = "\n"
 
@@ -116,8 +114,7 @@ def guarded(run: Callable[[], int], arguments: Sequence[str] = (), program: str 
     except MsecliError as error:
         message = error.worded(
             as_options,
-            lambda added: f"run: {program} {_line(arguments, [added], {})}",
-            lambda pipes: _piped(program, arguments, pipes),
+            lambda added: f"run: {program} {_line(arguments, [added])}",
         )
         # Messages may have several lines; a line end in a file's name must not add one.
         for word in arguments:
@@ -146,36 +143,11 @@ def guarded(run: Callable[[], int], arguments: Sequence[str] = (), program: str 
         return _tell("this is a bug in msecli; please report it with the lines above", EXIT_BUG)
 
 
-def _piped(program: str, arguments: Sequence[str], pipes: Sequence[Pipe]) -> str:
-    """Return the whole command, with files that other programs read first.
-
-    For one file the program stands before the command; for several each takes the place of its file.
-    """
-    commands = {pipe.file: f"{pipe.program} {typed([pipe.file])}" for pipe in pipes}
-    if STDIN in commands:
-        return f"run: … | {pipes[0].program} | {program} {_line(arguments, [], {})}"
-    if len(commands) == 1 and STDIN not in arguments:
-        start, replacements = f"run: {' '.join(commands.values())} | {program}", dict.fromkeys(commands, STDIN)
-    else:
-        start, replacements = f"run, in bash or zsh: {program}", {path: f"<({commands[path]})" for path in commands}
-    return f"{start} {_line(arguments, [], replacements)}"
-
-
-def _line(arguments: Sequence[str], added: Sequence[str], replacements: Mapping[str, str]) -> str:
+def _line(arguments: Sequence[str], added: Sequence[str]) -> str:
     """Return arguments as they are typed, with options added ahead of a "--", which ends the options."""
-    words = [_in_place(word, replacements) for word in arguments]
+    words = [typed([word]) for word in arguments]
     end = arguments.index("--") if "--" in arguments else len(arguments)
     return " ".join([*words[:end], *added, *words[end:]])
-
-
-def _in_place(word: str, replacements: Mapping[str, str]) -> str:
-    """Return a word as it is typed, with the replacement of a file that it is or, as in --option=FILE, ends in."""
-    for path, replacement in replacements.items():
-        if word == path:
-            return replacement
-        if word.endswith(f"={path}"):
-            return typed([word.removesuffix(path)]) + replacement
-    return typed([word])
 
 
 def _notes(error: Exception) -> Sequence[str]:

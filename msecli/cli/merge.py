@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from msecli.cli import options
-from msecli.cli.deliver import outputs_from, warn, write_report
+from msecli.cli.deliver import appended_from, outputs_from, warn, write_report
 from msecli.cli.grouped import GroupedCommand
 
 EXAMPLES = """\b
@@ -31,7 +31,7 @@ def merge(states: tuple[str, ...], **values: Any) -> None:
     from msecli.outputs.files import check_outputs
     from msecli.scoring.states import merge_states
 
-    check_outputs(outputs, states, overwrite=values["overwrite"])
+    check_outputs(outputs, states, overwrite=values["overwrite"], appended=appended_from(values))
     whole = merge_states(states)
     result = whole.result()
     warn(result.warnings)

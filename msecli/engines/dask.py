@@ -184,8 +184,14 @@ class DaskEngine:
                 raise error
 
     def _everywhere(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+        """Return what a function returns, or raises, on each worker that is there until then."""
         found: dict[str, Any] = self._client.run(function, *arguments, on_error="return")
-        return found
+        gone = (OSError, CommClosedError)
+        return {
+            worker: each
+            for worker, each in found.items()
+            if isinstance(each, MsecliError) or not isinstance(each, gone)
+        }
 
     def run(
         self,

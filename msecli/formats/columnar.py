@@ -152,4 +152,4 @@ def explained(path: str, kind: str) -> Iterator[None]:
         raise  # such as those of a file on another machine
     except DAMAGED as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"{path}: the {kind} cannot be read ({reason}); is it an incomplete upload?") from error
+        raise DataError(f"{path}: the {kind} cannot be read ({reason}); is it an incomplete copy?") from error

@@ -91,7 +91,7 @@ def open_several(paths: Sequence[tuple[str, Listing | None]], name: str, opener:
         return opener(shards[0].path, open_input)
     _check_keys(name, shards)
     listings = [(split_inner(path)[0], listing) for path, listing in paths if listing is not None]
-    # Text in another encoding is copied, and so takes a descriptor as long as its source is there.
+    # Text in another encoding is a stream, which keeps what has come for as long as its source is there.
     members, schema = _opened(name, _typed(shards), opener, light=reading.encoding is None)
     joined = schema.joined(name, [member.values for member in members])
     empty = len(shards) - len(members)

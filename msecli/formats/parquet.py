@@ -171,12 +171,16 @@ class Chunks:
 
     def _ranges(self, first: int, stop: int) -> Iterator[tuple[int, int]]:
         """Yield the first bytes, and the ends, of the columns of row groups, as far as they are not yet told."""
-        self._told = max(first, self._told)
-        while self._told < stop and self._bytes - self._ends.get(first - 1, 0) < AHEAD_BYTES:
-            found = [each for leaf in self.leaves for each in self._asked_for(self._told, leaf)]
+        # Threads may begin with a later row group before an earlier one.
+        for group in (first, *range(max(first + 1, self._told), stop)):
+            if group in self._ends:
+                continue
+            if group != first and self._bytes - self._ends.get(first - 1, 0) >= AHEAD_BYTES:
+                return
+            found = [each for leaf in self.leaves for each in self._asked_for(group, leaf)]
             self._bytes += sum(end - begin for begin, end in found)
-            self._ends[self._told] = self._bytes
-            self._told += 1
+            self._ends[group] = self._bytes
+            self._told = max(self._told, group + 1)
             yield from found
 
     def _asked_for(self, group: int, leaf: int) -> list[tuple[int, int]]:
@@ -268,7 +272,7 @@ def _check_rows(path: str, row_group: Any, leaves: Sequence[int], group: int, ro
     for expected in (row_group.num_rows, *(row_group.column(leaf).num_values for leaf in leaves)):
         if expected != rows:
             raise DataError(
-                f"{path}: row group {group} holds {rows} rows, its metadata say {expected}; is it an incomplete upload?"
+                f"{path}: row group {group} holds {rows} rows, its metadata say {expected}; is it an incomplete copy?"
             )
 
 

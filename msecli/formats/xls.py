@@ -46,7 +46,9 @@ def errors_of(path: str, content: bytes) -> list[Errors]:
         If the file is cut off, is no workbook or protected, or tells impossible rows and columns.
     """
     if len(content) % SECTOR:
-        raise DataError(f"{path}: the workbook has {len(content)} bytes, no multiple of {SECTOR}; is it a whole copy?")
+        raise DataError(
+            f"{path}: the workbook has {len(content)} bytes, no multiple of {SECTOR}; is it an incomplete copy?"
+        )
     try:
         stream = _workbook(path, content)
         whole = list(_records(stream, 0))

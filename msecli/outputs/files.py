@@ -49,7 +49,7 @@ def check_outputs(
     taken = {
         _identity(file): f"the input {redacted(path)}"
         for path, file in files.items()
-        if is_url(file) or os.path.exists(file)
+        if is_url(local_path(file)) or os.path.exists(local_path(file))
     }
     for option, path in outputs:
         store = store_of(path)
@@ -93,6 +93,7 @@ def _check_folder(path: str) -> None:
 
 
 def _identity(path: str) -> object:
+    path = local_path(path)
     if is_url(path):
         with contextlib.suppress(MsecliError):
             store = store_of(path)

@@ -246,7 +246,10 @@ def files_of(path: str) -> tuple[str, ...]:
 def would_name(path: str, file: str) -> bool:
     """Tell whether a folder or a pattern of this machine would name a file if that were there."""
     outer, _ = split_inner(path)
-    if place_of(outer) is not LOCAL or not (is_wild(outer) or os.path.isdir(outer)):
+    if place_of(outer) is not LOCAL:
+        return False
+    outer = local_path(outer)
+    if not (is_wild(outer) or os.path.isdir(outer)):
         return False
     from msecli.places import listing
 

@@ -190,7 +190,7 @@ def _members(load: Callable[[], Library], magic: bytes, padding: int, chunks: It
             if found:
                 yield found
             elif ended and not member.eof:
-                raise DamagedError("they end too early; is the file an incomplete copy?")
+                raise DamagedError("they end too early; is it an incomplete copy?")
             data = b""
         data = _behind(member.unused_data, magic, padding, chunks)
 
@@ -245,7 +245,7 @@ def _zstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
         raise
     except OSError as error:
         if "Truncated" in str(error):
-            raise DamagedError("they end too early; is the file an incomplete copy?") from error
+            raise DamagedError("they end too early; is it an incomplete copy?") from error
         raise DamagedError(str(error).rpartition(": ")[2].lower()) from error
 
 

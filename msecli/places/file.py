@@ -44,7 +44,7 @@ SMALL_BYTES = 1 << 15
 class LocalFile:
     """A regular file, open for reads at any offset from any thread. See `msecli.places.base.InputFile`.
 
-    Standard input and pipes are first copied to an unnamed temporary file, because they cannot be read at an offset.
+    An `unnamed` one is a copy in a temporary file, of what can be read only once.
     Unpickling opens the file again, which must not have changed; an `unnamed` one must still be open somewhere.
 
     Parameters

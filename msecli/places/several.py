@@ -82,7 +82,7 @@ class OneOfMany(Reopened["InputFile"]):
         file = open_stored(path, word, shown)
         self.path, self.word, self.size = file.path, word, file.size
         self._closed = pickle.dumps(file)
-        # A copy without a name, as of a pipe, cannot be opened again once it is closed.
+        # What has no name, as a pipe, cannot be opened again once it is closed.
         self._copy = file if getattr(file, "unnamed", False) else None
         self._held = file
         _last_used(self)

@@ -18,6 +18,7 @@ from msecli.results.inspect import Inspection
 from msecli.results.look import Interpretation, Problem
 from msecli.results.score import Result
 from msecli.results.values import Keys, Layout
+from msecli.scoring.elsewhere import refuse_distributed
 from msecli.scoring.finish import settings_of
 from msecli.scoring.gates import check_scopes
 from msecli.scoring.inspect_columns import Uses, inspected
@@ -88,6 +89,7 @@ def inspect_files(
         If a file cannot be read.
     """
     wording = wording or Wording(str, partial(as_call, request))
+    refuse_distributed(request.engine, "look at files")
     first, *others = zip(request.inputs, request.input_names, strict=True)
     named = [first, *((each, "predictions") for each in more), *others]
     opened, problems = open_each(

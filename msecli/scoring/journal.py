@@ -17,7 +17,8 @@ from msecli._version import __version__
 from msecli.core.cells import Cells
 from msecli.core.state import Rules
 from msecli.errors import DataError, ReadWriteError
-from msecli.places import files_of, is_path
+from msecli.places import files_of, is_path, is_url
+from msecli.places.state import file_state
 from msecli.results.batch import Run
 from msecli.results.restored import restored
 from msecli.scoring.batch import Done, Sums
@@ -125,29 +126,30 @@ class Journal:
 
 
 def fingerprint_of(request: Request, *, hashes: bool) -> str | None:
-    """Return what changes with the inputs and the settings of a run; None if an input is no regular file."""
+    """Return what changes with the inputs and the settings of a run; None if nothing tells when an input does."""
     if not all(map(is_path, (*request.inputs, *request.params))):
         return None
     settings = repr(replace(request, jobs=None))
     try:
-        named = [file for path in request.files for file in files_of(path)]
-        if not all(map(os.path.isfile, named)):
-            return None
-        files = [(os.path.realpath(path), _state(path, hashes=hashes)) for path in named]
+        files = [_state(file, hashes=hashes) for path in request.files for file in files_of(path)]
     except OSError:
+        return None
+    if None in files:
         return None
     return hashlib.sha256(repr((__version__, settings, files)).encode(errors="surrogateescape")).hexdigest()
 
 
-def _state(path: str, *, hashes: bool) -> tuple[Any, ...]:
-    if not hashes:
-        found = os.stat(path)
-        return found.st_size, found.st_mtime_ns
+def _state(path: str, *, hashes: bool) -> tuple[str, tuple[Any, ...]] | None:
+    found = file_state(path)
+    if found is None:
+        return None
+    if not hashes or is_url(found.path):
+        return found.path, found[1:]
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open(found.path, "rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
-    return (digest.hexdigest(),)
+    return found.path, (digest.hexdigest(),)
 
 
 def _written_sums(sums: Sums) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from msecli.errors import DataError, MsecliError, Problems, ReadWriteError, UsageError, meant, shown
 from msecli.places import name_in, open_input
+from msecli.places.compressed import without_suffix
 
 DEFAULTS, RUNS = "defaults", "run"
 """The tables of a manifest in TOML or YAML."""
@@ -72,7 +73,7 @@ def read_manifest(path: str) -> Manifest:
     ReadWriteError
         If it cannot be read.
     """
-    suffix = os.path.splitext(name_in(path))[1].lower()
+    suffix = os.path.splitext(without_suffix(name_in(path)))[1].lower()
     if suffix not in READERS:
         raise DataError(
             f"{path}: the suffix {suffix!r} names no format of manifests; use one of {', '.join(READERS)}; "

@@ -33,7 +33,8 @@ import numpy as np
 from msecli._version import __version__
 from msecli.engines import Engine, untold
 from msecli.errors import DataError, MsecliError, ReadWriteError, UsageError
-from msecli.places import files_of, is_url, local_path, open_input, paths_of
+from msecli.places import files_of, paths_of
+from msecli.places.state import file_state
 from msecli.scoring.plan import Plan
 from msecli.scoring.request import Request
 
@@ -368,21 +369,13 @@ def _header(plan: Plan) -> dict[str, Any]:
 def _states_of(request: Request) -> Iterator[tuple[str, str]]:
     """Yield each file of rows, and what changes with its content."""
     for path in paths_of(request.inputs):
-        for file in map(local_path, files_of(path)):
-            if not is_url(file):
-                try:
-                    status = os.stat(file)
-                except OSError as error:
-                    raise ReadWriteError(f"{file}: cannot read: {error.strerror or error}") from error
-                yield os.path.realpath(file), f"{status.st_size} {status.st_mtime_ns}"
-                continue
-            opened = open_input(file)
-            version = getattr(opened, "version", "")
-            if not version:
+        for file in files_of(path):
+            state = file_state(file)
+            if state is None:
                 raise UsageError(
                     f"{file}: the server does not tell when the file changes, so it cannot be resumed from"
                 )
-            yield file, f"{opened.size} {version}"
+            yield state.path, f"{state.size} {state.version}"
 
 
 def _versions() -> str:

@@ -31,11 +31,12 @@ from msecli.core.exact import FloatArray
 from msecli.core.linear import LinearModel, ParameterSums
 from msecli.core.partition import Partition
 from msecli.core.state import LossState
-from msecli.errors import DataError, UsageError, Warned, Warnings, many, shown
+from msecli.errors import DataError, ReadWriteError, UsageError, Warned, Warnings, many, shown
 from msecli.formats.base import Source
 from msecli.pairing.labels import sort_key
 from msecli.pairing.roles import Place, Roles
-from msecli.places import files_of, open_input, paths_of
+from msecli.places import files_of, open_input, paths_of, split_inner
+from msecli.places.state import FileState, file_state
 from msecli.results.score import Input, Result, Rows
 from msecli.scoring.finish import finish
 from msecli.scoring.fold import Folded, Tally
@@ -411,17 +412,28 @@ def _read_array(written: Mapping[str, Any] | None) -> FloatArray | None:
 
 def _identity(data: Any) -> tuple[tuple[str, Any], ...]:
     """Return what tells an input from others."""
-    files = [file for path in paths_of([data]) for file in files_of(path)]
-    if not files or not all(map(os.path.isfile, files)):
+    named = [(file, split_inner(path)[1]) for path in paths_of([data]) for file in files_of(path)]
+    found = [(state, inner) for file, inner in named if (state := _state(file)) is not None]
+    if not found or len(found) < len(named):
         return (("id", os.urandom(16).hex()),)
-    found = [
-        (os.path.realpath(file), status.st_size, status.st_mtime_ns) for file in files for status in (os.stat(file),)
-    ]
-    identity: dict[str, Any] = dict(zip(("path", "size", "changed_ns"), found[0], strict=True))
-    if len(found) > 1:
-        digest = hashlib.sha256(repr(found).encode(errors="surrogateescape")).hexdigest()
-        identity = {"path": os.path.commonpath([path for path, _, _ in found]), "files": len(found), "sha256": digest}
+    (first, inner), *others = found
+    if others:
+        told = [(*state, *([inner] if inner else [])) for state, inner in found]
+        digest = hashlib.sha256(repr(told).encode(errors="surrogateescape")).hexdigest()
+        paths = [state.path for state, _ in found]
+        folder = os.path.commonpath(paths) if all(map(os.path.isabs, paths)) else os.path.dirname(first.path)
+        return tuple(sorted({"path": folder, "files": len(found), "sha256": digest}.items()))
+    changed = "changed_ns" if isinstance(first.version, int) else "version"
+    identity = {"path": first.path, "size": first.size, changed: first.version, **({"inner": inner} if inner else {})}
     return tuple(sorted(identity.items()))
+
+
+def _state(file: str) -> FileState | None:
+    """Return the state of an input that was read; None if it is a stream, or gone."""
+    try:
+        return file_state(file)
+    except ReadWriteError:
+        return None
 
 
 def _plain(value: Any) -> Any:

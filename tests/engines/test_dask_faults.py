@@ -92,7 +92,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-@pytest.mark.parametrize("attempt", range(20))
+@pytest.mark.parametrize("attempt", [0, *(pytest.param(each, marks=pytest.mark.faults) for each in range(1, 20))])
 def test_a_worker_that_is_killed_at_any_moment_loses_nothing(
     slow: Cluster, table: Path, expected: dict[str, Any], attempt: int
 ) -> None:
@@ -121,6 +121,7 @@ def test_workers_may_be_replaced_one_after_the_other(tmp_path: Path, table: Path
     assert json.loads(out) == expected
 
 
+@pytest.mark.faults
 def test_a_slow_worker_holds_up_only_its_own_tasks(tmp_path: Path, table: Path, expected: dict[str, Any]) -> None:
     """One of two takes two seconds for each of its tasks; all thirty or so would take it a minute."""
     body = "time.sleep(float(os.environ.get('TAKES', '0')))"
@@ -277,6 +278,7 @@ def test_a_worker_with_other_versions_is_named(tmp_path: Path, table: Path) -> N
     assert err.endswith("install the same versions everywhere\n")
 
 
+@pytest.mark.faults
 def test_the_memory_of_the_client_does_not_grow_with_the_parts(tmp_path: Path) -> None:
     """In MB, of parts without work; `tests.bench.cluster` measures it with 100,000 of them, which takes minutes."""
     with cluster_of(tmp_path / "c", 2) as cluster:

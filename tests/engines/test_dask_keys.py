@@ -318,6 +318,7 @@ by_key.Pairing.__call__ = slowed("pairing", by_key.Pairing.__call__)
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize(("stage", "after"), [("dealing", 0.0), ("dealing", 0.7), ("pairing", 0.0), ("pairing", 0.3)])
 def test_a_worker_that_is_killed_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, after: float

@@ -103,9 +103,8 @@ def test_a_truncated_file_is_refused_wherever_it_ends(name: str, tmp_path: Path)
             Path("x.csv").write_bytes(whole + data[:end])
             with pytest.raises(DataError, match=r"x\.csv"):
                 msecli.score("x.csv")
-    assert (
-        f"the {name} data are damaged before its end: they end too early; is the file an incomplete copy?"
-        in refused(data[:-1], tmp_path)
+    assert f"the {name} data are damaged before its end: they end too early; is it an incomplete copy?" in refused(
+        data[:-1], tmp_path
     )
 
 
