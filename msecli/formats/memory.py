@@ -38,6 +38,11 @@ def open_memory(data: Any, what: str) -> Source:
         from msecli.formats.dataset import open_dataset
 
         return open_dataset(data, what)
+    if library == "xarray" and name == "DataArray":
+        # What it shares by Arrow is a table of its elements, whose shape would be lost.
+        return ArraySource(what, as_array(data.to_numpy(), what))
+    if isinstance(data, list | tuple) and data and hasattr(data[0], "columns"):
+        raise DataError(f"{what}: a list of tables is no table; concatenate them, as pandas.concat does")
     if library != "pandas" and any(hasattr(data, name) for name in SHARED):
         from msecli.formats.exchange import open_exchanged
 

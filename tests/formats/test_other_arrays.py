@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import msecli
@@ -143,6 +144,19 @@ def dataset(xarray: Any, **more: Any) -> Any:
             "run": 7,
         },
     )
+
+
+def test_an_array_with_dimensions_keeps_its_shape(xarray: Any) -> None:
+    array = xarray.DataArray(np.arange(6.0).reshape(2, 3), dims=("t", "x"), name="p")
+    assert msecli.score(array, array + 1).loss == 1.0
+    with pytest.raises(DataError, match="shapes differ"):
+        msecli.score(array, (array + 1).T)
+
+
+def test_a_list_of_tables_is_refused() -> None:
+    frame = pd.DataFrame({"id": [1, 2], "y": [1.0, 2.0]})
+    with pytest.raises(DataError, match="a list of tables is no table; concatenate them"):
+        msecli.score([frame, frame], np.zeros(4))
 
 
 def test_a_dataset_is_a_table_of_its_variables(xarray: Any) -> None:
