@@ -69,8 +69,10 @@ def test_the_command_line_reads_links_and_tells_their_format_by_their_name(run: 
 def test_two_small_files_take_two_requests_and_two_checks(web: Server, files: Files) -> None:
     files.content = {"/p.csv": P, "/t.csv": T}
     assert score(web, "p.csv", "t.csv") == 4.0
-    assert [(each.path, each.range and each.range[1] > 0) for each in web.asked] == [
-        ("/p.csv", True), ("/t.csv", True), ("/p.csv", False), ("/t.csv", False),
+    asked = [(each.path, each.range and each.range[1] > 0) for each in web.asked]
+    # The two of a kind are under way at the same time.
+    assert [sorted(asked[:2]), sorted(asked[2:])] == [
+        [("/p.csv", True), ("/t.csv", True)], [("/p.csv", False), ("/t.csv", False)],
     ]  # fmt: skip
 
 

