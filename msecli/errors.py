@@ -14,7 +14,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from typing import Self
+
+from msecli.tuples import NamedTuple
 
 EXIT_BUG = 1
 EXIT_USAGE = 2

@@ -9,10 +9,10 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from msecli.arrays import FloatArray
 from msecli.core.check import check_shapes
 from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_losses, gradient_over, plain_gradient
-from msecli.core.exact import FloatArray
 from msecli.core.linear import LinearModel, ParameterSums
 from msecli.core.metrics import needed_terms
 from msecli.core.norm import norm_of

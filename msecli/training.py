@@ -8,9 +8,9 @@ from typing import Any, Self
 import numpy as np
 
 from msecli._version import __version__
+from msecli.arrays import FloatArray
 from msecli.core.check import check_shapes
 from msecli.core.elementwise import element_losses, gradient_over
-from msecli.core.exact import FloatArray
 from msecli.core.parameters import whole_number
 from msecli.core.reduction import legacy_reduction, reduction_named
 from msecli.core.state import LossState, Policy

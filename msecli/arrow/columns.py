@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from msecli.arrays import BoolArray, FloatArray, IntArray
 from msecli.arrow import UUID
 from msecli.core.check import as_float64
-from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError
 
 TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from msecli.core.exact import BoolArray, IntArray
+from msecli.arrays import BoolArray, IntArray
 
 try:
     from pyarrow._compute import (

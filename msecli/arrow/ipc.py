@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
+
+from msecli.tuples import NamedTuple
 
 MAGIC = b"ARROW1"
 TRAILER_BYTES = 4 + len(MAGIC)

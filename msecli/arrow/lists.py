@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from msecli.arrays import FloatArray
 from msecli.arrow.columns import floats, is_numeric, validity
-from msecli.core.exact import FloatArray
 from msecli.errors import DataError, numbered
 
 Shape = tuple[int, ...]

@@ -92,7 +92,32 @@ class GroupedOption(click.Option):
         return super().shell_complete(ctx, incomplete) if found is None else found
 
 
-class GroupedCommand(click.Command):
+class Helpful(click.Command):
+    """A command whose option for help is made here: Click's looks for a translation, which takes a millisecond."""
+
+    _help_option: click.Option | None = None
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option for help, always the same one."""
+        if self._help_option is None:
+            self._help_option = click.Option(
+                self.get_help_option_names(ctx),
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_show_help,
+                help="Show this message and exit.",
+            )
+        return self._help_option
+
+
+def _show_help(ctx: click.Context, option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - Click's signature
+    if value and not ctx.resilient_parsing:
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
+
+
+class GroupedCommand(Helpful):
     """A command with a screen of help for `-h`, and all of it by group for `--help`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -253,7 +278,7 @@ class Commands(Mapping[str, click.Command]):
         return len(self._names)
 
 
-class CommandGroup(click.Group):
+class CommandGroup(Helpful, click.Group):
     """The command that has the others, in their order."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from msecli.arrays import FloatArray
 from msecli.core.chunk import Chunk
-from msecli.core.exact import FloatArray
 from msecli.core.reduction import Reduction
 from msecli.core.state import LossState, Rules, combined
 from msecli.errors import DataError

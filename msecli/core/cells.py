@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli.core.exact import UNIT_EXPONENT, Total
+from msecli.tuples import NamedTuple
 
 WRITTEN = re.compile(r"(-?(?:0|[1-9]\d*))(?:\*2\^(-?\d{1,7}))?", re.ASCII)
 """A sum: an integer times a power of two."""

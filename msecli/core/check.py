@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from msecli.core.exact import FloatArray
+from msecli.arrays import FloatArray
 from msecli.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LAST_EXACT_INTEGER = 2**53
 """Every integer up to here is a float64; beyond, some are not."""

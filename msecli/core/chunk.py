@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
-from msecli.core.exact import BLOCK, BoolArray, FloatArray, IntArray
+from msecli.arrays import BoolArray, FloatArray, IntArray
+from msecli.core.exact import BLOCK
+from msecli.tuples import NamedTuple
 
 BASELINE = "baseline:"
 """The prefix of the sides that are baselines; a column's name follows it."""

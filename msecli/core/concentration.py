@@ -15,7 +15,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from msecli.core.exact import FloatArray, IntArray, Total, ratio, units_of
+from msecli.arrays import FloatArray, IntArray
+from msecli.core.exact import Total, ratio, units_of
 
 LEADING_BITS = 10
 RESOLUTION = 1 << LEADING_BITS

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from msecli import kernel
+from msecli.arrays import BoolArray, FloatArray
 from msecli.core.chunk import Chunk
-from msecli.core.exact import ONE, BoolArray, FloatArray, ratio
+from msecli.core.exact import ONE, ratio
 from msecli.core.loss import squared_error, unscaled_gradient
 from msecli.core.state import Rules, judge
 from msecli.core.wide import Wide

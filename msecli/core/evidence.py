@@ -16,15 +16,17 @@ import math
 from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
 from msecli import kernel
-from msecli.core.exact import ONE, ExactSum, FloatArray, IntArray, Total, root
+from msecli.arrays import FloatArray, IntArray
+from msecli.core.exact import ONE, ExactSum, Total, root
 from msecli.core.paired import Settings, Test
 from msecli.core.resample import ResampledMeans, bootstrap_p_value, percentile_interval, permutation_p_value
 from msecli.core.spread import Estimate, Moments, Spread, clustered
+from msecli.tuples import NamedTuple
 
 
 class Sample:

@@ -17,17 +17,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from msecli import kernel
+from msecli.arrays import FloatArray, IntArray
 from msecli.kernel.interface import WIDTH, SlotSums, Sum
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
+    from numpy.typing import NDArray
 
 UNIT_EXPONENT = -1074
 ONE = 1 << -UNIT_EXPONENT

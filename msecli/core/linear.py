@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from msecli.arrays import FloatArray, IntArray
 from msecli.core.cells import read_steps, written_steps
 from msecli.core.chunk import Chunk
-from msecli.core.exact import FloatArray, IntArray
 from msecli.core.loss import unscaled_gradient
 from msecli.core.norm import norm_of
 from msecli.core.state import Rules, judge

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from msecli.core.exact import FloatArray
+from msecli.arrays import FloatArray
 from msecli.core.wide import Wide
 
 

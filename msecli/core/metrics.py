@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msecli.errors import UsageError, meant, similar
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from fractions import Fraction

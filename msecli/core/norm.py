@@ -13,7 +13,8 @@ from typing import Self
 
 import numpy as np
 
-from msecli.core.exact import BLOCK, ONE, FloatArray, IntArray, Total, ratio
+from msecli.arrays import FloatArray, IntArray
+from msecli.core.exact import BLOCK, ONE, Total, ratio
 from msecli.core.wide import Wide, WideSum, exact_product
 
 LARGEST_ORDER = 2.0**52

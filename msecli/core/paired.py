@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from msecli.tuples import NamedTuple
 
 
 class Settings(NamedTuple):

@@ -6,13 +6,14 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from msecli.arrays import BoolArray, FloatArray, IntArray
 from msecli.core.chunk import Chunk
-from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.core.state import LossState, Rules, Summary
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from msecli.core.linear import LinearModel, ParameterSums
 
 ROWS_AT_ONCE = 1 << 20

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msecli.core.exact import FloatArray, Total, ratio
+from msecli.arrays import FloatArray
+from msecli.core.exact import Total, ratio
 from msecli.core.norm import power_sum, powers
 from msecli.errors import DataError, UsageError
 

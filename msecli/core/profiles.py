@@ -8,8 +8,9 @@ from typing import Self
 import numpy as np
 
 from msecli import kernel
+from msecli.arrays import FloatArray
 from msecli.core.check import LAST_EXACT_INTEGER
-from msecli.core.exact import ONE, FloatArray, Total
+from msecli.core.exact import ONE, Total
 
 MOST_DISTINCT = 10_000
 """More distinct values are not counted, so that a profile stays small."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msecli.errors import UsageError, meant
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from msecli.core.state import Summary

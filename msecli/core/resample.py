@@ -17,15 +17,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msecli.core.exact import ONE, ExactSum, FloatArray, IntArray
+from msecli.arrays import FloatArray, IntArray
+from msecli.core.exact import ONE, ExactSum
 from msecli.core.spread import Estimate
 from msecli.core.workspace import scratch
 from msecli.errors import UsageError, not_one_of
+from msecli.tuples import NamedTuple
 
 ROWS = 8192
 """Rows whose factors are drawn together."""

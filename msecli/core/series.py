@@ -8,7 +8,8 @@ from typing import Self
 
 import numpy as np
 
-from msecli.core.exact import ONE, ExactSum, FloatArray, IntArray, Total
+from msecli.arrays import FloatArray, IntArray
+from msecli.core.exact import ONE, ExactSum, Total
 
 
 class SeasonalSums:

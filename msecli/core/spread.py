@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
-from msecli.core.exact import ONE, UNIT_EXPONENT, FloatArray, IntArray, Total, root
+from msecli.arrays import FloatArray, IntArray
+from msecli.core.exact import ONE, UNIT_EXPONENT, Total, root
 from msecli.core.student import quantile, two_sided
 from msecli.core.wide import WideSum, exact_product
+from msecli.tuples import NamedTuple
 
 
 class Estimate(NamedTuple):

@@ -10,20 +10,22 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
-from typing import Literal, NamedTuple, Self
+from typing import Literal, Self
 
 import numpy as np
 
 from msecli import kernel
+from msecli.arrays import BoolArray, FloatArray, IntArray
 from msecli.core.cells import Cells
 from msecli.core.chunk import Chunk
-from msecli.core.exact import ONE, BoolArray, FloatArray, IntArray, Total
+from msecli.core.exact import ONE, Total
 from msecli.core.reduction import Used
 from msecli.core.series import SeasonalSums
 from msecli.core.terms import EXTREMES, Elements, addends, flaw_named, sum_of
 from msecli.core.workspace import scratch
 from msecli.errors import UsageError, not_one_of
 from msecli.kernel.interface import MOST_VALUES, Sum
+from msecli.tuples import NamedTuple
 
 Policy = Literal["raise", "omit", "propagate"]
 POLICIES = ("raise", "omit", "propagate")

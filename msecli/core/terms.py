@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
+from msecli.arrays import BoolArray, FloatArray, IntArray
 from msecli.core.chunk import BASELINE, Chunk
-from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.core.loss import squared_error
 from msecli.core.norm import power_sum, powers
 from msecli.core.wide import Wide, WideSum, exact_product
 from msecli.core.workspace import scratch
+from msecli.tuples import NamedTuple
 
 
 class Elements:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Self, cast
+from typing import Self, cast
 
 import numpy as np
 
+from msecli.arrays import FloatArray, IntArray
 from msecli.core.chunk import Chunk
-from msecli.core.exact import ONE, FloatArray, IntArray, Total, ratio
+from msecli.core.exact import ONE, Total, ratio
 from msecli.core.partition import Partition
 from msecli.core.resample import ResampledMeans, percentile_interval
 from msecli.core.spread import Spread, clustered
 from msecli.core.state import Rules, Summary
+from msecli.tuples import NamedTuple
 
 Groups = tuple[IntArray, Sequence[Hashable]]
 """The number of every row's group (or cluster), and the keys of the groups."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from msecli.core.state import LossState, Summary
 from msecli.core.terms import Flaw, flaw_named
 from msecli.errors import DataError, Warned, many, numbered
+from msecli.tuples import NamedTuple
 
 
 class Where(NamedTuple):

@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
-from msecli.core.exact import ONE, UNIT_EXPONENT, BoolArray, ExactSum, FloatArray, IntArray, Total, ratio
+from msecli.arrays import BoolArray, FloatArray, IntArray
+from msecli.core.exact import ONE, UNIT_EXPONENT, ExactSum, Total, ratio
 from msecli.core.workspace import scratch
 from msecli.kernel.interface import SlotSums, Sum
+from msecli.tuples import NamedTuple
 
 MODERATE = 2.0**200
 """The product of three values between its inverse and itself is a normal number down to its last bit."""

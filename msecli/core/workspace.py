@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import threading
 from math import prod
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 

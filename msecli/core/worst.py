@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from msecli.arrays import FloatArray, IntArray
 from msecli.core.chunk import Chunk
-from msecli.core.exact import FloatArray, IntArray
+from msecli.tuples import NamedTuple
 
 
 class Element(NamedTuple):

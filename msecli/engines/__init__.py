@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from msecli.errors import ReadWriteError, UsageError, meant
+from msecli.tuples import NamedTuple
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")

@@ -23,13 +23,14 @@ from functools import lru_cache, partial, reduce
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import distributed
 from distributed.comm.core import CommClosedError
 
 from msecli.engines import Exchange, Workers, untold
 from msecli.errors import MsecliError, ReadWriteError, UsageError
+from msecli.tuples import NamedTuple
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from msecli.arrays import FloatArray
 from msecli.core.check import as_float64
-from msecli.core.exact import FloatArray
 from msecli.core.processor import LOST_SUBNORMALS, arithmetic
 from msecli.errors import DataError
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import ipc
@@ -19,6 +19,7 @@ from msecli.formats.columnar import Table, Wanted, explained
 from msecli.places.base import InputFile
 from msecli.places.stream import StreamFile
 from msecli.text.reading import Reading
+from msecli.tuples import NamedTuple
 
 ROWS_PER_PART = 1 << 18
 """Smaller batches are read together, because whoever reads a part opens the file anew."""

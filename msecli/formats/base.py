@@ -6,14 +6,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, runtime_checkable
 
 from msecli.errors import DataError, ReadWriteError, Warned
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from msecli.core.exact import FloatArray, IntArray
+    from msecli.arrays import FloatArray, IntArray
     from msecli.places.base import InputFile
     from msecli.text.reading import Reading
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from threading import Lock
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from msecli.errors import DataError, NoRowsError, Warned
 from msecli.formats.base import Block, Column, Selection
 from msecli.formats.columnar import Table, Wanted
+from msecli.tuples import NamedTuple
 
 
 class Batches(Protocol):

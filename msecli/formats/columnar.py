@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
-from typing import NamedTuple, Self
+from typing import Self
 
 import pyarrow as pa
 
+from msecli.arrays import FloatArray
 from msecli.arrow.columns import is_numeric, labels
 from msecli.arrow.lists import Shape, item_shape, numbers
-from msecli.core.exact import FloatArray
 from msecli.errors import DataError, MsecliError, Warned
 from msecli.formats.base import ROUNDED, Block, Column, Selection
+from msecli.tuples import NamedTuple
 
 STRUCT_FIELD = "struct field"
 """The kind of a column in a struct."""

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msecli import kernel
 from msecli.errors import SHOWN, DataError, NoRowsError, Warned, for_file, shown
@@ -24,9 +24,10 @@ from msecli.text.ranges import LONGEST_RECORD, OfRanges, Ranges
 from msecli.text.reading import Reading
 from msecli.text.records import Dialect as Marks
 from msecli.text.records import data_records
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from msecli.core.exact import FloatArray
+    from msecli.arrays import FloatArray
     from msecli.text.survey import Counted, Known, Stretch, Surveyor
 
 PART_BYTES = 2 << 20

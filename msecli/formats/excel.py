@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, time
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import python_calamine
 
-from msecli.core.exact import FloatArray
+from msecli.arrays import FloatArray
 from msecli.errors import DataError, Warned, many, shown
 from msecli.formats.base import OVERFLOWED, Block, Column, LabelArray, Selection
 from msecli.formats.named import chosen
@@ -21,6 +21,7 @@ from msecli.formats.values import Fault, Rules, UnreadableValueError, column_of,
 from msecli.formats.xls import Errors, errors_of
 from msecli.places.base import InputFile
 from msecli.text.reading import Reading
+from msecli.tuples import NamedTuple
 
 ROWS_PER_BLOCK = 65536
 SAMPLE_ROWS = 100

@@ -7,17 +7,18 @@ come. Arrays are told from tables by their schema.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
-from msecli.core.exact import FloatArray
+from msecli.arrays import FloatArray
 from msecli.errors import DataError, Warned
 from msecli.formats.arrays import as_array
 from msecli.formats.base import ROWS_PER_BLOCK, Block, Column, Selection, Source
 from msecli.formats.batches import BatchesSource, Kept
 from msecli.formats.columnar import Table, Wanted
 from msecli.formats.memory import ArraySource, unique_names
+from msecli.tuples import NamedTuple
 
 
 def open_exchanged(data: Any, what: str) -> Source:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from msecli.errors import DataError, NoRowsError, Problems, ReadWriteError, UsageError, Warned, many, shown
@@ -22,6 +22,7 @@ from msecli.places.listing import Listing, below
 from msecli.places.several import OneOfMany
 from msecli.text.dialects import OtherDialectError
 from msecli.text.reading import Reading
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from msecli.places.base import InputFile

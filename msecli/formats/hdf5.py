@@ -12,7 +12,7 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
@@ -34,6 +34,7 @@ from msecli.formats.stored import (
 from msecli.places.base import InputFile
 from msecli.places.fileobject import FileObject
 from msecli.text.reading import Reading
+from msecli.tuples import NamedTuple
 
 BUFFER_BYTES = 1 << 16
 

@@ -6,7 +6,7 @@ import gc
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate, count, islice
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from msecli.formats.base import Block, Column, Countable, FileCount, LabelArray,
 from msecli.places import listed
 from msecli.places.ahead import ahead
 from msecli.places.several import OneOfMany, Reopened
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from msecli.core.exact import FloatArray
+    from msecli.arrays import FloatArray
     from msecli.places.listing import Listing
     from msecli.text.survey import Counted, Stretch, Surveyor
 

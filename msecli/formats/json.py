@@ -6,7 +6,7 @@ import codecs
 import re
 from collections.abc import Iterator, Sequence
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli.errors import DataError, Warned, numbered, shown
 from msecli.formats.base import Block, Column, Selection
@@ -30,6 +30,7 @@ from msecli.text.encoding import decoded
 from msecli.text.foreign import HOW_TO_WRITE
 from msecli.text.reading import Reading
 from msecli.text.trail import Parsed, Trail, line_ends
+from msecli.tuples import NamedTuple
 
 CHUNK_BYTES = 2 << 20
 """Text read at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli.errors import DataError, Warned, shown
 from msecli.formats.base import Block, Column, Selection
@@ -29,6 +29,7 @@ from msecli.text.encoding import decoded
 from msecli.text.ranges import LONGEST_RECORD, OfRanges, Ranges
 from msecli.text.reading import Reading
 from msecli.text.trail import line_number
+from msecli.tuples import NamedTuple
 
 PART_BYTES = 1 << 20
 """Text read at once: large enough that a call of Arrow costs little, small enough for one in each of many threads."""

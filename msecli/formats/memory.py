@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from msecli.core.exact import FloatArray
+from msecli.arrays import FloatArray
 from msecli.errors import DataError, Warned, numbered
 from msecli.formats.arrays import as_array
 from msecli.formats.base import ARRAY, ROWS_PER_BLOCK, Block, Column, LabelArray, Selection, Source
+from msecli.tuples import NamedTuple
 
 SHARED = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
 """How libraries share their tables."""

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from msecli.tuples import NamedTuple
 
 Widen: TypeAlias = Callable[[NDArray[Any]], NDArray[np.float32]]
 

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from functools import partial
 from itertools import accumulate
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
@@ -19,6 +19,7 @@ from msecli.formats.base import Block, Column, Facts, Selection
 from msecli.formats.columnar import DAMAGED, VALUES_PER_BLOCK, Steps, Table, Wanted, explained
 from msecli.places.base import AHEAD_BYTES, InputFile
 from msecli.text.reading import Reading
+from msecli.tuples import NamedTuple
 
 try:
     # The public module also imports every kind of file system, which takes a tenth of a short run.

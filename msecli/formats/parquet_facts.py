@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from fractions import Fraction
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from msecli.formats.base import Facts
+from msecli.tuples import NamedTuple
 
 LARGEST_FOOTER = 4 << 20
 """A larger footer would take seconds; its statistics are left alone."""

@@ -11,12 +11,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from json import JSONDecodeError, JSONDecoder
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from msecli.arrays import FloatArray
 from msecli.core.check import LAST_EXACT_INTEGER
-from msecli.core.exact import FloatArray
 from msecli.errors import DataError, Warned, shown
 from msecli.formats.base import OVERFLOWED, ROUNDED, Block, Column, LabelArray, Selection
 from msecli.formats.values import (
@@ -34,6 +34,7 @@ from msecli.places.base import InputFile
 from msecli.text.encoding import check_text
 from msecli.text.foreign import HOW_TO_WRITE
 from msecli.text.reading import Reading
+from msecli.tuples import NamedTuple
 
 HEAD_BYTES = 65536
 SAMPLE_RECORDS = 100

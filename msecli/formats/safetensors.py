@@ -11,7 +11,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from msecli.formats.narrow import NARROW
 from msecli.formats.stored import LISTED, FileArray, Layout, StoredSource, among, check_numbers
 from msecli.places.base import InputFile
 from msecli.text.reading import Reading
+from msecli.tuples import NamedTuple
 
 LENGTH_BYTES = 8
 MOST_HEADER_BYTES = 100_000_000

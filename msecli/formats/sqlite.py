@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from msecli.core.exact import FloatArray
+from msecli.arrays import FloatArray
 from msecli.errors import DataError, ReadWriteError, Warned, many, numbered
 from msecli.formats.base import ROUNDED, Block, Column, LabelArray, Selection
 from msecli.formats.named import chosen
@@ -20,6 +20,7 @@ from msecli.formats.values import Rules, UnreadableValueError, column_of, labels
 from msecli.places.base import InputFile
 from msecli.places.file import CHUNK_BYTES
 from msecli.text.reading import Reading
+from msecli.tuples import NamedTuple
 
 ROWS_PER_BLOCK = 65536
 SAMPLE_ROWS = 100

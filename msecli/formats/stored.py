@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from msecli.arrays import FloatArray
 from msecli.core.check import as_float64, check_dtype
-from msecli.core.exact import FloatArray
 from msecli.errors import DataError, NoRowsError, Warned, meant
 from msecli.formats.base import ARRAY, ROUNDED, Block, Column, Facts, LabelArray, Selection
 from msecli.formats.narrow import NARROW
 from msecli.places.base import InputFile
+from msecli.tuples import NamedTuple
 
 PART_ELEMENTS = 524288
 """Elements read at once: 4 MiB of float64, so that threads seldom wait for each other."""

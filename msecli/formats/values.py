@@ -7,19 +7,20 @@ import math
 from collections.abc import Collection, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import starmap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from msecli.arrays import FloatArray
 from msecli.core.check import LAST_EXACT_INTEGER
-from msecli.core.exact import FloatArray
 from msecli.errors import setting, shown
 from msecli.formats.base import Column, LabelArray
 from msecli.text.grammar import MISSING, NOT_FINITE, notations_of
 from msecli.text.reading import Reading
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from msecli.core.exact import IntArray
+    from msecli.arrays import IntArray
 
 INT64 = range(-(1 << 63), 1 << 63)
 UINT64 = range(1 << 64)

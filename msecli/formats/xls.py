@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from msecli.errors import DataError
+from msecli.tuples import NamedTuple
 
 SECTOR = 512
 """The unit of the size of the file."""

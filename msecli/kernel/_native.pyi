@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msecli.kernel.interface import FloatArray, IntArray
+from msecli.arrays import FloatArray, IntArray
 
 class Dialect:
     def __init__(

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from msecli.arrays import FloatArray, IntArray
 from msecli.kernel import _native
 from msecli.kernel.interface import (
     Bytes,
     Dialect,
     Fault,
-    FloatArray,
     Found,
-    IntArray,
     Kind,
     Scan,
     SlotSums,

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from msecli.kernel.interface import MOST_VALUES, WIDTH, FloatArray, IntArray, SlotSums, Sum
+from msecli.arrays import FloatArray, IntArray
+from msecli.kernel.interface import MOST_VALUES, WIDTH, SlotSums, Sum
 
 UNIT_EXPONENT, SPAN, BOTTOM_EXPONENT = -1074, 45, -900
 ONE = 1 << -UNIT_EXPONENT

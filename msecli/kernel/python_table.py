@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from msecli.kernel.interface import IntArray, Texts
+from msecli.arrays import IntArray
+from msecli.kernel.interface import Texts
 
 
 def codes(labels: IntArray | Texts) -> tuple[IntArray, IntArray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from msecli.kernel.python_records import (
     value_of,
     whole_records,
 )
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from msecli.errors import escaped
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 from msecli.errors import escaped
 from msecli.outputs.base import Style, data_label
 from msecli.results.base import Report, Row, Section, marked, plural, rounded
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np

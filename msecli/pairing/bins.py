@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from itertools import pairwise
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
-from msecli.core.exact import FloatArray, IntArray
+from msecli.arrays import FloatArray, IntArray
 from msecli.errors import UsageError, shown
 from msecli.pairing.labels import GroupKey
 from msecli.pairing.position import Aligned
 from msecli.pairing.roles import Place
+from msecli.tuples import NamedTuple
 
 DIGITS = range(6, 17)
 """How many significant digits edges have: the fewest of these that tell them apart; else as many as it takes."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import NamedTuple
 
 from msecli.errors import DataError
 from msecli.formats.base import Column, Source
 from msecli.pairing.lookup import Names
+from msecli.tuples import NamedTuple
 
 IDENTIFYING_NAMES = frozenset((
     "id", "index", "idx", "key", "row", "rowid", "row_id", "no", "nr", "uuid", "guid", "unnamed: 0",

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from msecli.arrays import FloatArray, IntArray
 from msecli.core.check import same_item_shape
 from msecli.core.chunk import Chunk
-from msecli.core.exact import FloatArray, IntArray
 from msecli.core.terms import BASELINE_FLAWS, FLAWS
 from msecli.formats.base import ARRAY, Block
 from msecli.pairing.labels import GroupKey, group_codes

@@ -9,15 +9,16 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import numpy as np
 
-from msecli.core.exact import BoolArray
+from msecli.arrays import BoolArray
 from msecli.errors import UsageError
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from msecli.core.exact import FloatArray
+    from msecli.arrays import FloatArray
     from msecli.pairing.position import Aligned
 
 Value = float | str

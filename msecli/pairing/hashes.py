@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msecli.core.exact import BoolArray, IntArray
+from msecli.arrays import BoolArray, IntArray
 from msecli.formats.base import LabelArray
 from msecli.pairing.labels import VALUES, are_integers, codes_of, common_kind, kind_of, missing, take_labels
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow as pa

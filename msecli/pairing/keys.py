@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from copy import copy
 from functools import partial
 from math import prod
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msecli.core.exact import BoolArray, FloatArray, IntArray
+from msecli.arrays import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError, Warned, numbered
 from msecli.formats.base import ROWS_PER_BLOCK, Block, LabelArray
 from msecli.pairing.labels import are_integers, codes_of, common_codes, joined_labels, label_at, missing, take_labels
@@ -33,6 +33,7 @@ from msecli.pairing.unpaired import (
     refuse_repeated,
     refuse_unmatched,
 )
+from msecli.tuples import NamedTuple
 
 Rows: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
 """Numbers of rows, in the smaller type where it can hold them."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from msecli import kernel
-from msecli.core.exact import BoolArray, IntArray
+from msecli.arrays import BoolArray, IntArray
 from msecli.formats.base import LabelArray
 from msecli.kernel.interface import Texts
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from msecli.core.exact import BoolArray, FloatArray, IntArray
+from msecli.arrays import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError, Warned, numbered
 from msecli.formats.base import Block, LabelArray
 from msecli.pairing.labels import first_difference, joined_labels, label_at, vary
 from msecli.pairing.roles import PREDICTION, Shared
+from msecli.tuples import NamedTuple
 
 ROUNDED_ALIKE = 1e-6
 """The relative difference up to which fractions are alike: one file may hold fewer digits than the other."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from math import prod
-from typing import NamedTuple
 
 from msecli.arrow import UUID
 from msecli.core.check import same_item_shape
@@ -23,6 +22,7 @@ from msecli.pairing.lookup import (
     meant_column,
     split_names,
 )
+from msecli.tuples import NamedTuple
 
 PREDICTION, TARGET = 0, 1
 

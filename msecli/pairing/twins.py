@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from msecli.arrays import FloatArray
 from msecli.core.check import LAST_EXACT_INTEGER
-from msecli.core.exact import FloatArray
+from msecli.tuples import NamedTuple
 
 MODULUS = 1 << 64
 """Sums of integers are compared modulo this, so that they cost as much as machine integers."""

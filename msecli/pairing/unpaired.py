@@ -6,15 +6,16 @@ What is found in some rows joins with what is found in others, in any order: it 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
-from msecli.core.exact import BoolArray, IntArray
+from msecli.arrays import BoolArray, IntArray
 from msecli.errors import DataError, Problems, many
 from msecli.formats.base import LabelArray
 from msecli.pairing.labels import decimal, instant, joined_labels, take_labels
 from msecli.pairing.position import Side
+from msecli.tuples import NamedTuple
 
 SHOWN_KEYS = 3
 COMPARED_KEYS = 10_000

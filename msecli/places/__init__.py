@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterable
 from importlib import import_module
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from msecli.errors import ReadWriteError, UsageError, redacted
 from msecli.places.compressed import decompressed
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs

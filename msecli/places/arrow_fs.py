@@ -10,10 +10,11 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache
 from threading import Lock
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from msecli.errors import ReadWriteError, UsageError, redacted
 from msecli.places.remote import TRIES, PassingError, RemoteFile, changed, timeout
+from msecli.tuples import NamedTuple
 
 SHOWN_CHARACTERS = 200
 """The length to which messages shorten those of libraries."""

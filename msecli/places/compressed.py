@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msecli.errors import DataError, MsecliError, many
 from msecli.places.base import InputFile
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from msecli.places.stream import Chunks

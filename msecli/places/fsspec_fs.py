@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from fsspec.core import url_to_fs
 from fsspec.registry import known_implementations
@@ -14,6 +14,7 @@ from msecli.errors import MsecliError, ReadWriteError, redacted, similar
 from msecli.places.base import InputFile
 from msecli.places.file import CHUNK_BYTES, spooled
 from msecli.places.remote import PassingError, RemoteFile, changed, retried
+from msecli.tuples import NamedTuple
 
 RANGED = frozenset({"hf"})
 """File systems that read ranges well, each by a request of its own, besides the asynchronous ones.

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache, partial
 from time import time
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 import yarl
@@ -23,6 +23,7 @@ from msecli.errors import DataError, ReadWriteError
 from msecli.places.base import InputFile
 from msecli.places.file import CHUNK_BYTES, LocalFile, copied
 from msecli.places.remote import START_BYTES, PassingError, RemoteFile, changed, retried, timeout
+from msecli.tuples import NamedTuple
 
 T = TypeVar("T")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from msecli.places import is_wild
+from msecli.tuples import NamedTuple
 
 ANY_FOLDERS = "**"
 """The component of a pattern that stands for any number of folders."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import NamedTuple
 
 from msecli.errors import ReadWriteError
 from msecli.places import is_url, local_path, open_stored
+from msecli.tuples import NamedTuple
 
 
 class FileState(NamedTuple):

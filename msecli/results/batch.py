@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli import kernel
 from msecli._version import __version__
 from msecli.results.base import SCHEMA, Case, Line, Number, Report, Row, Section, jsonable, plural
 from msecli.results.gates import GateResult
 from msecli.results.score import SIGNATURE_FIELD, Input, Macro, Result, Score
+from msecli.tuples import NamedTuple
 
 ERROR = "error"
 """The status of a run that could not be scored."""

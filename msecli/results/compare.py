@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli import kernel
 from msecli.errors import Warned
@@ -24,6 +24,7 @@ from msecli.results.base import (
 )
 from msecli.results.gates import GateResult
 from msecli.results.score import Entry, Result, short_signature
+from msecli.tuples import NamedTuple
 
 FAILED = "failed"
 """What tables say in place of the loss of a system that could not be scored."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli.results.base import Number, Row, Section, marked, not_finite, number_text, plural
+from msecli.tuples import NamedTuple
 
 
 class WorstElement(NamedTuple):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli._version import __version__
 from msecli.results.base import SCHEMA, Number, Report, Row, Section, jsonable, marked, not_finite
 from msecli.results.signature import Change, changes, incomparable
+from msecli.tuples import NamedTuple
 
 LISTS = {"groups": "group", "columns": "column", "batches": "batch", "systems": "system", "runs": "run"}
 """The lists of a document, and what their entries are called by."""

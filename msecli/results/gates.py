@@ -6,10 +6,11 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli.errors import UsageError, meant, visible
 from msecli.results.base import Number, Row, Section, marked, not_finite, number_text
+from msecli.tuples import NamedTuple
 
 RELATIONS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from msecli import kernel
 from msecli._version import __version__
 from msecli.errors import Warned
 from msecli.results.base import SCHEMA, Number, Report, Section, jsonable, status
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from msecli.results.gates import GateResult

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli.results.base import Number, Row, not_finite, plural
 from msecli.results.score import Elements, Rows
+from msecli.tuples import NamedTuple
 
 NAMES_SHOWN = 20
 """The pairs of columns that a sentence names."""

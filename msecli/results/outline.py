@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli._version import __version__
 from msecli.results.base import SCHEMA, Line, Number, Report, Row, Section, jsonable, plural
+from msecli.tuples import NamedTuple
 
 MIB = 1 << 20
 

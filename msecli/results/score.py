@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from msecli import kernel
 from msecli.errors import SHOWN, Warned, escaped
@@ -23,6 +23,7 @@ from msecli.results.base import (
     not_finite,
     plural,
 )
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np

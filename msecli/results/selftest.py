@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli._version import __version__
 from msecli.results.base import SCHEMA, Number, Report, Row, Section, jsonable, not_finite, number_text, plural
+from msecli.tuples import NamedTuple
 
 
 class Answer(NamedTuple):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from msecli.results.score import SIGNATURE_FIELD
+from msecli.tuples import NamedTuple
 
 APART = frozenset({"used", "msecli"})
 """The fields in which comparable scores may differ."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from msecli.engines import engine_named
 from msecli.errors import DataError, MsecliError, Warned, Warnings, setting, unique
@@ -17,6 +16,7 @@ from msecli.pairing.twins import Twin
 from msecli.places.stream import ForgottenError
 from msecli.scoring.plan import Plan
 from msecli.scoring.side_by_side import blocks_of
+from msecli.tuples import NamedTuple
 
 LARGEST_TRIED = 1 << 28
 """Keys of sources with more work than this are not read again just for advice, nor are streams of unknown length."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli.core.cells import Cells
 from msecli.core.metrics import Options, badness, metric_named
@@ -31,6 +31,7 @@ from msecli.scoring.request import Request
 from msecli.scoring.run import run
 from msecli.scoring.runs import KEYS, LOSS, as_keys, manifest_of_patterns, runs_of
 from msecli.scoring.runs import Run as Asked
+from msecli.tuples import NamedTuple
 
 SMALL_BYTES = 1 << 20
 """Runs of smaller files spend their time in the interpreter, which runs one thread at a time: they share a thread."""

@@ -12,11 +12,11 @@ from functools import partial, reduce
 from itertools import chain
 from math import ceil, prod
 from operator import and_
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
-from msecli.core.exact import IntArray
+from msecli.arrays import IntArray
 from msecli.engines import Engine, Exchanger
 from msecli.errors import DataError
 from msecli.formats.base import Block, Selection, shape_of
@@ -30,6 +30,7 @@ from msecli.scoring.ledger import Ledger
 from msecli.scoring.plan import Plan
 from msecli.scoring.side_by_side import Join, of_source
 from msecli.scoring.spans import Span, spans_alone
+from msecli.tuples import NamedTuple
 
 T = TypeVar("T")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from math import prod
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
+from msecli.arrays import BoolArray, FloatArray, IntArray
 from msecli.core.chunk import Chunk
 from msecli.core.elementwise import losses_and_used
 from msecli.core.evidence import Differences, Sample
-from msecli.core.exact import BoolArray, FloatArray, IntArray
 from msecli.core.workspace import scratch
 from msecli.engines import Engine
 from msecli.errors import DataError, MsecliError
@@ -35,6 +35,7 @@ from msecli.scoring.fold import Folded, Tally, empty_tally, tally_of
 from msecli.scoring.ledger import Ledger, Progress
 from msecli.scoring.rows import advice_on_counts, first_rows_checked
 from msecli.scoring.side_by_side import SideBySide, one_result
+from msecli.tuples import NamedTuple
 
 WINDOW = 1 << 16
 """Rows of all files that are worked on together; of wide rows, so many elements."""

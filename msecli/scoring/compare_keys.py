@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
-from msecli.core.exact import IntArray
+from msecli.arrays import IntArray
 from msecli.engines import Engine
 from msecli.errors import DataError, MsecliError
 from msecli.pairing.keys import Held, Matched, aligned_rows, match, rows_per_block
@@ -16,6 +15,7 @@ from msecli.pairing.unpaired import SKIP
 from msecli.scoring.compare_plan import ComparePlan, FailedError, SystemPlan
 from msecli.scoring.ledger import Ledger
 from msecli.scoring.side_by_side import streams
+from msecli.tuples import NamedTuple
 
 
 def joined_rows(plan: ComparePlan, engine: Engine, ledger: Ledger, own: list[Ledger]) -> Iterator[Aligned]:

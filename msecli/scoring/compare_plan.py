@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
 
 from msecli.errors import DataError, MsecliError, UsageError, Warned, meant, setting
 from msecli.formats.base import Selection, Source
@@ -17,6 +16,7 @@ from msecli.scoring.model import Parameters
 from msecli.scoring.opening import open_all, open_one
 from msecli.scoring.plan import Plan, plan_of
 from msecli.scoring.rows import advice_on_counts, selections_of
+from msecli.tuples import NamedTuple
 
 Failures = Mapping[str, MsecliError]
 """The errors of systems that cannot be scored, by their names."""

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from msecli.core.metrics import badness
 from msecli.core.paired import TESTS, Settings, Test
@@ -18,6 +18,7 @@ from msecli.places import name_in, paths_of
 from msecli.places.file import STDIN
 from msecli.scoring.elsewhere import check_input, refuse_distributed
 from msecli.scoring.request import Request
+from msecli.tuples import NamedTuple
 
 ADJUSTMENTS = ("holm", "none")
 """How p-values are adjusted for the number of systems."""

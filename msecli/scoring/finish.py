@@ -9,12 +9,13 @@ from dataclasses import asdict, replace
 from functools import partial
 from itertools import zip_longest
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from msecli._version import __version__
+from msecli.arrays import FloatArray
 from msecli.core.axes import losses_of_items
 from msecli.core.chunk import BASELINE
-from msecli.core.exact import ONE, FloatArray, Total, ratio
+from msecli.core.exact import ONE, Total, ratio
 from msecli.core.metrics import Metric
 from msecli.core.partition import Partition
 from msecli.core.reduction import Reduction
@@ -32,6 +33,7 @@ from msecli.scoring.fold import Folded, Tally
 from msecli.scoring.ledger import Ledger
 from msecli.scoring.plan import Plan
 from msecli.scoring.request import Request
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from msecli.results.details import Interval

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
+from msecli.arrays import FloatArray, IntArray
 from msecli.core.axes import losses_of_rows
 from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_gradient, element_losses, gradient_over
-from msecli.core.exact import FloatArray, IntArray
 from msecli.core.partition import Batches, Partition
 from msecli.core.wide import Wide
 from msecli.engines import Engine
@@ -27,6 +27,7 @@ from msecli.scoring.rows import PairedRows, Sift
 from msecli.scoring.side_by_side import Keep
 from msecli.scoring.studies import Studied, Study, studies_of
 from msecli.scoring.values import Gradient, Sink
+from msecli.tuples import NamedTuple
 
 
 class Tally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msecli.core.metrics import Metric, Options, metric_named
 from msecli.core.parameters import real_number
@@ -15,6 +15,7 @@ from msecli.results.gates import COVERAGE, NUMBER, Gate, GateResult, gate_named,
 from msecli.results.score import Entry, Macro, Result, Score
 from msecli.results.signature import Change, incomparable
 from msecli.scoring.saved import Saved, read_saved
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from fractions import Fraction

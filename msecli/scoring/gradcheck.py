@@ -11,14 +11,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from msecli.arrays import FloatArray
 from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_gradient
-from msecli.core.exact import ONE, FloatArray, Total, ratio, units_of
+from msecli.core.exact import ONE, Total, ratio, units_of
 from msecli.core.linear import LinearModel
 from msecli.core.parameters import whole_number
 from msecli.core.processor import arithmetic
@@ -38,6 +38,7 @@ from msecli.scoring.ledger import Progress
 from msecli.scoring.plan import Plan, make_plan
 from msecli.scoring.request import Request
 from msecli.scoring.rows import PairedRows
+from msecli.tuples import NamedTuple
 
 RELATIVE_STEP = 2.0**-10
 """The loss is quadratic in every coordinate, so central differences are exact at any step, up to rounding."""

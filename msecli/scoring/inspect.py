@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
-from msecli.core.exact import FloatArray
+from msecli.arrays import FloatArray
 from msecli.engines import engine_named
 from msecli.errors import DataError, MsecliError, Problems, Warned, Warnings, many
 from msecli.formats.base import ARRAY, Selection
@@ -32,6 +32,7 @@ from msecli.scoring.request import Request
 from msecli.scoring.rows import PairedRows
 from msecli.scoring.run import run
 from msecli.text.reading import Reading, Readings
+from msecli.tuples import NamedTuple
 
 Chosen = Mapping[str, Sequence[str]]
 """The columns to score by the settings that name them, "pred" and "target"; none for whole arrays."""

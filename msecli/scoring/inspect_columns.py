@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 from msecli.core.profiles import Profile, Value
 from msecli.engines import Engine
@@ -19,6 +18,7 @@ from msecli.scoring.inspect_keys import is_unique
 from msecli.scoring.look import Look
 from msecli.scoring.plan import Plan
 from msecli.scoring.request import Request
+from msecli.tuples import NamedTuple
 
 FLOATING = ("float", "double", "half", "decimal", "bfloat")
 """How the types begin whose numbers are no integers even where they are whole."""

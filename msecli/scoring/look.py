@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
 from msecli.core.profiles import MOST_DISTINCT, Profile, profile_of
 from msecli.engines import Engine
@@ -16,6 +15,7 @@ from msecli.pairing.candidates import is_identifying
 from msecli.pairing.profiles import label_profile
 from msecli.pairing.roles import is_comparable
 from msecli.scoring.ledger import Progress
+from msecli.tuples import NamedTuple
 
 DISTINCT_IN_ALL = 1_000_000
 """Distinct values that are counted in all columns together: of very many columns fewer each."""

@@ -6,11 +6,12 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli.errors import DataError, MsecliError, Problems, ReadWriteError, UsageError, meant, shown
 from msecli.places import name_in, open_input
 from msecli.places.compressed import without_suffix
+from msecli.tuples import NamedTuple
 
 DEFAULTS, RUNS = "defaults", "run"
 """The tables of a manifest in TOML or YAML."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msecli.core.exact import FloatArray
+from msecli.arrays import FloatArray
 from msecli.errors import DataError, Problems, Warned, numbered, shown
 from msecli.formats.base import Column, Selection, Source
 from msecli.pairing.candidates import is_identifying, numeric_columns
@@ -18,6 +18,7 @@ from msecli.pairing.roles import Place, is_comparable
 from msecli.scoring.opening import open_one, refuse_rows_as_names
 from msecli.scoring.request import Request
 from msecli.text.reading import Readings, word_of
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from msecli.core.linear import LinearModel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from msecli.scoring.plan import Plan, make_plan
 from msecli.scoring.request import TAKEN_AS, Request
 from msecli.scoring.rows import PairedRows
 from msecli.text.reading import ALL_AS_FILES_SAY, Readings
+from msecli.tuples import NamedTuple
 
 INPUTS = ("values", "other")
 """The parameters that the inputs come from."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import NamedTuple, Self
+from typing import Self
 
-from msecli.core.exact import FloatArray
+from msecli.arrays import FloatArray
 from msecli.core.wide import Wide
 from msecli.engines import Engine, engine_named
 from msecli.errors import UsageError, setting
@@ -17,6 +17,7 @@ from msecli.scoring.fold import Folded, Outcome, fold, fold_gradient
 from msecli.scoring.ledger import Progress
 from msecli.scoring.plan import Plan
 from msecli.scoring.values import PartedSink, Sink, handed_on
+from msecli.tuples import NamedTuple
 
 OPTIONS = {
     "losses": ("losses", "-o"),

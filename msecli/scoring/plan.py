@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from msecli.arrays import FloatArray
 from msecli.core.axes import kept_axes
-from msecli.core.exact import ONE, FloatArray
+from msecli.core.exact import ONE
 from msecli.core.metrics import METRICS, Metric, needed_terms
 from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
@@ -22,6 +23,7 @@ from msecli.scoring.model import Parameters, model_of, read_parameters
 from msecli.scoring.opening import open_all, refuse_rows_as_names
 from msecli.scoring.request import Request
 from msecli.text.reading import word_of
+from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from msecli.core.linear import LinearModel

@@ -68,7 +68,7 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
 """The conversion of each parameter, given its name (for messages) and its value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Request:
     """What to score, and how.
 

@@ -26,7 +26,7 @@ from dataclasses import fields
 from functools import partial, reduce
 from itertools import islice
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from msecli.places import files_of, paths_of
 from msecli.places.state import file_state
 from msecli.scoring.plan import Plan
 from msecli.scoring.request import Request
+from msecli.tuples import NamedTuple
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")

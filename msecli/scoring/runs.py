@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli.errors import (
     MsecliError,
@@ -25,6 +25,7 @@ from msecli.scoring.manifest import NOTHING, Entry, Manifest
 from msecli.scoring.request import TAKEN_AS, Request
 from msecli.text.reading import TAKEN as READ_AS
 from msecli.text.reading import Readings, by_file, files_named
+from msecli.tuples import NamedTuple
 
 HEADERS = {"header": True, "no_header": False}
 SPELLINGS = {"nan_policy": "nan_target"}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from msecli.errors import DataError, shown
 from msecli.places import open_input
 from msecli.results.base import SCHEMA, Report
+from msecli.tuples import NamedTuple
 
 
 class Saved(NamedTuple):

@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import NamedTuple
 
 from msecli import kernel
 from msecli.results.selftest import Answer, SelfTest
 from msecli.scoring.norms import NormRequest, norms
 from msecli.scoring.request import Request
 from msecli.scoring.run import run
+from msecli.tuples import NamedTuple
 
 Column = Sequence[float]
 Numbers = dict[str, float]

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from functools import partial, reduce
 from itertools import chain
 from operator import methodcaller
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from msecli.engines import Engine
 from msecli.errors import MsecliError
@@ -21,6 +21,7 @@ from msecli.pairing.position import Aligned, Compared, Read, Stream, Window, ali
 from msecli.pairing.roles import Shared
 from msecli.scoring.ledger import Ledger
 from msecli.scoring.spans import Span, Spans, spans_of
+from msecli.tuples import NamedTuple
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from msecli.engines import Engine
 from msecli.formats.base import Block, Countable, Part, Selection, Source
+from msecli.tuples import NamedTuple
 
 FEWEST_SPANS = 0.5
 """Row groups of two files are read side by side if at least this share of them begins at common rows."""

@@ -20,14 +20,14 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 
 from msecli._version import __version__
+from msecli.arrays import FloatArray
 from msecli.core.axes import kept_axes
 from msecli.core.cells import Cells, read_number, written_number
-from msecli.core.exact import FloatArray
 from msecli.core.linear import LinearModel, ParameterSums
 from msecli.core.partition import Partition
 from msecli.core.state import LossState
@@ -43,6 +43,7 @@ from msecli.scoring.fold import Folded, Tally
 from msecli.scoring.ledger import Ledger
 from msecli.scoring.plan import Plan, penalized_of, rules_of
 from msecli.scoring.request import Request
+from msecli.tuples import NamedTuple
 
 SCHEMA = "msecli-state/1"
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+from msecli.arrays import FloatArray, IntArray
 from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_losses
-from msecli.core.exact import FloatArray, IntArray
 from msecli.pairing.chunks import clusters_of
 from msecli.pairing.position import Aligned
 from msecli.pairing.roles import PREDICTION
 from msecli.scoring.plan import Plan
+from msecli.tuples import NamedTuple
 
 
 class Study(Protocol):

@@ -6,15 +6,17 @@ import math
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import IO, Any, Protocol, runtime_checkable
+from typing import IO, TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from msecli.core.exact import FloatArray
+from msecli.arrays import FloatArray
 from msecli.core.wide import Wide
 from msecli.errors import ReadWriteError
 from msecli.results.values import Keys, Layout
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Sink(Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from msecli.errors import DataError, shown
 from msecli.places.base import InputFile
@@ -14,6 +13,7 @@ from msecli.text.grammar import NOTATIONS, Grammar, marks, truth_of
 from msecli.text.head import HEAD_BYTES, Head, fields_of, grammar_of, head_of, is_row, read_head
 from msecli.text.reading import Reading
 from msecli.text.records import Dialect
+from msecli.tuples import NamedTuple
 
 DELIMITERS = (",", ";", "\t", " ", "|")
 COMMENT = "#"

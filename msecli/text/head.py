@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import NamedTuple
 
 from msecli.errors import DataError, UsageError, setting, shown
 from msecli.places.base import InputFile
@@ -12,6 +11,7 @@ from msecli.text.encoding import DialectError, check_text
 from msecli.text.grammar import COMMENT_MARKS, MISSING, Grammar
 from msecli.text.reading import Reading
 from msecli.text.records import Dialect, Record, data_records, records
+from msecli.tuples import NamedTuple
 
 HEAD_BYTES = 65536
 SAMPLE_ROWS = 100

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import count
 from threading import Lock
-from typing import NamedTuple, TypeVar, overload
+from typing import TypeVar, overload
 
 from msecli import kernel
 from msecli.kernel.interface import Dialect
 from msecli.places.base import InputFile
 from msecli.text.trail import Parsed, Trail, line_ends, rows_are_lines
+from msecli.tuples import NamedTuple
 
 T = TypeVar("T")
 

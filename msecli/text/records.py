@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+
+from msecli.tuples import NamedTuple
 
 QUOTE, RETURN, LINE_FEED = b'"', b"\r", b"\n"
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import NamedTuple, Self
+from typing import Self
 
 from msecli import kernel
 from msecli.kernel.interface import Dialect
 from msecli.places.base import InputFile
 from msecli.text.ranges import Ranges, Records
 from msecli.text.trail import Trail
+from msecli.tuples import NamedTuple
 
 
 class Stretch(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from operator import itemgetter
 from threading import Lock
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from msecli.places.base import InputFile
 from msecli.places.file import CHUNK_BYTES
 from msecli.places.stream import StreamFile
 from msecli.text.records import count_lines
+from msecli.tuples import NamedTuple
 
 
 class Passed(NamedTuple):

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from msecli import kernel
+from msecli.arrays import FloatArray
 from msecli.kernel import python, python_sums
-from msecli.kernel.interface import FloatArray, Sum
+from msecli.kernel.interface import Sum
 from msecli.scoring.selftest import KNOWN, agrees
 
 Run = Callable[..., Any]

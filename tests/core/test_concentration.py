@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from msecli.arrays import FloatArray
 from msecli.core.concentration import ACCURACY, Concentration
-from msecli.core.exact import ONE, ExactSum, FloatArray, Total
+from msecli.core.exact import ONE, ExactSum, Total
 
 PARTS = (0.001, 0.01, 0.1)
 

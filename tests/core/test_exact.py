@@ -14,19 +14,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from msecli.core.exact import (
-    BLOCK,
-    MERGES_BEFORE_CARRY,
-    ONE,
-    UNIT_EXPONENT,
-    ExactSum,
-    FloatArray,
-    IntArray,
-    Total,
-    ratio,
-    root,
-    units_of,
-)
+from msecli.arrays import FloatArray, IntArray
+from msecli.core.exact import BLOCK, MERGES_BEFORE_CARRY, ONE, UNIT_EXPONENT, ExactSum, Total, ratio, root, units_of
 from msecli.kernel.interface import WIDTH
 from msecli.kernel.python_sums import LARGEST, SPAN
 

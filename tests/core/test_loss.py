@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msecli.arrays import FloatArray
 from msecli.core.chunk import Chunk
 from msecli.core.elementwise import element_gradient, element_losses
-from msecli.core.exact import BLOCK, ONE, FloatArray
+from msecli.core.exact import BLOCK, ONE
 from msecli.core.loss import squared_error, unscaled_gradient
 from msecli.core.state import Rules
 

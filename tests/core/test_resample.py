@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from msecli.core.exact import FloatArray
+from msecli.arrays import FloatArray
 from msecli.core.resample import (
     KINDS,
     ROWS,

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from msecli.core.exact import ONE, ExactSum, FloatArray, Total, root
+from msecli.arrays import FloatArray
+from msecli.core.exact import ONE, ExactSum, Total, root
 from msecli.core.spread import Estimate, Spread, clustered
 
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30)

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from msecli.arrays import IntArray
 from msecli.core.chunk import Chunk
-from msecli.core.exact import BLOCK, ONE, IntArray, Total
+from msecli.core.exact import BLOCK, ONE, Total
 from msecli.core.metrics import METRICS, metric_named, needed_terms
 from msecli.core.reduction import REDUCTIONS, reduction_named
 from msecli.core.state import LossState, Policy, Rules, Summary

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import msecli
-from msecli.core.exact import FloatArray
+from msecli.arrays import FloatArray
 from msecli.outputs.parts import PartsFolder
 from msecli.results.values import Layout
 from tests.conftest import Ran

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from msecli.arrays import FloatArray
 from msecli.core.exact import ExactSum
-from msecli.kernel.interface import FloatArray, Kernel, Sum
+from msecli.kernel.interface import Kernel, Sum
 from tests.kernel.kernels import KERNELS, bits, slot_totals
 
 UNIT = Fraction(1, 2**1074)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msecli.kernel.interface import IntArray, Kernel, Texts
+from msecli.arrays import IntArray
+from msecli.kernel.interface import Kernel, Texts
 from tests.kernel.kernels import KERNELS
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
