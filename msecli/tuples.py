@@ -23,11 +23,15 @@ else:
             if fields:
                 namespace |= {field: property(itemgetter(place)) for place, field in enumerate(fields)}
                 namespace |= {"_fields": fields, "_field_defaults": defaults, "__match_args__": fields}
+                namespace["_defaults"] = tuple(defaults.values())
             return super().__new__(cls, name, bases, namespace | {"__slots__": ()})
 
         def __call__(cls, *values: object, **named: object) -> tuple[object, ...]:
-            if named or len(values) != len(cls._fields):
+            missing = len(cls._fields) - len(values)
+            if named or not 0 <= missing <= len(cls._defaults):
                 values = cls._completed(values, named)
+            elif missing:
+                values += cls._defaults[-missing:]
             return tuple.__new__(cls, values)
 
         def _completed(cls, values: tuple[object, ...], named: dict[str, object]) -> tuple[object, ...]:
@@ -43,14 +47,17 @@ else:
         """A tuple whose items have names. See `typing.NamedTuple`."""
 
         __slots__ = ()
-        _fields, _field_defaults = (), {}
+        _fields, _defaults, _field_defaults = (), (), {}
 
         @classmethod
         def _make(cls, values: object) -> tuple[object, ...]:
             return cls(*values)
 
         def _replace(self, **named: object) -> tuple[object, ...]:
-            return type(self)(**self._asdict() | named)
+            replaced = tuple.__new__(type(self), map(named.pop, self._fields, self))
+            if named:
+                raise TypeError(f"{type(self).__name__}({', '.join(self._fields)}) has no {', '.join(named)}")
+            return replaced
 
         def _asdict(self) -> dict[str, object]:
             return dict(zip(self._fields, self, strict=True))

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from msecli.arrays import BoolArray, FloatArray, IntArray
 from msecli.arrow import UUID
 from msecli.core.check import as_float64
 from msecli.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)

@@ -8,12 +8,15 @@ takes longer still, so arrays are made from buffers.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from msecli.arrays import BoolArray, IntArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 try:
     from pyarrow._compute import (

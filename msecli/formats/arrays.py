@@ -7,15 +7,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from msecli.arrays import FloatArray
 from msecli.core.check import as_float64
 from msecli.core.processor import LOST_SUBNORMALS, arithmetic
 from msecli.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MOST_DIMENSIONS = 64
 """NumPy's own limit."""

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from msecli.tuples import NamedTuple
 
-Widen: TypeAlias = Callable[[NDArray[Any]], NDArray[np.float32]]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Widen: TypeAlias = "Callable[[NDArray[Any]], NDArray[np.float32]]"
 
 
 class Eight(NamedTuple):

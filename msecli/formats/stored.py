@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from msecli.arrays import FloatArray
 from msecli.core.check import as_float64, check_dtype
@@ -17,13 +16,16 @@ from msecli.formats.narrow import NARROW
 from msecli.places.base import InputFile
 from msecli.tuples import NamedTuple
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 PART_ELEMENTS = 524288
 """Elements read at once: 4 MiB of float64, so that threads seldom wait for each other."""
 
 ELEMENT_BYTES = 8
 """A record counts as so many elements as there are float64 numbers in its bytes."""
 
-Arrays = dict[str | None, NDArray[Any]]
+Arrays: TypeAlias = "dict[str | None, NDArray[Any]]"
 """Rows as they are stored, by the names of columns, or `ARRAY`."""
 
 MOST_COLUMNS = 1 << 18

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from msecli.arrays import BoolArray, IntArray
 from msecli.formats.base import LabelArray
@@ -21,6 +20,7 @@ from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 Hashes: TypeAlias = "NDArray[np.uint64]"
 

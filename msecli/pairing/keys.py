@@ -10,10 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from copy import copy
 from functools import partial
 from math import prod
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from msecli.arrays import BoolArray, FloatArray, IntArray
 from msecli.errors import DataError, Warned, numbered
@@ -34,6 +33,9 @@ from msecli.pairing.unpaired import (
     refuse_unmatched,
 )
 from msecli.tuples import NamedTuple
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Rows: TypeAlias = "NDArray[np.int32] | NDArray[np.int64]"
 """Numbers of rows, in the smaller type where it can hold them."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields
 from typing import Any
 
 from msecli._version import __version__
@@ -129,7 +129,8 @@ def fingerprint_of(request: Request, *, hashes: bool) -> str | None:
     """Return what changes with the inputs and the settings of a run; None if nothing tells when an input does."""
     if not all(map(is_path, (*request.inputs, *request.params))):
         return None
-    settings = repr(replace(request, jobs=None))
+    settings = {each.name: getattr(request, each.name) for each in fields(request)}
+    settings |= {"jobs": None, "keep": sorted(request.keep)}
     try:
         files = [_state(file, hashes=hashes) for path in request.files for file in files_of(path)]
     except OSError:

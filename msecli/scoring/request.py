@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from msecli.core.metrics import Metric, Options, metrics_named
@@ -68,7 +68,7 @@ TAKEN_AS: dict[str, Callable[[str, Any], Any]] = {
 """The conversion of each parameter, given its name (for messages) and its value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class Request:
     """What to score, and how.
 
@@ -225,6 +225,14 @@ class Request:
     worker_timeout: float = 30.0
     resume: str | None = None
 
+    def __init__(self, **parameters: Any) -> None:
+        # By hand, because one with fifty parameters takes a fiftieth of a short run to compile.
+        unknown = parameters.keys() - {each.name for each in fields(self)}
+        if unknown or "predictions" not in parameters:
+            raise TypeError(f"a request was made {f'with {unknown}' if unknown else 'without predictions'}")
+        self.__dict__.update(parameters)
+        self._check()
+
     @classmethod
     def of(cls, **parameters: Any) -> Self:
         """Return a request from parameters as Python callers write them: one name or several, numbers of any type.
@@ -236,7 +244,7 @@ class Request:
         """
         return cls(**{name: TAKEN_AS[name](name, value) for name, value in parameters.items()})
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         check_policies(self.nan_target, self.nan_pred)
         if self.l1 or self.l2:
             from msecli.core.penalty import check_factors
