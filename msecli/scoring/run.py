@@ -65,7 +65,8 @@ def run(
         plan = make(request)
         check_scopes(plan)
         parts = Parts.of(plan, sinks or {})
-        given, kept = {name: sink for name, sink in (sinks or {}).items() if not isinstance(sink, PartedSink)}, {}
+        sinks = {name: sink for name, sink in (sinks or {}).items() if name in plan.kept_values}
+        given, kept = {name: sink for name, sink in sinks.items() if not isinstance(sink, PartedSink)}, {}
         for name in plan.kept_values if parts is None else ():
             if name not in given:
                 given[name] = kept[name] = ArraySink()
