@@ -251,6 +251,9 @@ class Scanner {
     std::string unquoted_, plain_;
     Scan scan_;
 
+    // Whether a field in quotes follows the delimiter at p.
+    bool is_quoted(const char* p) const { return end_ - p > 1 && *p == dialect_.delimiter && p[1] == dialect_.quote; }
+
     bool ends_field(char c) const { return c == dialect_.delimiter || is_line_end(c); }
 
     std::nullptr_t fail(Problem problem, std::size_t column, const char* at) {
@@ -270,6 +273,12 @@ class Scanner {
         const char *field = start, *p = start;  // where the column's field begins, and how far it has been read
         for (std::size_t i = 0; i < wanted_.size(); ++i) {
             if (wanted_[i].column > column) {
+                if (wanted_[i].column == column + 2 && is_quoted(p)) {
+                    // A field between two wanted ones ends before a block is searched for all that may end it.
+                    Field between;
+                    if (!read_quoted(p + 1, column + 1, between)) return nullptr;
+                    ++column, p = between.after;
+                }
                 const bool next = wanted_[i].column == column + 1 && p < end_ && *p == dialect_.delimiter;
                 p = next ? ++column, p + 1 : skip(p, column, wanted_[i].column);
                 if (!p) return nullptr;
