@@ -59,6 +59,17 @@ def test_keys_and_groups_of_integers_in_text_load_no_arrow(sample_data: Path) ->
     assert _loaded("compute", *files, "--on", "id", "--by", "id") == {"click", "numpy"}
 
 
+def test_text_that_the_python_kernel_reads_through_arrow_loads_no_pandas(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MSECLI_KERNEL", "python")
+    rows = "".join(f"{row},{row}.5,{row},{'' if row % 7 else 'group'}\n" for row in range(9000))
+    path = tmp_path / "rows.csv"
+    path.write_text(f"id,pred,target,part\n{rows}")
+    loaded = _loaded("compute", str(path), "-p", "pred", "-t", "target", "--by", "part")
+    assert loaded == {"click", "numpy", "pyarrow", "pyarrow.csv"}
+
+
 def test_a_look_at_numbers_loads_no_more_than_a_score(sample_data: Path) -> None:
     files = [str(sample_data / name) for name in ("diabetes_ridge.csv", "diabetes_target.csv")]
     assert _loaded("inspect", *files) == {"click", "numpy"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from msecli.tuples import NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
+
+Number = TypeVar("Number", bound=np.generic)
 
 SHORT = 1 << 16
 """Up to this size, importing Arrow costs more than it saves."""
@@ -151,9 +154,9 @@ def _converted(array: pa.Array, wanted: Wanted) -> Found:
     missed = array.null_count
     absent = None
     if missed and wanted.kind in (Kind.INTEGER, Kind.TEXT):
-        absent = np.array(array.is_null().to_numpy(zero_copy_only=False))
+        absent = _copied(array.is_null().cast(pa.uint8()), np.bool_)
     if wanted.kind == Kind.NUMBER:
-        numbers = np.array(array.fill_null(np.nan).to_numpy()) if missed else np.array(array.to_numpy())
+        numbers = _copied(array.fill_null(np.nan) if missed else array, np.float64)
         if np.count_nonzero(np.isnan(numbers)) != missed:
             raise Refused("number", wanted.column, 0)  # Arrow also reads words such as nan(ind) as NaN
         return Found(numbers, None, missed, 0, 0)
@@ -168,12 +171,18 @@ def _converted(array: pa.Array, wanted: Wanted) -> Found:
         integers = array.cast(pa.int64())
         if not integers.cast(pa.string()).equals(array):
             raise Refused("integer", wanted.column, 0)
-        return Found(np.array(integers.to_numpy()), absent, missed, 0, 0)
+        return Found(_copied(integers, np.int64), absent, missed, 0, 0)
     _, ends, data = array.buffers()
     bounds = np.frombuffer(ends, dtype=np.int32)[array.offset : array.offset + len(array) + 1]
     return Found(
         Texts(np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]], bounds - bounds[0]), absent, missed, 0, 0
     )
+
+
+def _copied(array: pa.Array, kind: type[Number]) -> NDArray[Number]:
+    """Return values without nulls. `to_numpy` would import pandas, if that is installed, and keep 50 MB for it."""
+    start = array.offset * np.dtype(kind).itemsize
+    return np.frombuffer(array.buffers()[1] or b"", dtype=kind, count=len(array), offset=start).copy()
 
 
 def _with_inexact(found: Found, text: bytes, dialect: Dialect, wanted: Wanted) -> Found:
