@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from msecli.arrays import BoolArray
 from msecli.kernel.interface import Bytes, Dialect, Found, Kind, Scan, Texts, Wanted, check_request
 from msecli.kernel.python_records import (
     LAST_EXACT_INTEGER,
@@ -152,11 +153,10 @@ def _converted(array: pa.Array, wanted: Wanted) -> Found:
     import pyarrow as pa
 
     missed = array.null_count
-    absent = None
-    if missed and wanted.kind in (Kind.INTEGER, Kind.TEXT):
-        absent = _copied(array.is_null().cast(pa.uint8()), np.bool_)
+    absent = _copied(array.is_null().cast(pa.uint8()), np.bool_) if missed else None
+    present = array.drop_null() if missed else array
     if wanted.kind == Kind.NUMBER:
-        numbers = _copied(array.fill_null(np.nan) if missed else array, np.float64)
+        numbers = _spread(_copied(present, np.float64), absent, np.nan)
         if np.count_nonzero(np.isnan(numbers)) != missed:
             raise Refused("number", wanted.column, 0)  # Arrow also reads words such as nan(ind) as NaN
         return Found(numbers, None, missed, 0, 0)
@@ -166,23 +166,35 @@ def _converted(array: pa.Array, wanted: Wanted) -> Found:
             raise Refused("truth", wanted.column, 0)  # or it has blanks around it
         numbers = np.array([np.nan if word is None else word == wanted.words[0] for word in array.to_pylist()])
         return Found(numbers.astype(np.float64), None, missed, 0, 0)
-    array = array.fill_null("0" if wanted.kind == Kind.INTEGER else "") if missed else array
     if wanted.kind == Kind.INTEGER:
-        integers = array.cast(pa.int64())
-        if not integers.cast(pa.string()).equals(array):
+        integers = present.cast(pa.int64())
+        if not integers.cast(pa.string()).equals(present):
             raise Refused("integer", wanted.column, 0)
-        return Found(_copied(integers, np.int64), absent, missed, 0, 0)
-    _, ends, data = array.buffers()
-    bounds = np.frombuffer(ends, dtype=np.int32)[array.offset : array.offset + len(array) + 1]
-    return Found(
-        Texts(np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]], bounds - bounds[0]), absent, missed, 0, 0
-    )
+        return Found(_spread(_copied(integers, np.int64), absent, 0), absent, missed, 0, 0)
+    _, ends, data = present.buffers()
+    bounds = np.frombuffer(ends, dtype=np.int32)[present.offset : present.offset + len(present) + 1]
+    read = np.frombuffer(data or b"", dtype=np.uint8)[bounds[0] : bounds[-1]]
+    lengths = _spread(np.diff(bounds, prepend=bounds[:1]), absent if absent is None else np.append(False, absent), 0)
+    return Found(Texts(read, np.cumsum(lengths, dtype=np.int32)), absent, missed, 0, 0)
+
+
+# `to_numpy`, `fill_null` and whatever else takes or makes a scalar imports pandas, if that is installed, which takes
+# longer than most runs and keeps 50 MB.
 
 
 def _copied(array: pa.Array, kind: type[Number]) -> NDArray[Number]:
-    """Return values without nulls. `to_numpy` would import pandas, if that is installed, and keep 50 MB for it."""
+    """Return the values of an array without nulls."""
     start = array.offset * np.dtype(kind).itemsize
     return np.frombuffer(array.buffers()[1] or b"", dtype=kind, count=len(array), offset=start).copy()
+
+
+def _spread(values: NDArray[Number], absent: BoolArray | None, missing: float) -> NDArray[Number]:
+    """Return values with those that are absent among them."""
+    if absent is None:
+        return values
+    spread = np.full(len(absent), missing, dtype=values.dtype)
+    spread[~absent] = values
+    return spread
 
 
 def _with_inexact(found: Found, text: bytes, dialect: Dialect, wanted: Wanted) -> Found:
