@@ -218,6 +218,21 @@ def aligned(prediction: Any, target: Any, *, align: bool, columns: bool = True) 
     return prediction, target
 
 
+def indexes_differ(prediction: Any, target: Any) -> bool:
+    """Tell whether as many rows of two pandas objects have different labels, and no columns that show it.
+
+    The levels of an index that have names are columns of a DataFrame.
+    """
+    pandas = sys.modules.get("pandas")
+    if pandas is None:
+        return False
+    if not all(isinstance(each, pandas.Series | pandas.DataFrame) for each in (prediction, target)):
+        return False
+    own, other = prediction.index, target.index
+    told = prediction.ndim == target.ndim == 2 and own.names == other.names and None not in own.names
+    return not told and len(own) == len(other) and not own.equals(other)
+
+
 def _reordered(target: Any, axis: str, labels: Any, *, align: bool) -> Any:
     own = getattr(target, axis)
     plural = {"index": "indexes"}.get(axis, axis)

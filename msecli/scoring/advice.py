@@ -15,7 +15,7 @@ from msecli.pairing.position import Stream
 from msecli.pairing.roles import Roles, Shared, assign_roles
 from msecli.pairing.twins import Twin
 from msecli.places.stream import ForgottenError
-from msecli.scoring.plan import Plan
+from msecli.scoring.plan import AS_THEY_STAND, Plan
 from msecli.scoring.side_by_side import blocks_of
 
 LARGEST_TRIED = 1 << 28
@@ -64,7 +64,7 @@ def position_advice(plan: Plan) -> str:
         alike = len({row_count(source) for source in plan.sources} - {None}) == 1
     except MsecliError:
         return ""
-    return "; to pair them as they stand, use `row_check=False`" if alike else ""
+    return AS_THEY_STAND if alike else ""
 
 
 def row_count(source: Source) -> int | None:
