@@ -162,7 +162,7 @@ def open_source(data: Any, reading: Reading, name: str, word: str = "") -> Sourc
     if not is_path(data):
         from msecli.formats.memory import open_memory
 
-        return open_memory(data, name)
+        return open_memory(data, name, beside=bool(word))
     _check_name(reading.format)
     with about_file(word):
         return _open_paths(data, reading, word)
