@@ -354,8 +354,8 @@ def manifest_of_patterns(predictions: str, targets: str) -> Manifest:
     """Return the runs of the files that a pattern matches, each with the targets that a second pattern makes of them.
 
     In a pattern of predictions `*`, `?` and `[…]` match as in a shell, `**` also folders, and `{name}` matches a part
-    of a path. In the pattern of targets `{1}` is what the first of them matched, and `{name}` what the one of this name
-    did.
+    of a path. In the pattern of targets `{name}` is what the part of this name matched, and `{1}` what the first one
+    without a name did.
 
     Raises
     ------
@@ -369,14 +369,16 @@ def manifest_of_patterns(predictions: str, targets: str) -> Manifest:
             f"{predictions}: the pattern of a batch is for files of this machine; list the runs in a manifest"
         )
     pattern, names = _compiled(predictions)
-    count = pattern.groups
+    named = set(pattern.groupindex.values())
+    numbered = [number for number in range(1, pattern.groups + 1) if number not in named]
+    known = [*names, *(str(number) for number in range(1, len(numbered) + 1))]
     for name in PLACEHOLDER.findall(targets):
-        if not (name.isdecimal() and 1 <= int(name) <= count) and name not in names:
-            known = [*names, *map(str, range(1, count + 1))]
+        if name not in known:
             there = f"there is {', '.join(f'{{{each}}}' for each in known)}" if known else "there is nothing to fill in"
             raise UsageError(f"the pattern {targets} has {{{name}}}, but of {predictions} {there}{meant(name, known)}")
     if re.search(r"[*?]", targets) and not os.path.exists(targets):
-        raise UsageError(f"the pattern {targets} is made of what {predictions} matched: use {{1}} for the first *")
+        first = "{1} for the first *" if numbered else f"{{{names[0]}}} for what it matched"
+        raise UsageError(f"the pattern {targets} is made of what {predictions} matched: use {first}")
     wild = WILD.sub(lambda found: "*" if found[1] else found[0], predictions)
     entries = []
     for path in sorted(glob.glob(wild, recursive=True)):
@@ -384,7 +386,8 @@ def manifest_of_patterns(predictions: str, targets: str) -> Manifest:
         if match is None or os.path.isdir(path):
             continue
         captured = match.groups(default="")
-        fills = {str(number): text.rstrip("/") for number, text in enumerate(captured, 1)} | match.groupdict()
+        fills = {str(number): match[group].rstrip("/") for number, group in enumerate(numbered, 1)}
+        fills |= match.groupdict()
         name = "/".join(text.strip("/") for text in captured if text.strip("/")) or path
         values = {"name": name, "predictions": path, "targets": _filled(targets, fills)}
         entries.append(Entry(values, f"{path}"))

@@ -188,6 +188,11 @@ def test_two_patterns_pair_files(run: Run) -> None:
         "a/p": 2.5, "a/t": 0.0, "b/p": 9.0, "b/t": 0.0,
     }  # fmt: skip
     assert losses(run("batch", "**/p.csv", "{1}/t.csv", "--format", "json").out) == {"a": 2.5, "b": 9.0}
+    # Parts with names are not numbered.
+    assert losses(run("batch", "{run}/[p].csv", "{run}/{1}.csv", "--format", "json").out) == {"a/p": 0.0, "b/p": 0.0}
+    assert losses(run("batch", "{run}/*.csv", "{run}/{1}.csv", "--format", "json").out) == {
+        "a/p": 0.0, "a/t": 0.0, "b/p": 0.0, "b/t": 0.0,
+    }  # fmt: skip
 
 
 def test_one_target_file_serves_all_predictions(run: Run) -> None:
@@ -199,7 +204,10 @@ def test_one_target_file_serves_all_predictions(run: Run) -> None:
     [
         (("*/p.csv", "{2}/t.csv"), 2, "has {2}, but of */p.csv there is {1}"),
         (("{model}/p.csv", "{modle}/t.csv"), 2, "did you mean 'model'?"),
+        (("{model}/p.csv", "{1}/t.csv"), 2, "has {1}, but of {model}/p.csv there is {model}"),
+        (("{model}/*.csv", "{2}/t.csv"), 2, "has {2}, but of {model}/*.csv there is {model}, {1}"),
         (("*/p.csv", "*/t.csv"), 2, "use {1} for the first *"),
+        (("{model}/p.csv", "*/t.csv"), 2, "use {model} for what it matched"),
         (("a/p.csv", "a/t.csv"), 2, "this is no pattern"),
         (("*/nothing.csv", "{1}/t.csv"), 4, "no file matches this pattern"),
         (("a/p.csv", "b/p.csv", "{1}/t.csv"), 2, "3 files are too many"),
