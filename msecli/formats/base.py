@@ -30,6 +30,10 @@ OVERFLOWED = "numbers too large for float64 were read as infinite"
 ROUNDED = "integers beyond 2**53 were rounded to the nearest float64"
 
 
+STRUCT_FIELD = "struct field"
+"""The kind of a column in a struct, or in an object of JSON."""
+
+
 class Column(NamedTuple):
     """A column of a table.
 
@@ -48,6 +52,8 @@ class Column(NamedTuple):
         what they are, and are data only if they are named.
     shape : tuple of int, optional
         The shape of a row: () unless the column holds lists of numbers; None if their length is yet to be learnt.
+    aside : bool
+        Whether it is no column of its own, but a field of a struct, or says where values are: data only if it is named.
     """
 
     name: str
@@ -57,11 +63,12 @@ class Column(NamedTuple):
     numbered: bool = False
     outside: bool = False
     shape: tuple[int, ...] | None = ()
+    aside: bool = False
 
     @property
     def data(self) -> bool:
         """Whether it holds numbers that may be scored without being named."""
-        return self.numeric and not self.outside
+        return self.numeric and not (self.outside or self.aside)
 
     @property
     def lists(self) -> bool:

@@ -93,6 +93,12 @@ CASES = (
         "compute x.arrow",
         fill={"pred": "a", "target": "b"},
     ),
+    Case(
+        "numbers in structs alone",
+        {"x.arrow": {"s": [{"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 5.0}]}},
+        "compute x.arrow",
+        fill={"pred": "s.a", "target": "s.b"},
+    ),
     # Missing values
     Case("a missing prediction", {"x.csv": "yhat,y\n1,2\n,5\n"}, "compute x.csv"),
     Case("a missing target", {"x.csv": "yhat,y\n1,2\n3,\n"}, "compute x.csv"),
