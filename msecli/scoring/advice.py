@@ -182,16 +182,16 @@ def _contradiction(
         hold, keys_do = ("holds", "a key does") if len(numbers) == 1 else ("hold", "keys do")
         return f"{_listed(numbers)} {hold} every integer of a range once, as {keys_do}", others, []
     equal = [name for name, _, twin in pairs if twin.repeated]
-    others = tuple(name for name, _, twin in pairs if not twin.equal)
+    moved = [(name, other) for name, other, twin in pairs if twin.moved(rows)]
+    others = tuple(name for name, other, twin in pairs if not twin.equal and (name, other) not in moved)
     if use.averages and plan.roles.rule == SAME and equal and others:
-        keys = [Shared((name, name)) for name in equal]
+        keys = [*(Shared((name, name)) for name in equal), *map(Shared, moved)]
         are, look = ("is", "looks") if len(equal) == 1 else ("are", "look")
         kind = "a key or a feature, not a prediction" if len(equal) == 1 else "keys or features, not predictions"
         message = (
             f"{_listed(equal)} {are} equal in every row of both files, unlike {_listed(others)}: {look} like {kind}"
         )
         return message, others, keys
-    moved = [(name, other) for name, other, twin in pairs if twin.moved(rows)]
     if moved and not plan.roles.keys:
         names = _listed([name for name, _ in moved])
         message = f"{names}: both files hold the same integers in another order, like the keys of shuffled rows"
