@@ -25,11 +25,11 @@ from msecli.scoring.elsewhere import check_workers
 from msecli.scoring.finish import inputs_of, macro_of, score_of
 from msecli.scoring.fold import Folded
 from msecli.scoring.ledger import Progress
-from msecli.scoring.manifest import manifest_of, read_manifest
+from msecli.scoring.manifest import Told, manifest_of, read_manifest
 from msecli.scoring.plan import Plan, make_plan
 from msecli.scoring.request import Request
 from msecli.scoring.run import run
-from msecli.scoring.runs import KEYS, LOSS, as_keys, manifest_of_patterns, runs_of
+from msecli.scoring.runs import KEYS, LOSS, manifest_of_patterns, runs_of
 from msecli.scoring.runs import Run as Asked
 
 SMALL_BYTES = 1 << 20
@@ -125,9 +125,13 @@ def score_batch(
 
 
 def runs_named(
-    runs: Any, targets: str | None = None, given: Mapping[str, Any] | None = None, sort: str | None = None
+    runs: Any,
+    targets: str | None = None,
+    given: Mapping[str, Any] | None = None,
+    sort: str | None = None,
+    told: Told = str,
 ) -> list[Asked]:
-    """Return the runs of a manifest, of a sequence of mappings, or of two patterns.
+    """Return the runs of a manifest, of a sequence of mappings, or of two patterns, whose errors `told` words.
 
     Raises
     ------
@@ -136,7 +140,7 @@ def runs_named(
     if sort is not None and sort != LOSS:
         sort = metric_named(sort, Options(peak=1.0)).name
     if targets is not None:
-        manifest = manifest_of_patterns(data("runs", runs), targets)
+        manifest = manifest_of_patterns(data("runs", runs), targets, told)
     elif isinstance(runs, str | bytes | os.PathLike):
         manifest = read_manifest(data("runs", runs))
     else:
@@ -315,7 +319,7 @@ def previewed(asked: Asked) -> Planned:
     try:
         plan = make_plan(asked.request)
     except MsecliError as error:
-        return Planned(asked.name, (), size, as_keys(error), error.exit_code)
+        return Planned(asked.name, (), size, asked.told(error), error.exit_code)
     return Planned(asked.name, inputs_of(plan), size)
 
 
@@ -363,7 +367,7 @@ def scored(asked: Asked, means: Means, progress: Progress) -> Done:
             request = replace(request, jobs=means.jobs, engine=means.engine)
         result = run(request, progress=progress, observe=observe, started=means.started)
     except MsecliError as error:
-        return Done(Run(asked.name, None, as_keys(error), error.exit_code))
+        return Done(Run(asked.name, None, asked.told(error), error.exit_code))
     return Done(Run(asked.name, result), sums[0])
 
 

@@ -15,13 +15,12 @@ from msecli.errors import (
     MsecliError,
     Problems,
     ReadWriteError,
-    Setting,
     UsageError,
     meant,
 )
 from msecli.places import is_url, shown_path
 from msecli.places.file import STDIN
-from msecli.scoring.manifest import NOTHING, Entry, Manifest
+from msecli.scoring.manifest import NOTHING, Entry, Manifest, Told, as_keys
 from msecli.scoring.request import TAKEN_AS, Request
 from msecli.text.reading import TAKEN as READ_AS
 from msecli.text.reading import Readings, by_file, files_named
@@ -73,11 +72,12 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class Run(NamedTuple):
-    """A run of a batch: its name, what to score, and where it was asked for."""
+    """A run of a batch: its name, what to score, where it was asked for, and how errors of it are worded."""
 
     name: str
     request: Request
     place: str = ""
+    told: Told = as_keys
 
 
 class _ProblemError(Exception):
@@ -126,7 +126,7 @@ def runs_of(manifest: Manifest, given: Mapping[str, Any] | None = None, sort: st
             if name in named:
                 problems.add(_error(manifest, entry, "name", f"the name {name!r} is also that of {named[name]}"))
             named.setdefault(name, entry.place)
-            found.append(Run(name, request, f"{manifest.path}, {entry.place}"))
+            found.append(Run(name, request, f"{manifest.path}, {entry.place}", manifest.told))
     problems.raise_found()
     return found
 
@@ -223,13 +223,13 @@ def _request(values: Mapping[str, Any], manifest: Manifest) -> tuple[str, Reques
         try:
             taken[own] = TAKEN_AS[own](own, value)
         except MsecliError as error:
-            raise _ProblemError(key, as_keys(error)) from error
+            raise _ProblemError(key, manifest.told(error)) from error
     if "no_row_check" in values:
         taken["row_check"] = not values["no_row_check"]
     try:
         return name, Request(**taken, reading=_readings(values), jobs=1)
     except MsecliError as error:
-        raise _ProblemError(_about(error, values), as_keys(error)) from error
+        raise _ProblemError(_about(error, values), manifest.told(error)) from error
 
 
 def _check_kinds(values: Mapping[str, Any]) -> None:
@@ -314,33 +314,6 @@ def _readings(values: Mapping[str, Any]) -> Readings:
     return Readings.of_settings({**given, "header": headers})
 
 
-def as_keys(error: MsecliError) -> str:
-    """Return the message of an error with settings spelled as in a manifest.
-
-    Examples
-    --------
-    >>> as_keys(UsageError("use `nan_target=omit` or `decimal=pred=,`"))
-    "use nan_target = 'omit' or decimal = 'pred=,'"
-    """
-
-    def spelled(settings: Sequence[Setting]) -> str:
-        return " ".join(map(_spelled, settings))
-
-    return error.worded(spelled)
-
-
-def _spelled(setting: Setting) -> str:
-    name, value, file = setting
-    if value is None:
-        return name
-    if value in {"True", "False"} and not file:
-        return f"{name} = {value.lower()}"
-    if value in {"True", "False"}:
-        return f"{'header' if value == 'True' else 'no_header'} = {file!r}"
-    written = f"{file}={value}" if file else value
-    return f"{name} = {written!r}"
-
-
 # Patterns
 
 LISTS = frozenset({"params", "predictions", "targets", "weight_file"})
@@ -350,12 +323,12 @@ WILD = re.compile(r"\*\*/?|\*|\?|\[!?\]?[^\]]*\]|\{(\w+)\}")
 """What stands for parts of a path in a pattern."""
 
 
-def manifest_of_patterns(predictions: str, targets: str) -> Manifest:
+def manifest_of_patterns(predictions: str, targets: str, told: Told) -> Manifest:
     """Return the runs of the files that a pattern matches, each with the targets that a second pattern makes of them.
 
     In a pattern of predictions `*`, `?` and `[…]` match as in a shell, `**` also folders, and `{name}` matches a part
     of a path. In the pattern of targets `{name}` is what the part of this name matched, and `{1}` what the first one
-    without a name did.
+    without a name did. `told` words the errors of runs.
 
     Raises
     ------
@@ -393,7 +366,7 @@ def manifest_of_patterns(predictions: str, targets: str) -> Manifest:
         entries.append(Entry(values, f"{path}"))
     if not entries:
         raise ReadWriteError(f"{predictions}: no file matches this pattern")
-    return Manifest("the pattern", "", NOTHING, entries, error=UsageError)
+    return Manifest("the pattern", "", NOTHING, entries, error=UsageError, told=told)
 
 
 def _compiled(pattern: str) -> tuple[re.Pattern[str], list[str]]:

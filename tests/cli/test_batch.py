@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+import msecli
+
 Run = Callable[..., Any]
 
 TOML = """\
@@ -193,6 +195,22 @@ def test_two_patterns_pair_files(run: Run) -> None:
     assert losses(run("batch", "{run}/*.csv", "{run}/{1}.csv", "--format", "json").out) == {
         "a/p": 0.0, "a/t": 0.0, "b/p": 0.0, "b/t": 0.0,
     }  # fmt: skip
+
+
+def test_advice_for_runs_of_patterns_names_options_and_that_for_a_manifest_its_keys(run: Run, folder: Path) -> None:
+    for name in "ab":
+        (folder / name / "p.csv").write_text("yhat\n1\n\n")
+        (folder / name / "t.csv").write_text("y\n1\n2\n")
+    patterns = ("batch", "*/p.csv", "{1}/t.csv")
+    ran = run(*patterns)
+    assert ran.err.count("to leave them out, use --nan-pred omit\n") == 2
+    assert run(*patterns, "--nan-pred", "omit").code == 0
+    assert "use --nan-pred omit" in run(*patterns, "--format", "json").out
+    assert "--unmatched skip requires --on" in run(*patterns, "--unmatched", "skip").err
+    (error, _) = (each.error for each in msecli.batch("*/p.csv", "{1}/t.csv").runs)
+    assert error is not None
+    assert error.endswith("use nan_pred='omit'")
+    assert "use nan_pred = 'omit'" in run("batch", manifest(folder, PAIR)).err
 
 
 def test_one_target_file_serves_all_predictions(run: Run) -> None:
