@@ -13,6 +13,9 @@ from msecli.errors import DataError
 LAST_EXACT_INTEGER = 2**53
 """Every integer up to here is a float64; beyond, some are not."""
 
+MOST_DIMENSIONS = 64
+"""NumPy's own limit."""
+
 REFUSED_KINDS = {
     "c": "complex numbers have no squared error of one sign; pass the real and the imaginary part",
     "O": "Python objects are not numbers; convert them to a numeric dtype first",

@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msecli.core.check import as_float64
+from msecli.core.check import MOST_DIMENSIONS, as_float64
 from msecli.core.exact import FloatArray
 from msecli.core.processor import LOST_SUBNORMALS, arithmetic
 from msecli.errors import DataError
 
-MOST_DIMENSIONS = 64
-"""NumPy's own limit."""
 DLPACK_CPU = 1
 """The number of the CPU among the devices of DLPack."""
 

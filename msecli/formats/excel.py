@@ -183,7 +183,7 @@ def _sheet(path: str, content: bytes, inner: str) -> Sheet:
     with python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content)) as book:
         of_tables = [each for each in book.sheets_metadata if each.typ == python_calamine.SheetTypeEnum.WorkSheet]
         sheets = {each.name: book.get_sheet_by_name(each.name) for each in of_tables}
-        known = {name: f"{many(each.height, 'row')}, {many(each.width, 'column')}" for name, each in sheets.items()}
+        known = {name: f"({many(each.height, 'row')}, {many(each.width, 'column')})" for name, each in sheets.items()}
         seen = [each.name for each in of_tables if each.visible == python_calamine.SheetVisibleEnum.Visible]
         filled = [name for name in seen if sheets[name].height]
         if not inner and len(filled) == 1:

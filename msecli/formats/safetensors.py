@@ -15,18 +15,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from msecli.core.check import MOST_DIMENSIONS
 from msecli.errors import DataError
+from msecli.formats.named import chosen
 from msecli.formats.narrow import NARROW
-from msecli.formats.stored import LISTED, FileArray, Layout, StoredSource, among, check_numbers
+from msecli.formats.stored import FileArray, Layout, StoredSource, check_numbers
 from msecli.places.base import InputFile
 from msecli.text.reading import Reading
 
 LENGTH_BYTES = 8
 MOST_HEADER_BYTES = 100_000_000
 """The library's own limit."""
-
-MOST_DIMENSIONS = 64
-"""NumPy's own limit."""
 
 METADATA = "__metadata__"
 """The key of what users note; every other one is a tensor's name."""
@@ -70,7 +69,8 @@ def open_safetensors(file: InputFile, reading: Reading, inner: str = "") -> Stor
         )
     tensors = _tensors(file.path, file.read(length, LENGTH_BYTES))
     _check_places(file.path, tensors, file.size - data)
-    tensor = _chosen(file.path, tensors, inner)
+    known = {name: f"{tensor.shape} {tensor.kind}" for name, tensor in tensors.items()}
+    tensor = tensors[chosen(file.path, inner, "tensor", known)]
     layout = _layout(file.path, tensor, data)
     if layout.dtype.itemsize * math.prod(tensor.shape) != tensor.end - tensor.begin:
         raise DataError(
@@ -127,21 +127,6 @@ def _check_places(path: str, tensors: Mapping[str, Tensor], size: int) -> None:
         raise DataError(f"{path}: truncated: the tensors need {end} bytes, {size} are there; is it an incomplete copy?")
     if end < size:
         raise DataError(f"{path}: {size - end} bytes follow the tensors; is the file damaged?")
-
-
-def _chosen(path: str, tensors: Mapping[str, Tensor], name: str) -> Tensor:
-    if name in tensors:
-        return tensors[name]
-    if name:
-        raise DataError(f"{path}: no tensor {name!r}; {among(name, tensors)}")
-    if len(tensors) > 1:
-        listed = [f"{each!r} {tensor.shape} {tensor.kind}" for each, tensor in [*tensors.items()][:LISTED]]
-        more = f", … ({len(tensors)} in all)" if len(tensors) > LISTED else ""
-        raise DataError(
-            f"{path}: the file holds several tensors: {', '.join(listed)}{more}; "
-            f"name one of them: {path}::{next(iter(tensors))}"
-        )
-    return next(iter(tensors.values()))
 
 
 def _layout(path: str, tensor: Tensor, data: int) -> Layout:

@@ -219,11 +219,12 @@ def _has(database: sqlite3.Connection, table: str, number: str) -> bool:
 
 def _size(database: sqlite3.Connection, name: str) -> str:
     try:
-        return many(database.execute(f"SELECT count(*) FROM {_quoted(name)}").fetchone()[0], "row")
+        (rows,) = database.execute(f"SELECT count(*) FROM {_quoted(name)}").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
             raise
-        return "cannot be read"  # a view of a table that is gone
+        return "(cannot be read)"  # a view of a table that is gone
+    return f"({many(rows, 'row')})"
 
 
 def _check_size(file: InputFile) -> None:

@@ -13,6 +13,7 @@ from msecli.core.check import as_float64, check_dtype
 from msecli.core.exact import FloatArray
 from msecli.errors import DataError, NoRowsError, Warned, meant
 from msecli.formats.base import ARRAY, ROUNDED, Block, Column, Facts, LabelArray, Selection
+from msecli.formats.named import LISTED
 from msecli.formats.narrow import NARROW
 from msecli.places.base import InputFile
 
@@ -27,9 +28,6 @@ Arrays = dict[str | None, NDArray[Any]]
 
 MOST_COLUMNS = 1 << 18
 """Columns of an array that are named: far more than anyone names, and few enough to be named in no time."""
-
-LISTED = 20
-"""Names that a message lists at most."""
 
 
 class Stored(Protocol):
