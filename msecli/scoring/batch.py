@@ -18,7 +18,7 @@ from msecli.core.parameters import data
 from msecli.core.state import LossState, Rules
 from msecli.engines import NOWHERE, Engine, Workers, engine_named
 from msecli.errors import MsecliError, UsageError, meant
-from msecli.places import files_of
+from msecli.places import LOCAL, files_of, local_path, place_of
 from msecli.results.batch import NOT_RUN, Batch, Planned, Run
 from msecli.results.score import Result, Rows, Score
 from msecli.scoring.elsewhere import check_workers
@@ -343,13 +343,18 @@ def _work(
 
 
 def _size(request: Request) -> int:
-    """Return about how much work a run is."""
-    return RUN_BYTES + sum(map(_file_size, request.files))
+    """Return about how much work a run is.
+
+    The sizes of files elsewhere are not asked of their servers. Such runs mostly wait, so that none shares a thread.
+    """
+    elsewhere = sum(place_of(path) is not LOCAL for path in request.files)
+    return RUN_BYTES + sum(map(_file_size, request.files)) + elsewhere * SMALL_BYTES
 
 
 def _file_size(path: str) -> int:
+    """Return the bytes of a file, or of several, on this machine."""
     try:
-        return sum(os.stat(file).st_size for file in files_of(path))
+        return sum(os.stat(local_path(file)).st_size for file in files_of(path)) if place_of(path) is LOCAL else 0
     except OSError:
         return 0  # which the run will tell
 

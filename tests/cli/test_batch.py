@@ -384,6 +384,12 @@ def test_an_unknown_metric_to_sort_by_is_a_usage_error(run: Run) -> None:
     assert (ran.code, "did you mean 'rmse'?" in ran.err) == (2, True)
 
 
+def test_the_sizes_of_files_named_by_urls_are_told(run: Run, folder: Path) -> None:
+    pair = f'name = "a"\npredictions = "{(folder / "a/p.csv").as_uri()}"\ntargets = "{(folder / "a/t.csv").as_uri()}"\n'
+    # "yhat", two numbers of one digit, "y" and two more, each with a line end.
+    assert run("batch", manifest(folder, pair), "--dry-run").out == "a\t15\n"
+
+
 def test_the_number_of_threads_changes_nothing(run: Run, folder: Path) -> None:
     rows = "\n".join(f"{number / 7},{number / 9}" for number in range(60_000))
     for name in ("x", "y", "z"):
