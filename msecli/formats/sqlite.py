@@ -18,7 +18,7 @@ from msecli.formats.base import ROUNDED, Block, Column, LabelArray, Selection
 from msecli.formats.named import chosen
 from msecli.formats.values import Rules, UnreadableValueError, column_of, labels, numbers, rules_of
 from msecli.places.base import InputFile
-from msecli.places.file import CHUNK_BYTES
+from msecli.places.file import CHUNK_BYTES, copying
 from msecli.text.reading import Reading
 
 ROWS_PER_BLOCK = 65536
@@ -276,7 +276,8 @@ def _connected(file: InputFile) -> Iterator[sqlite3.Connection]:
     logged = WITH_LOG in file.read(HEADER_BYTES, 0)[VERSIONS]
     with ExitStack() as stack:
         if path is None or (log and not os.path.exists(f"{path}-shm")):
-            path = _copied(file, path, stack.enter_context(tempfile.TemporaryDirectory(prefix="msecli-")))
+            with copying(file.path):
+                path = _copied(file, path, stack.enter_context(tempfile.TemporaryDirectory(prefix="msecli-")))
         still = "&immutable=1" if logged and not log else ""
         try:
             database = stack.enter_context(

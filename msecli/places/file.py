@@ -209,32 +209,48 @@ def _opened(path: str) -> BinaryIO:
 
 
 def spooled(path: str, chunks: Iterable[bytes]) -> LocalFile:
-    """Return an input file whose bytes are these chunks, kept in an unnamed temporary file."""
-    with explained(path):
-        return LocalFile.of(path, _spool(path, chunks))
+    """Return an input file whose bytes are these chunks, kept in an unnamed temporary file.
 
-
-def _spool(path: str, chunks: Iterable[bytes]) -> BinaryIO:
+    Raises
+    ------
+    ReadWriteError
+        If the copy cannot be written; what `chunks` raise is the caller's to explain.
+    """
     import tempfile
 
-    spool: BinaryIO | None = None
-    try:
+    with copying(path):
         # Buffered, because an unbuffered write may silently write only some of the bytes.
         spool = tempfile.TemporaryFile()  # noqa: SIM115 - kept open for as long as the source is used
+    try:
         tell, size = copied.get(), 0
         for chunk in chunks:
-            size += spool.write(chunk)
+            with copying(path):
+                size += spool.write(chunk)
             tell(path, size)
-        spool.flush()
-    except BaseException as error:
-        if spool is not None:
-            with contextlib.suppress(OSError):
-                spool.close()
-        if isinstance(error, OSError) and not isinstance(error, ReadWriteError):
-            reason = error.strerror or error
-            raise ReadWriteError(f"{path}: cannot be copied to a temporary file: {reason}; see TMPDIR") from error
+        with copying(path):
+            spool.flush()
+    except BaseException:
+        with contextlib.suppress(OSError):
+            spool.close()
         raise
-    return spool
+    return LocalFile.of(path, spool)
+
+
+@contextlib.contextmanager
+def copying(path: str) -> Iterator[None]:
+    """Turn an error of the system into one that says which file cannot be copied to a temporary one, and why.
+
+    Raises
+    ------
+    ReadWriteError
+    """
+    try:
+        yield
+    except ReadWriteError:
+        raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise ReadWriteError(f"{path}: cannot be copied to a temporary file: {reason}; see TMPDIR") from error
 
 
 @contextlib.contextmanager

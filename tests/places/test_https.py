@@ -57,6 +57,19 @@ def test_every_format_is_read_as_from_this_machine(
     assert there.replace(web.url, "PLACE") == local.replace(str(tmp_path), "PLACE")
 
 
+def test_a_copy_that_has_no_room_is_an_error_of_reading(
+    run: Run, web: Server, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.content, files.ranges = {"/p.csv": P, "/t.csv": T}, False
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.tempdir", "/nonexistent")
+        ran = run("compute", f"{web.url}/p.csv", f"{web.url}/t.csv")
+    assert (ran.code, ran.out) == (4, "")
+    told = f"{web.url}/p.csv: cannot be copied to a temporary file: No such file or directory; see TMPDIR"
+    assert told in ran.err
+    assert "cannot write the result" not in ran.err
+
+
 def test_runs_of_a_batch_wait_for_servers_side_by_side(web: Server, files: Files) -> None:
     both = threading.Barrier(2)
 
