@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 from msecli.errors import DataError, ReadWriteError, Warned
@@ -350,6 +350,11 @@ class Format(NamedTuple):
             return False
         return not self.pattern or re.match(self.pattern, start, re.DOTALL) is not None
 
+    def names(self, file: InputFile) -> Sequence[str]:
+        """Return the names that may stand after "::", if the module has a function `names` that lists them."""
+        names: Callable[[InputFile], Sequence[str]] = getattr(self._module(file), "names", lambda _: ())
+        return names(file)
+
     def open(self, file: InputFile, reading: Reading, inner: str = "") -> Source:
         """Return the source of a file of this format.
 
@@ -364,13 +369,16 @@ class Format(NamedTuple):
             raise DataError(
                 f"{file.path}: a {self.name} file holds nothing that has a name of its own; leave out ::{inner}"
             )
+        opener = getattr(self._module(file), self.opener)
+        source: Source = opener(file, reading, inner) if self.inner else opener(file, reading)
+        return source
+
+    def _module(self, file: InputFile) -> ModuleType:
         try:
-            opener = getattr(import_module(f"msecli.formats.{self.module}"), self.opener)
+            return import_module(f"msecli.formats.{self.module}")
         except ModuleNotFoundError as error:
             if not self.extra:
                 raise
             raise ReadWriteError(
                 f"{file.path}: {self.name} needs another library; run: pip install 'msecli[{self.extra}]'"
             ) from error
-        source: Source = opener(file, reading, inner) if self.inner else opener(file, reading)
-        return source

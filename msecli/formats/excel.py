@@ -172,6 +172,14 @@ def letters(column: int) -> str:
     return (letters(above - 1) if above else "") + chr(ord("A") + last)
 
 
+def names(file: InputFile) -> Sequence[str]:
+    """Return the names of the sheets."""
+    with _explained(file.path):
+        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(file.read(file.size, 0)))
+        with book:
+            return list(book.sheet_names)
+
+
 def _sheet(path: str, content: bytes, inner: str) -> Sheet:
     """Return the sheet that is meant; without a name the only one that holds anything."""
     archive = zipfile.ZipFile(io.BytesIO(content)) if content.startswith(b"PK") else None

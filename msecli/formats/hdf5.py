@@ -188,6 +188,12 @@ def open_hdf5(file: InputFile, reading: Reading, inner: str = "") -> StoredSourc
         return StoredSource("hdf5", file, dataset, _warnings(file.path, found))
 
 
+def names(file: InputFile) -> Sequence[str]:
+    """Return the paths of the datasets."""
+    with _opened(file) as opened:
+        return _names(opened)
+
+
 @contextmanager
 def _opened(file: InputFile) -> Iterator[Any]:
     # HDF5 itself opens only a path, and not that of an unnamed file. Values it reads in large pieces, so that this

@@ -10,7 +10,7 @@ import struct
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,6 +65,12 @@ def open_npz(file: InputFile, reading: Reading, inner: str = "") -> StoredSource
             return source_of("npz", _window(file, member))
         with archive.open(member) as stream:
             return source_of("npz", spooled(file.path, iter(lambda: stream.read(CHUNK_BYTES), b"")))
+
+
+def names(file: InputFile) -> Sequence[str]:
+    """Return the names of the arrays."""
+    with _explained(file.path), zipfile.ZipFile(FileObject(file)) as archive:
+        return [*_arrays(file.path, archive)]
 
 
 def _arrays(path: str, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,14 +60,7 @@ def open_safetensors(file: InputFile, reading: Reading, inner: str = "") -> Stor
     DataError
         If the header is damaged or does not fit the file, or `inner` does not say which tensor of several.
     """
-    length = int.from_bytes(file.read(LENGTH_BYTES, 0), "little")
-    data = LENGTH_BYTES + length
-    if length > MOST_HEADER_BYTES or data > file.size:
-        raise DataError(
-            f"{file.path}: truncated: the header of the safetensors file needs {length} bytes, "
-            f"the file has {file.size}; is it an incomplete copy?"
-        )
-    tensors = _tensors(file.path, file.read(length, LENGTH_BYTES))
+    tensors, data = _header(file)
     _check_places(file.path, tensors, file.size - data)
     known = {name: f"{tensor.shape} {tensor.kind}" for name, tensor in tensors.items()}
     tensor = tensors[chosen(file.path, inner, "tensor", known)]
@@ -79,6 +72,23 @@ def open_safetensors(file: InputFile, reading: Reading, inner: str = "") -> Stor
         )
     check_numbers(file.path, layout)
     return StoredSource("safetensors", file, FileArray(file, layout))
+
+
+def names(file: InputFile) -> Sequence[str]:
+    """Return the names of the tensors."""
+    return [*_header(file)[0]]
+
+
+def _header(file: InputFile) -> tuple[dict[str, Tensor], int]:
+    """Return the tensors by name, and where the data begin."""
+    length = int.from_bytes(file.read(LENGTH_BYTES, 0), "little")
+    data = LENGTH_BYTES + length
+    if length > MOST_HEADER_BYTES or data > file.size:
+        raise DataError(
+            f"{file.path}: truncated: the header of the safetensors file needs {length} bytes, "
+            f"the file has {file.size}; is it an incomplete copy?"
+        )
+    return _tensors(file.path, file.read(length, LENGTH_BYTES)), data
 
 
 def _tensors(path: str, header: bytes) -> dict[str, Tensor]:

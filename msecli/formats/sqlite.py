@@ -26,6 +26,11 @@ SAMPLE_ROWS = 100
 COUNTED_TABLES = 20
 """How many tables of several are counted for the message that lists them."""
 
+TABLES = (
+    "SELECT name, type, sql FROM sqlite_master WHERE type IN ('table', 'view') "
+    "AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY rowid"
+)
+
 WAIT_SECONDS = 3.0
 """How long to wait for a program that is writing to the database."""
 
@@ -182,15 +187,16 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def names(file: InputFile) -> Sequence[str]:
+    """Return the names of the tables and views."""
+    _check_size(file)
+    with _connected(file) as database:
+        return [name for name, _, _ in database.execute(TABLES)]
+
+
 def _chosen(database: sqlite3.Connection, path: str, inner: str) -> Table:
     """Return the table that is meant, or the only one."""
-    kinds = {
-        name: (kind, sql or "")
-        for name, kind, sql in database.execute(
-            "SELECT name, type, sql FROM sqlite_master WHERE type IN ('table', 'view') "
-            "AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY rowid"
-        )
-    }
+    kinds = {name: (kind, sql or "") for name, kind, sql in database.execute(TABLES)}
     known = dict.fromkeys(kinds, "")
     if inner not in known and len(known) > 1:
         known |= {name: _size(database, name) for name in [*kinds][:COUNTED_TABLES]}
