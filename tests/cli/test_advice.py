@@ -433,6 +433,11 @@ MENTIONED = frozenset({
     ),
     # tests/cli/test_explain_plan.py
     "\0 reads files in parts, and \0 is compressed; decompress it, or use `engine=local`",
+    # tests/places/test_https.py
+    (
+        "\0 reads files in parts, and \0 is compressed, or its server sends only whole files; copy what it holds to "
+        "where all workers see it, or use `engine=local`"
+    ),
     # tests/engines/test_dask_keys.py
     "\0 does not \0 that are paired by a key (`on`) yet; use `engine=local`",
 })  # fmt: skip

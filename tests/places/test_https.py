@@ -57,6 +57,13 @@ def test_every_format_is_read_as_from_this_machine(
     assert there.replace(web.url, "PLACE") == local.replace(str(tmp_path), "PLACE")
 
 
+def test_whole_files_of_a_server_are_not_for_workers(run: Run, web: Server, files: Files) -> None:
+    files.content, files.ranges = {"/x.csv": b"yhat,y\n1,2\n"}, False
+    ran = run("compute", f"{web.url}/x.csv", "--engine", "dask", "--explain-plan")
+    assert (ran.code, ran.out) == (2, "")
+    assert f"{web.url}/x.csv is compressed, or its server sends only whole files; copy what it holds" in ran.err
+
+
 def test_a_copy_that_has_no_room_is_an_error_of_reading(
     run: Run, web: Server, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
