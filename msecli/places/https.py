@@ -21,8 +21,8 @@ from fsspec.implementations.http import HTTPFileSystem
 
 from msecli.errors import DataError, ReadWriteError
 from msecli.places.base import InputFile
-from msecli.places.file import CHUNK_BYTES, LocalFile, copied, copying
-from msecli.places.remote import START_BYTES, PassingError, RemoteFile, changed, retried, timeout
+from msecli.places.file import CHUNK_BYTES, LocalFile, changed, copied, copying
+from msecli.places.remote import START_BYTES, PassingError, RemoteFile, retried, timeout
 
 T = TypeVar("T")
 
