@@ -174,9 +174,9 @@ def batched(
     options |= {"workers": workers, "progress": progress}
     if resume is None:
         return score_batch(asked, **options)
-    from msecli.scoring.journal import Journal
+    from msecli.scoring.journal import BatchJournal
 
-    journal = Journal(resume, hashes=hashes)
+    journal = BatchJournal(resume, hashes=hashes)
     try:
         return score_batch(asked, taken=journal.taken, keep=journal.keep, **options)
     finally:
