@@ -14,11 +14,11 @@ from msecli.core.reduction import Reduction, Used
 from msecli.core.state import Rules
 from msecli.core.terms import BASELINE_FLAWS, MISSING
 from msecli.errors import DataError, MsecliError, Warned, many
-from msecli.formats.arrays import indexes_differ
 from msecli.formats.base import Source, warnings_by_position
 from msecli.pairing.choice import ALL, SAME, UndecidedError
 from msecli.pairing.position import check_row_counts
 from msecli.pairing.roles import PREDICTION, Roles, assign_roles, check_shapes, item_shape
+from msecli.places import is_path
 from msecli.scoring.model import Parameters, model_of, read_parameters
 from msecli.scoring.opening import open_all, refuse_rows_as_names
 from msecli.scoring.request import Request
@@ -181,7 +181,7 @@ def plan_of(request: Request, sources: tuple[Source, ...], parameters: Parameter
     DataError
         If no rule tells which columns to score, or shapes differ.
     """
-    if request.row_check and not request.on:
+    if request.row_check and not (request.on or is_path(request.predictions)):
         _check_indexes(request, sources)
     warnings = list(parameters.warnings)
     tables = sources[: len(sources) - (request.weight_file is not None)]
@@ -221,6 +221,8 @@ def plan_of(request: Request, sources: tuple[Source, ...], parameters: Parameter
 
 def _check_indexes(request: Request, sources: Sequence[Source]) -> None:
     """Refuse to pair rows by position whose labels in pandas differ."""
+    from msecli.formats.arrays import indexes_differ  # for data in memory alone
+
     prediction, *others = request.inputs
     for source, other in zip(sources[1:], others, strict=True):
         if indexes_differ(prediction, other):
