@@ -20,11 +20,10 @@ import numpy as np
 from msecli.core.check import check_dtype
 from msecli.errors import DataError, ReadWriteError, Warned
 from msecli.formats.base import Column
-from msecli.formats.named import LISTED, inside
+from msecli.formats.named import LISTED, among, inside
 from msecli.formats.stored import (
     Arrays,
     StoredSource,
-    among,
     column_of,
     columns_of,
     numbered_columns,

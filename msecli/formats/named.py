@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from msecli.errors import DataError, meant, shown
 from msecli.places import INNER
@@ -61,3 +62,10 @@ def inside(path: str, name: str) -> str:
 
     # On the command line "-::name" is an option.
     return shlex.quote(f"{'/dev/stdin' if path == STDIN else path}{INNER}{name}")
+
+
+def among(name: str, found: Mapping[str, Any] | Sequence[str]) -> str:
+    """Return which names there are, in a message that one is not among them."""
+    names = [*map(repr, found)]
+    more = f", … ({len(names)} in all)" if len(names) > LISTED else ""
+    return f"there are {', '.join(names[:LISTED])}{more}{meant(name, found)}" if names else "there are none"

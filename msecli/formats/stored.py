@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from msecli.core.check import as_float64, check_dtype
 from msecli.core.exact import FloatArray
-from msecli.errors import DataError, NoRowsError, Warned, meant
+from msecli.errors import DataError, NoRowsError, Warned
 from msecli.formats.base import ARRAY, ROUNDED, Block, Column, Facts, LabelArray, Selection
-from msecli.formats.named import LISTED
 from msecli.formats.narrow import NARROW
 from msecli.places.base import InputFile
 
@@ -316,15 +315,10 @@ def field_steps(path: str, dtype: np.dtype[Any], name: str) -> tuple[str, ...]:
         raise DataError(f"{path}: the array is not structured, so that it has no field {name!r}; leave out ::{name}")
     found = {**{each: (each,) for each in dtype.names}, **record_fields(dtype)}
     if name not in found:
+        from msecli.formats.named import among  # most runs have no need of it
+
         raise DataError(f"{path}: no field {name!r}; {among(name, found)}")
     return found[name]
-
-
-def among(name: str, found: Mapping[str, Any] | Sequence[str]) -> str:
-    """Return which names there are, in a message that one is not among them."""
-    names = [*map(repr, found)]
-    more = f", … ({len(names)} in all)" if len(names) > LISTED else ""
-    return f"there are {', '.join(names[:LISTED])}{more}{meant(name, found)}" if names else "there are none"
 
 
 def check_numbers(path: str, layout: Layout, steps: Sequence[str] = ()) -> None:
