@@ -205,22 +205,25 @@ def _first_rows(plan: Plan, columns: tuple[Shared, ...]) -> tuple[Block, ...]:
     return tuple(next(iter(source.parts(selection)[0].read())) for source, selection in sources)
 
 
-MOST_SEARCHED = ROWS_PER_BLOCK
-"""Rows of files that are searched for columns that moved, which takes all rows."""
+MOST_ROWS, MOST_VALUES = ROWS_PER_BLOCK, 8 << 20
+"""Rows, and values or bytes of text, of files that are searched for columns that moved, which takes all rows.
+
+So many bytes of a stream are kept, and need not be copied to be read again.
+"""
 
 
 def _all_rows(plan: Plan, columns: tuple[Shared, ...]) -> list[tuple[FloatArray, FloatArray]]:
-    """Return columns of both files; nothing if one has too many rows, or may not be read twice."""
-    sides = []
+    """Return columns of both files; nothing if one has too many rows, or it is unknown how many."""
+    sides, most = [], min(MOST_ROWS, MOST_VALUES // len(columns))
     for file, source in enumerate(plan.sources[:2]):
-        if source.work is None or (source.rows or 0) > MOST_SEARCHED:
+        if source.work is None or source.work > MOST_VALUES or (source.rows or 0) > most:
             return []
         names = tuple(shared.columns[file] for shared in columns)
         blocks, rows = list[Block](), 0
         for block in (block for part in source.parts(Selection(names)) for block in part.read()):
             blocks.append(block)
             rows += block.rows
-            if rows > MOST_SEARCHED:
+            if rows > most:
                 return []
         sides.append([np.concatenate([block.numbers[name] for block in blocks]) for name in names])
     return list(zip(*sides, strict=True))
