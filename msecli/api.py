@@ -110,7 +110,8 @@ def score(
     unmatched : {"error", "skip"}
         What to do about rows whose key has no match.
     row_check : bool
-        Whether rows paired by position must agree in the other columns that both files have.
+        Whether rows paired by position must agree in the other columns that both files have, and in an
+        index of pandas.
     weight : str, optional
         The column of the weights, in the targets or the predictions.
     weight_file : path or data in memory, optional

@@ -164,6 +164,52 @@ def test_vectors_of_every_library_are_scored() -> None:
         assert msecli.linear(convert(prediction), convert(target), coef=[1.0]).loss == 0.375
 
 
+SERIES = pd.Series([1.0, 2.0, 4.0])
+OTHER = pd.Series([0.0, 2.0, 4.0], index=[2, 1, 0])
+"""By position, the squares of 1, 0 and 0; by label, of 3, 0 and 4."""
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("targets", lambda **more: msecli.score(SERIES, OTHER, **more)),
+        ("targets", lambda **more: msecli.score(SERIES.to_frame("y"), OTHER.to_frame("y"), **more)),
+        (
+            "targets",
+            lambda **more: msecli.score(SERIES.to_frame("y").rename_axis("id"), OTHER.rename_axis("i"), **more),
+        ),
+        ("targets", lambda **more: msecli.score(SERIES.rename_axis("id"), OTHER.rename_axis("id"), **more)),
+        ("weight_file", lambda **more: msecli.score(SERIES, SERIES, weight_file=OTHER, **more)),
+        ("targets", lambda **more: msecli.compare({"a": SERIES, "b": OTHER}, SERIES, fail_fast=True, **more)),
+        ("targets", lambda **more: msecli.gradcheck(SERIES, OTHER, **more)),
+        ("targets", lambda **more: msecli.linear(SERIES, OTHER, coef=[1.0], **more)),
+        ("other", lambda **more: msecli.norm(SERIES, OTHER, **more)),
+    ],
+)
+def test_rows_whose_labels_differ_are_paired_by_position_only_when_asked_to(
+    name: str, call: Callable[..., Any]
+) -> None:
+    with pytest.raises(DataError, match=f"the indexes of .* and {name} differ.*reindex.*use row_check=False"):
+        call()
+    call(row_check=False)
+
+
+def test_labels_of_rows_may_be_unlike_where_nothing_is_paired_by_them() -> None:
+    assert msecli.score(SERIES, OTHER, row_check=False).loss == 1 / 3
+    assert msecli.score(SERIES, OTHER.reindex(SERIES.index)).loss == 25 / 3
+    assert msecli.score(SERIES, OTHER.to_numpy()).loss == 1 / 3
+    assert msecli.score(SERIES.to_frame(), pa.table({"y": OTHER.to_numpy()})).loss == 1 / 3
+    assert msecli.score(SERIES, SERIES.set_axis([0.0, 1.0, 2.0])).loss == 0.0
+    keys = [frame.to_frame("y").assign(k=[1, 2, 3]) for frame in (SERIES, OTHER)]
+    assert msecli.score(*keys, on="k").loss == 1 / 3
+    with pytest.raises(DataError, match="different numbers of rows"):
+        msecli.score(SERIES, OTHER[:2])
+    named = [frame.to_frame("y").rename_axis("id") for frame in (SERIES, OTHER)]
+    with pytest.raises(DataError, match=r"column 'id' differs between .* use on='id'"):
+        msecli.score(*named)
+    assert msecli.score(*named, on="id").loss == 25 / 3
+
+
 def test_data_in_memory_are_left_as_they_are() -> None:
     frame, array = pd.DataFrame(LEFT), np.arange(6.0)
     before = frame.copy(), array.copy()

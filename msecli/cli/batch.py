@@ -14,6 +14,7 @@ from msecli.cli.deliver import appended_from, end, outputs_from, warn, write_rep
 from msecli.cli.grouped import GroupedCommand
 from msecli.cli.progress import ProgressBar
 from msecli.cli.reading import READING
+from msecli.cli.wording import as_typed
 from msecli.errors import UsageError, Warned, many, visible
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def batch(runs: tuple[str, ...], **values: Any) -> None:
     from msecli.results.batch import Preview
     from msecli.scoring.batch import batched, previewed, runs_named
 
-    asked = runs_named(runs[0], runs[1] if len(runs) > 1 else None, _given(values), values["sort"])
+    asked = runs_named(runs[0], runs[1] if len(runs) > 1 else None, _given(values), values["sort"], as_typed)
     if outputs or values["resume"]:  # looking at thousands of inputs takes time
         inputs = [*runs[:1], *(path for each in asked for path in each.request.files)]
         check_outputs(outputs, inputs, overwrite=values["overwrite"], appended=appended_from(values))

@@ -13,8 +13,8 @@ from msecli.cli.deliver import appended_from, end, outputs_from, warn, write_rep
 from msecli.cli.grouped import GroupedCommand
 from msecli.cli.progress import ProgressBar
 from msecli.cli.reading import READING, readings_from
-from msecli.cli.wording import as_options
-from msecli.errors import MsecliError, visible
+from msecli.cli.wording import as_typed
+from msecli.errors import visible
 
 EXAMPLES = """\b
 Examples:
@@ -63,7 +63,7 @@ def compare(files: tuple[str, ...], **values: Any) -> None:
     request = CompareRequest.of(named_systems(map(_named, predictions)), values["pred"], **taken)
     check_outputs(outputs, request.files, overwrite=values["overwrite"], appended=appended_from(values))
     with ProgressBar(wanted=values["progress"]) as progress:
-        result = compare_systems(request, progress, _told)
+        result = compare_systems(request, progress, as_typed)
     warn(result.warnings)
     write_report(result, values)
     for system in result.systems:
@@ -76,7 +76,3 @@ def _named(text: str) -> tuple[str | None, str]:
     """Return the name and the path of NAME=FILE; no name if it is the path of a file."""
     name, equals, path = text.partition("=")
     return (name, path) if equals and name and path and "://" not in name and not os.path.exists(text) else (None, text)
-
-
-def _told(error: MsecliError) -> str:
-    return error.worded(as_options)

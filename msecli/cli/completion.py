@@ -12,7 +12,8 @@ from msecli.cli.grouped import GroupedCommand, one_of
 from msecli.cli.process import COMPLETION
 from msecli.core.metrics import ALL, metric_names
 from msecli.errors import MsecliError
-from msecli.formats import FORMATS, open_source
+from msecli.formats import FORMATS, names_inside, open_source
+from msecli.places import INNER, LOCAL, alternatives, files_of, local_path, place_of, split_inner
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem, ShellComplete
@@ -101,8 +102,8 @@ Examples:
 def completion(shell: str) -> None:
     """Print the script that makes SHELL complete the command line of msecli.
 
-    It completes commands, options, the words that options take, metrics, names of files, and the names of columns in
-    the files that the line already has.
+    It completes commands, options, the words that options take, metrics, names of files and of what is in them, and
+    the names of columns in the files that the line already has.
     """
     from msecli.cli.main import cli
 
@@ -141,15 +142,14 @@ def _shell(name: str) -> type[ShellComplete]:
             while "=" in words:
                 place = words.index("=")
                 del words[place if words[place - 1].startswith("-") else place - 1 : place + 1]
-            # So are `lp:3` and `skill:naive`, and again only the last of their words is replaced.
-            if incomplete == ":":
-                words, incomplete = [*words, ":"], ""
-            while ":" in words[1:]:
-                place = words.index(":", 1)
+            # So are `lp:3`, `skill:naive` and `x.npz::pred`, and again only the last of their words is replaced.
+            if incomplete in COLONS:
+                words, incomplete = [*words, incomplete], ""
+            while place := next((at for at in range(1, len(words)) if words[at] in COLONS), 0):
                 if place + 1 < len(words):
                     words[place - 1 : place + 2] = ["".join(words[place - 1 : place + 2])]
                 else:
-                    self.before = f"{words[place - 1]}:"
+                    self.before = "".join(words[place - 1 :])
                     del words[place - 1 :]
             return words, self.before + incomplete
 
@@ -173,10 +173,25 @@ def completed(option: click.Option, context: click.Context, incomplete: str) -> 
 
 
 def files(incomplete: str) -> list[CompletionItem[str]]:
-    """Leave the names of files to the shell."""
+    """Return the names of what is in a file behind its "::"; leave the names of files to the shell."""
     from click.shell_completion import CompletionItem
 
-    return [CompletionItem(incomplete, type="file")]
+    file, start = split_inner(incomplete)
+    if file == incomplete or not _may_be_read(file):
+        return [CompletionItem(incomplete, type="file")]
+    try:
+        return [CompletionItem(f"{file}{INNER}{name}") for name in names_inside(file) if name.startswith(start)]
+    except (MsecliError, OSError):
+        return []
+
+
+def _may_be_read(path: str) -> bool:
+    """Tell whether the files of a path are regular ones of this machine: a pipe could be read only once."""
+    outer, _ = split_inner(path)
+    try:
+        return place_of(outer) is LOCAL and all(os.path.isfile(local_path(each)) for each in files_of(outer))
+    except MsecliError:
+        return False
 
 
 def _listed(names: Iterable[str], incomplete: str, marks: str = ",=") -> list[CompletionItem[str]]:
@@ -199,8 +214,7 @@ def _columns(option: click.Option, context: click.Context) -> Iterator[str]:
     # The targets are last, behind any number of predictions.
     names = [*[NAMES[0]] * max(1, len(paths) - 1), NAMES[1]]
     for name, path in [*zip(names, paths, strict=False)][FILES.get(option.name or "", slice(None))]:
-        # A pipe could be read only once.
-        if os.path.isfile(path) or os.path.isdir(path):
+        if all(map(_may_be_read, alternatives(path))):
             try:
                 source = open_source(path, readings.of(name), path)
             except (MsecliError, OSError):
@@ -217,6 +231,9 @@ NAMES = ("predictions", "targets")
 
 BEFORE_COLUMN = "skill:"
 """What a column follows in the name of a metric."""
+
+COLONS = frozenset({":", INNER})
+"""What bash takes for words of their own."""
 
 WORDS: dict[str, Iterable[str]] = {"[INPUT=]FORMAT": FORMATS, "NAMES": (*metric_names(), ALL)}
 """What other metavars of options stand for."""

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from msecli.outputs.parts import PartsFolder
     from msecli.scoring.request import Request
 
-NAMES = {"losses": "-o", "grad": "--grad", "grad_target": "--grad-target", "predictions": "--predictions"}
-"""The values that may have a folder, and the options for it."""
-
 
 def folders_from(values: Mapping[str, Any], request: Request) -> dict[str, tuple[str, PartsFolder]]:
     """Return the folders for values by the name of these, each with its option; none without a cluster.
@@ -29,10 +26,11 @@ def folders_from(values: Mapping[str, Any], request: Request) -> dict[str, tuple
     if not ENGINES[request.engine].distributed:
         return {}
     from msecli.outputs.parts import PartsFolder, folder_named
+    from msecli.scoring.parts import OPTIONS
 
     resumed = request.resume is not None and os.path.exists(request.resume) and os.path.getsize(request.resume) > 0
     found: dict[str, tuple[str, PartsFolder]] = {}
-    for name, option in NAMES.items():
+    for name, (_, option) in OPTIONS.items():
         for text in _texts(values, name):
             named = folder_named(text, RENDERERS)
             if named is None:
@@ -52,8 +50,9 @@ def only_files(values: Mapping[str, Any], request: Request) -> dict[str, Any]:
     if not ENGINES[request.engine].distributed:
         return dict(values)
     from msecli.outputs.parts import folder_named
+    from msecli.scoring.parts import OPTIONS
 
-    files = {name: [text for text in _texts(values, name) if folder_named(text, RENDERERS) is None] for name in NAMES}
+    files = {name: [text for text in _texts(values, name) if folder_named(text, RENDERERS) is None] for name in OPTIONS}
     others = {name: texts[0] if texts else None for name, texts in files.items() if name in values}
     return {**values, **others, "output": tuple(files["losses"])}
 

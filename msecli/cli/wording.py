@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msecli.errors import PLACEHOLDERS, Setting
+from msecli.errors import PLACEHOLDERS, MsecliError, Setting
 
 SHORT_OPTIONS = {"pred": "-p", "target": "-t", "inputs": "-x", "weight": "-w", "columns": "-c", "ord": "--ord"}
 """The parameters whose options have better-known names, and these names."""
@@ -32,6 +32,11 @@ def option(setting: Setting) -> str:
 def as_options(settings: Sequence[Setting]) -> str:
     """Spell settings as command-line options."""
     return " ".join(map(option, settings))
+
+
+def as_typed(error: MsecliError) -> str:
+    """Return the message of an error with settings spelled as command-line options."""
+    return error.worded(as_options)
 
 
 def typed(words: Sequence[str]) -> str:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 LAST_EXACT_INTEGER = 2**53
 """Every integer up to here is a float64; beyond, some are not."""
 
+MOST_DIMENSIONS = 64
+"""NumPy's own limit."""
+
 REFUSED_KINDS = {
     "c": "complex numbers have no squared error of one sign; pass the real and the imaginary part",
     "O": "Python objects are not numbers; convert them to a numeric dtype first",

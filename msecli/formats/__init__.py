@@ -6,7 +6,7 @@ A format is a module whose opener turns a file into a `Source`; see `msecli.form
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -162,7 +162,7 @@ def open_source(data: Any, reading: Reading, name: str, word: str = "") -> Sourc
     if not is_path(data):
         from msecli.formats.memory import open_memory
 
-        return open_memory(data, name)
+        return open_memory(data, name, beside=bool(word))
     _check_name(reading.format)
     with about_file(word):
         return _open_paths(data, reading, word)
@@ -204,6 +204,17 @@ def _open_file(
         meaning = f"the name ends in {suffix}, but the content is {format.name}; read as {format.name}"
         source.warnings = (*source.warnings, Warned("content_differs_from_suffix", path, meaning))
     return source
+
+
+def names_inside(path: str) -> Sequence[str]:
+    """Return the names of what a file holds: of arrays, tables or sheets; none if only one thing can be in it.
+
+    Raises
+    ------
+    MsecliError
+    """
+    file = open_input(path)
+    return detect(without_suffix(name_in(path)), file.read(START_BYTES, 0)).names(file)
 
 
 def detect(path: str, start: bytes) -> Format:

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from msecli.arrays import FloatArray
-from msecli.core.check import as_float64
+from msecli.core.check import MOST_DIMENSIONS, as_float64
 from msecli.core.processor import LOST_SUBNORMALS, arithmetic
 from msecli.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MOST_DIMENSIONS = 64
-"""NumPy's own limit."""
 DLPACK_CPU = 1
 """The number of the CPU among the devices of DLPack."""
 
@@ -218,6 +216,21 @@ def aligned(prediction: Any, target: Any, *, align: bool, columns: bool = True) 
     if columns and prediction.ndim == target.ndim == 2:
         target = _reordered(target, "columns", prediction.columns, align=align)
     return prediction, target
+
+
+def indexes_differ(prediction: Any, target: Any) -> bool:
+    """Tell whether as many rows of two pandas objects have different labels, and no columns that show it.
+
+    The levels of an index that have names are columns of a DataFrame.
+    """
+    pandas = sys.modules.get("pandas")
+    if pandas is None:
+        return False
+    if not all(isinstance(each, pandas.Series | pandas.DataFrame) for each in (prediction, target)):
+        return False
+    own, other = prediction.index, target.index
+    told = prediction.ndim == target.ndim == 2 and own.names == other.names and None not in own.names
+    return not told and len(own) == len(other) and not own.equals(other)
 
 
 def _reordered(target: Any, axis: str, labels: Any, *, align: bool) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, runtime_checkable
 
 from msecli.errors import DataError, ReadWriteError, Warned
@@ -31,6 +31,10 @@ OVERFLOWED = "numbers too large for float64 were read as infinite"
 ROUNDED = "integers beyond 2**53 were rounded to the nearest float64"
 
 
+STRUCT_FIELD = "struct field"
+"""The kind of a column in a struct, or in an object of JSON."""
+
+
 class Column(NamedTuple):
     """A column of a table.
 
@@ -49,6 +53,8 @@ class Column(NamedTuple):
         what they are, and are data only if they are named.
     shape : tuple of int, optional
         The shape of a row: () unless the column holds lists of numbers; None if their length is yet to be learnt.
+    aside : bool
+        Whether it is no column of its own, but a field of a struct, or says where values are: data only if it is named.
     """
 
     name: str
@@ -58,11 +64,12 @@ class Column(NamedTuple):
     numbered: bool = False
     outside: bool = False
     shape: tuple[int, ...] | None = ()
+    aside: bool = False
 
     @property
     def data(self) -> bool:
         """Whether it holds numbers that may be scored without being named."""
-        return self.numeric and not self.outside
+        return self.numeric and not (self.outside or self.aside)
 
     @property
     def lists(self) -> bool:
@@ -344,6 +351,11 @@ class Format(NamedTuple):
             return False
         return not self.pattern or re.match(self.pattern, start, re.DOTALL) is not None
 
+    def names(self, file: InputFile) -> Sequence[str]:
+        """Return the names that may stand after "::", if the module has a function `names` that lists them."""
+        names: Callable[[InputFile], Sequence[str]] = getattr(self._module(file), "names", lambda _: ())
+        return names(file)
+
     def open(self, file: InputFile, reading: Reading, inner: str = "") -> Source:
         """Return the source of a file of this format.
 
@@ -358,13 +370,16 @@ class Format(NamedTuple):
             raise DataError(
                 f"{file.path}: a {self.name} file holds nothing that has a name of its own; leave out ::{inner}"
             )
+        opener = getattr(self._module(file), self.opener)
+        source: Source = opener(file, reading, inner) if self.inner else opener(file, reading)
+        return source
+
+    def _module(self, file: InputFile) -> ModuleType:
         try:
-            opener = getattr(import_module(f"msecli.formats.{self.module}"), self.opener)
+            return import_module(f"msecli.formats.{self.module}")
         except ModuleNotFoundError as error:
             if not self.extra:
                 raise
             raise ReadWriteError(
                 f"{file.path}: {self.name} needs another library; run: pip install 'msecli[{self.extra}]'"
             ) from error
-        source: Source = opener(file, reading, inner) if self.inner else opener(file, reading)
-        return source

@@ -13,11 +13,8 @@ from msecli.arrays import FloatArray
 from msecli.arrow.columns import is_numeric, labels
 from msecli.arrow.lists import Shape, item_shape, numbers
 from msecli.errors import DataError, MsecliError, Warned
-from msecli.formats.base import ROUNDED, Block, Column, Selection
+from msecli.formats.base import ROUNDED, STRUCT_FIELD, Block, Column, Selection
 from msecli.tuples import NamedTuple
-
-STRUCT_FIELD = "struct field"
-"""The kind of a column in a struct."""
 
 ROWS_PER_BLOCK = 131072
 """1 MiB per float64 column, so the cost of handing a block over is negligible."""
@@ -52,7 +49,7 @@ class Table(NamedTuple):
         # Fields of structs are read only if named: they are neither numbers to choose nor labels to compare.
         fields = {steps: kind for steps, kind in _fields(schema) if ".".join(steps) not in own}
         columns += [
-            Column(".".join(steps), STRUCT_FIELD, numeric=False, shape=item_shape(kind))
+            Column(".".join(steps), STRUCT_FIELD, numeric=is_numeric(kind), shape=item_shape(kind), aside=True)
             for steps, kind in fields.items()
         ]
         return cls(tuple(columns), {".".join(steps): steps for steps in fields})

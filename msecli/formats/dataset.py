@@ -40,7 +40,7 @@ def open_dataset(data: Any, what: str) -> Source:
     frame.columns = [name for name, _ in columns]
     source = open_memory(frame, what)
     source.columns = tuple(
-        column._replace(kind=COORDINATE, numeric=False) if column.name in coordinates else column
+        column._replace(kind=COORDINATE, aside=True) if column.name in coordinates else column
         for column in source.columns or ()
     )
     return source

@@ -173,6 +173,14 @@ def letters(column: int) -> str:
     return (letters(above - 1) if above else "") + chr(ord("A") + last)
 
 
+def names(file: InputFile) -> Sequence[str]:
+    """Return the names of the sheets."""
+    with _explained(file.path):
+        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(file.read(file.size, 0)))
+        with book:
+            return list(book.sheet_names)
+
+
 def _sheet(path: str, content: bytes, inner: str) -> Sheet:
     """Return the sheet that is meant; without a name the only one that holds anything."""
     archive = zipfile.ZipFile(io.BytesIO(content)) if content.startswith(b"PK") else None
@@ -184,7 +192,7 @@ def _sheet(path: str, content: bytes, inner: str) -> Sheet:
     with python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content)) as book:
         of_tables = [each for each in book.sheets_metadata if each.typ == python_calamine.SheetTypeEnum.WorkSheet]
         sheets = {each.name: book.get_sheet_by_name(each.name) for each in of_tables}
-        known = {name: f"{many(each.height, 'row')}, {many(each.width, 'column')}" for name, each in sheets.items()}
+        known = {name: f"({many(each.height, 'row')}, {many(each.width, 'column')})" for name, each in sheets.items()}
         seen = [each.name for each in of_tables if each.visible == python_calamine.SheetVisibleEnum.Visible]
         filled = [name for name in seen if sheets[name].height]
         if not inner and len(filled) == 1:

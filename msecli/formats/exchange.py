@@ -1,7 +1,8 @@
 """Tables of any library that shares its columns, through Arrow's PyCapsule interface or the interchange protocol.
 
 What NumPy can take as a whole is in memory, and stays there; everything else that gives record batches is read as they
-come. Arrays are told from tables by their schema.
+come, unless there are others and its library allows only one reader at a time. Arrays are told from tables by their
+schema.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from msecli.formats.columnar import Table, Wanted
 from msecli.formats.memory import ArraySource, unique_names
 from msecli.tuples import NamedTuple
 
+ONE_READER = frozenset({"duckdb"})
+"""Libraries of which a connection has one result at a time: it begins none, or ends that of the other side."""
 
-def open_exchanged(data: Any, what: str) -> Source:
+
+def open_exchanged(data: Any, what: str, *, beside: bool = False) -> Source:
     """Return a table or an array that another library shares as a source.
 
     Parameters
@@ -29,6 +33,8 @@ def open_exchanged(data: Any, what: str) -> Source:
     data : object with ``__arrow_c_stream__``, ``__arrow_c_array__`` or ``__dataframe__``
     what : str
         The name of the data in messages.
+    beside : bool
+        Whether others may be read at the same time.
 
     Raises
     ------
@@ -37,7 +43,7 @@ def open_exchanged(data: Any, what: str) -> Source:
     """
     try:
         if hasattr(data, "__arrow_c_stream__"):
-            return _of_stream(data, what)
+            return _of_stream(data, what, beside=beside)
         if hasattr(data, "__arrow_c_array__"):
             return _of_array(data, what)
         from pyarrow.interchange import from_dataframe
@@ -50,7 +56,7 @@ def open_exchanged(data: Any, what: str) -> Source:
         raise DataError(f"{what}: the {type(data).__name__} cannot be read ({reason})") from error
 
 
-def _of_stream(data: Any, what: str) -> Source:
+def _of_stream(data: Any, what: str, *, beside: bool) -> Source:
     if isinstance(data, pa.Table):
         return TableSource(what, data)
     try:
@@ -58,7 +64,7 @@ def _of_stream(data: Any, what: str) -> Source:
     except pa.ArrowInvalid:
         # No table: the stream is of a single column.
         return ArraySource(what, as_array(pa.chunked_array(data), what))
-    if hasattr(data, "__array__"):
+    if hasattr(data, "__array__") or (beside and type(data).__module__.partition(".")[0] in ONE_READER):
         return TableSource(what, reader.read_all())
     unique_names(what, reader.schema.names)
     return BatchesSource(what, "memory", reader.schema, Table.of(reader.schema), Kept(what, reader))

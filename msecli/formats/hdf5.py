@@ -20,17 +20,17 @@ import numpy as np
 from msecli.core.check import check_dtype
 from msecli.errors import DataError, ReadWriteError, Warned
 from msecli.formats.base import Column
+from msecli.formats.named import LISTED, among, inside
 from msecli.formats.stored import (
-    LISTED,
     Arrays,
     StoredSource,
-    among,
     column_of,
     columns_of,
     numbered_columns,
     record_columns,
     rows_of_part,
 )
+from msecli.places import INNER
 from msecli.places.base import InputFile
 from msecli.places.fileobject import FileObject
 from msecli.text.reading import Reading
@@ -188,6 +188,12 @@ def open_hdf5(file: InputFile, reading: Reading, inner: str = "") -> StoredSourc
         return StoredSource("hdf5", file, dataset, _warnings(file.path, found))
 
 
+def names(file: InputFile) -> Sequence[str]:
+    """Return the paths of the datasets."""
+    with _opened(file) as opened:
+        return _names(opened)
+
+
 @contextmanager
 def _opened(file: InputFile) -> Iterator[Any]:
     # HDF5 itself opens only a path, and not that of an unnamed file. Values it reads in large pieces, so that this
@@ -260,12 +266,30 @@ def _only(path: str, file: Any) -> Any:
     if len(found) > 1:
         listed = [f"{each.name.removeprefix('/')!r} {each.shape} {each.dtype}" for each in found[:LISTED]]
         more = f", … (more than {LISTED})" if len(found) > LISTED else ""
+        outer = path.removesuffix(INNER)
+        one = next((each for each in found if each.shape and each.dtype.kind in "biuf"), found[0])
+        table = _table(file, found)
+        group = "" if table is None else f", or a group, whose datasets are columns: {inside(outer, table)}"
         raise DataError(
-            f"{path}: the file holds several datasets: {', '.join(listed)}{more}; "
-            f"name one of them: {path}::{found[0].name.removeprefix('/')}, or a group, whose datasets are columns: "
-            f"{path}::/"
+            f"{outer}: the file holds several datasets: {', '.join(listed)}{more}; "
+            f"name one of them: {inside(outer, one.name.removeprefix('/'))}{group}"
         )
     return found[0]
+
+
+def _table(file: Any, datasets: Sequence[Any]) -> str | None:
+    """Return the path of the first group of which several datasets are the columns of a table."""
+    for name in dict.fromkeys(each.name.rpartition("/")[0] for each in datasets):
+        lengths = [each.shape[0] for each in _members(file[name or "/"]).values()]
+        if len(lengths) > 1 and len(set(lengths)) == 1:
+            return name.removeprefix("/") or "/"
+    return None
+
+
+def _members(group: Any) -> dict[str, Any]:
+    """Return the datasets of a group; single numbers and groups in it are no columns."""
+    found = {name: group[name] for name in _inside(group)}
+    return {name: each for name, each in found.items() if isinstance(each, h5py.Dataset) and each.shape}
 
 
 def _inside(group: Any) -> list[str]:
@@ -277,7 +301,7 @@ def _check_writer(path: str, found: Any) -> None:
     """Refuse a group in which pandas has kept a DataFrame."""
     if isinstance(found, h5py.Group) and PANDAS in found.attrs:
         key = found.name.removeprefix("/")
-        outer = path.partition("::")[0]
+        outer = path.partition(INNER)[0]
         raise DataError(
             f"{path}: pandas has written the group {key!r} in a layout of its own; write it as Parquet: "
             f"pandas.read_hdf({outer!r}, {key!r}).to_parquet(FILE)"
@@ -285,16 +309,16 @@ def _check_writer(path: str, found: Any) -> None:
 
 
 def _group(file: InputFile, group: Any) -> Group:
-    """Return the datasets of a group as a table; single numbers and groups in it are no columns."""
-    found = {name: group[name] for name in _inside(group)}
-    members = {name: each for name, each in found.items() if isinstance(each, h5py.Dataset) and each.shape}
+    """Return the datasets of a group as a table."""
+    members = _members(group)
     if not members:
         raise DataError(f"{file.path}: the group holds no dataset with rows")
     if len({each.shape[0] for each in members.values()}) > 1:
         listed = [f"{name!r} {each.shape}" for name, each in [*members.items()][:LISTED]]
+        name = next(iter(members.values())).name.removeprefix("/")
         raise DataError(
             f"{file.path}: the datasets of the group are of different lengths, so that they are not columns of one "
-            f"table: {', '.join(listed)}; name one of them: ::{group.name.strip('/')}/{next(iter(members))}"
+            f"table: {', '.join(listed)}; name one of them: {inside(file.path.partition(INNER)[0], name)}"
         )
     columns = {name: _dataset(file, each) for name, each in members.items()}
     if not next(iter(columns.values())).shape[0]:

@@ -18,7 +18,7 @@ SHARED = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
 """How libraries share their tables."""
 
 
-def open_memory(data: Any, what: str) -> Source:
+def open_memory(data: Any, what: str, *, beside: bool = False) -> Source:
     """Return a DataFrame, a table, a reader of record batches or an array-like as a source.
 
     Parameters
@@ -26,6 +26,8 @@ def open_memory(data: Any, what: str) -> Source:
     data : DataFrame, xarray.Dataset, object with one of the attributes `SHARED`, dict of arrays, or array_like
     what : str
         The name of the data in messages.
+    beside : bool
+        Whether others may be read at the same time.
 
     Raises
     ------
@@ -47,7 +49,7 @@ def open_memory(data: Any, what: str) -> Source:
     if library != "pandas" and any(hasattr(data, name) for name in SHARED):
         from msecli.formats.exchange import open_exchanged
 
-        return open_exchanged(data, what)
+        return open_exchanged(data, what, beside=beside)
     if hasattr(data, "collect") and not hasattr(data, "__array__"):
         raise DataError(f"{what}: a {name} is yet to be computed; pass what its collect() returns")
     if isinstance(data, dict):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy_format
 
+from msecli.core.check import MOST_DIMENSIONS
 from msecli.errors import DataError
 from msecli.formats.stored import FileArray, Layout, StoredSource, check_numbers, field_steps
 from msecli.places.base import InputFile
@@ -27,8 +28,6 @@ HEADER_BYTES = 65536
 """Far more than the header of any array of numbers; the format's own limit for safe parsing is 10 000."""
 
 VERSIONS = frozenset({(1, 0), (2, 0), (3, 0)})
-MOST_DIMENSIONS = 64
-"""NumPy's own limit."""
 
 SHOWN_CHARACTERS = 120
 """The length to which messages shorten NumPy's, which quote the whole header."""

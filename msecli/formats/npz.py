@@ -10,20 +10,20 @@ import struct
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from msecli.errors import DataError
+from msecli.formats.named import LISTED, chosen
 from msecli.formats.npy import HEADER_BYTES, parse_layout, source_of
-from msecli.formats.stored import LISTED, StoredSource, among
+from msecli.formats.stored import Layout, StoredSource
 from msecli.places.base import InputFile
-from msecli.places.file import spooled
+from msecli.places.file import CHUNK_BYTES, spooled
 from msecli.places.fileobject import FileObject
 from msecli.text.reading import Reading
 
 SUFFIX = ".npy"
-CHUNK_BYTES = 1 << 20
 
 LOCAL_HEADER_BYTES = 30
 """Of the header before each member; the name and an extra field follow, whose lengths are at the bytes 26 and 28."""
@@ -67,6 +67,12 @@ def open_npz(file: InputFile, reading: Reading, inner: str = "") -> StoredSource
             return source_of("npz", spooled(file.path, iter(lambda: stream.read(CHUNK_BYTES), b"")))
 
 
+def names(file: InputFile) -> Sequence[str]:
+    """Return the names of the arrays."""
+    with _explained(file.path), zipfile.ZipFile(FileObject(file)) as archive:
+        return [*_arrays(file.path, archive)]
+
+
 def _arrays(path: str, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """Return the arrays of an archive by name."""
     names = archive.namelist()
@@ -77,24 +83,19 @@ def _arrays(path: str, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 
 def _chosen(path: str, archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:
-    if not name and len(members) == 1:
-        (member,) = members.values()
-    elif name:
-        found = members.get(name) or members.get(name.removesuffix(SUFFIX))
-        if found is None:
-            raise DataError(f"{path}: no array {name!r}; {among(name, members)}")
-        member = found
-    elif members.keys() >= SPARSE:
-        raise DataError(f"{path}: this is a sparse matrix; save it as an array: numpy.save(FILE, matrix.toarray())")
-    elif members:
-        listed = [f"{each!r} {_described(archive, member)}" for each, member in [*members.items()][:LISTED]]
-        more = f", … ({len(members)} in all)" if len(members) > LISTED else ""
-        raise DataError(
-            f"{path}: the file holds several arrays: {', '.join(listed)}{more}; "
-            f"name one of them: {path}::{next(iter(members))}"
-        )
-    else:
+    found = members.get(name) or members.get(name.removesuffix(SUFFIX))
+    if found is None and not name and len(members) == 1:
+        (found,) = members.values()
+    if found is None and not members:
         raise DataError(f"{path}: the archive holds no array of NumPy")
+    if found is None and not name and members.keys() >= SPARSE:
+        raise DataError(f"{path}: this is a sparse matrix; save it as an array: numpy.save(FILE, matrix.toarray())")
+    if found is None:
+        layouts = {each: _described(archive, member) for each, member in [*members.items()][:LISTED]}
+        known = {each: _told(layouts.get(each)) for each in members}
+        numbers = (each for each, layout in layouts.items() if layout is not None and layout.dtype.kind in "biuf")
+        found = members[chosen(path, name, "array", known, next(numbers, ""))]
+    member = found
     if member.flag_bits & ENCRYPTED:
         raise DataError(f"{path}: the archive is encrypted; save it again without a password")
     if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
@@ -105,13 +106,17 @@ def _chosen(path: str, archive: zipfile.ZipFile, members: Mapping[str, zipfile.Z
     return member
 
 
-def _described(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
-    """Return the shape and the type of an array, as far as its header can be read."""
+def _described(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Layout | None:
+    """Return the layout of an array; None if its header cannot be read."""
     try:
-        layout = parse_layout("", _start(archive, member), member.file_size)
+        return parse_layout("", _start(archive, member), member.file_size)
     except (DataError, *DAMAGED):
-        return "(not an array of numbers)"
-    return f"{layout.shape} {layout.kind}"
+        return None
+
+
+def _told(layout: Layout | None) -> str:
+    """Return the shape and the type of an array."""
+    return "(not an array of numbers)" if layout is None else f"{layout.shape} {layout.kind}"
 
 
 def _start(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -18,7 +18,7 @@ import numpy as np
 from msecli.arrays import FloatArray
 from msecli.core.check import LAST_EXACT_INTEGER
 from msecli.errors import DataError, Warned, shown
-from msecli.formats.base import OVERFLOWED, ROUNDED, Block, Column, LabelArray, Selection
+from msecli.formats.base import OVERFLOWED, ROUNDED, STRUCT_FIELD, Block, Column, LabelArray, Selection
 from msecli.formats.values import (
     Fault,
     Overflowed,
@@ -46,9 +46,6 @@ BLANKS = b" \t\r\n"
 
 MOST_DIGITS = 310
 """Integers with more digits are too large for float64."""
-
-STRUCT_FIELD = "struct field"
-"""The kind of a column that is in an object in the records."""
 
 REPEATED = Fault("the name occurs more than once in this record; keep one")
 NO_OBJECT = Fault("what it is in, an object in other records, is none here")
@@ -159,7 +156,7 @@ class Fields(NamedTuple):
             fields[name] = Field(steps, rules._replace(truth=truth), frozenset(map(type, values)) - {type(None)})
             # What is in objects is read only if named: it is neither a number to choose nor a label to compare.
             whole = column_of(name, values, rules)
-            columns.append(whole if name in own else Column(name, STRUCT_FIELD, numeric=False))
+            columns.append(whole if name in own else whole._replace(kind=STRUCT_FIELD, aside=True))
         return cls(tuple(columns), fields)
 
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from msecli.core.check import MOST_DIMENSIONS
 from msecli.errors import DataError
+from msecli.formats.named import chosen
 from msecli.formats.narrow import NARROW
-from msecli.formats.stored import LISTED, FileArray, Layout, StoredSource, among, check_numbers
+from msecli.formats.stored import FileArray, Layout, StoredSource, check_numbers
 from msecli.places.base import InputFile
 from msecli.text.reading import Reading
 from msecli.tuples import NamedTuple
@@ -25,9 +27,6 @@ from msecli.tuples import NamedTuple
 LENGTH_BYTES = 8
 MOST_HEADER_BYTES = 100_000_000
 """The library's own limit."""
-
-MOST_DIMENSIONS = 64
-"""NumPy's own limit."""
 
 METADATA = "__metadata__"
 """The key of what users note; every other one is a tensor's name."""
@@ -62,16 +61,10 @@ def open_safetensors(file: InputFile, reading: Reading, inner: str = "") -> Stor
     DataError
         If the header is damaged or does not fit the file, or `inner` does not say which tensor of several.
     """
-    length = int.from_bytes(file.read(LENGTH_BYTES, 0), "little")
-    data = LENGTH_BYTES + length
-    if length > MOST_HEADER_BYTES or data > file.size:
-        raise DataError(
-            f"{file.path}: truncated: the header of the safetensors file needs {length} bytes, "
-            f"the file has {file.size}; is it an incomplete copy?"
-        )
-    tensors = _tensors(file.path, file.read(length, LENGTH_BYTES))
+    tensors, data = _header(file)
     _check_places(file.path, tensors, file.size - data)
-    tensor = _chosen(file.path, tensors, inner)
+    known = {name: f"{tensor.shape} {tensor.kind}" for name, tensor in tensors.items()}
+    tensor = tensors[chosen(file.path, inner, "tensor", known)]
     layout = _layout(file.path, tensor, data)
     if layout.dtype.itemsize * math.prod(tensor.shape) != tensor.end - tensor.begin:
         raise DataError(
@@ -80,6 +73,23 @@ def open_safetensors(file: InputFile, reading: Reading, inner: str = "") -> Stor
         )
     check_numbers(file.path, layout)
     return StoredSource("safetensors", file, FileArray(file, layout))
+
+
+def names(file: InputFile) -> Sequence[str]:
+    """Return the names of the tensors."""
+    return [*_header(file)[0]]
+
+
+def _header(file: InputFile) -> tuple[dict[str, Tensor], int]:
+    """Return the tensors by name, and where the data begin."""
+    length = int.from_bytes(file.read(LENGTH_BYTES, 0), "little")
+    data = LENGTH_BYTES + length
+    if length > MOST_HEADER_BYTES or data > file.size:
+        raise DataError(
+            f"{file.path}: truncated: the header of the safetensors file needs {length} bytes, "
+            f"the file has {file.size}; is it an incomplete copy?"
+        )
+    return _tensors(file.path, file.read(length, LENGTH_BYTES)), data
 
 
 def _tensors(path: str, header: bytes) -> dict[str, Tensor]:
@@ -128,21 +138,6 @@ def _check_places(path: str, tensors: Mapping[str, Tensor], size: int) -> None:
         raise DataError(f"{path}: truncated: the tensors need {end} bytes, {size} are there; is it an incomplete copy?")
     if end < size:
         raise DataError(f"{path}: {size - end} bytes follow the tensors; is the file damaged?")
-
-
-def _chosen(path: str, tensors: Mapping[str, Tensor], name: str) -> Tensor:
-    if name in tensors:
-        return tensors[name]
-    if name:
-        raise DataError(f"{path}: no tensor {name!r}; {among(name, tensors)}")
-    if len(tensors) > 1:
-        listed = [f"{each!r} {tensor.shape} {tensor.kind}" for each, tensor in [*tensors.items()][:LISTED]]
-        more = f", … ({len(tensors)} in all)" if len(tensors) > LISTED else ""
-        raise DataError(
-            f"{path}: the file holds several tensors: {', '.join(listed)}{more}; "
-            f"name one of them: {path}::{next(iter(tensors))}"
-        )
-    return next(iter(tensors.values()))
 
 
 def _layout(path: str, tensor: Tensor, data: int) -> Layout:

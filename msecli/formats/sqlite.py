@@ -18,7 +18,7 @@ from msecli.formats.base import ROUNDED, Block, Column, LabelArray, Selection
 from msecli.formats.named import chosen
 from msecli.formats.values import Rules, UnreadableValueError, column_of, labels, numbers, rules_of
 from msecli.places.base import InputFile
-from msecli.places.file import CHUNK_BYTES
+from msecli.places.file import CHUNK_BYTES, copying
 from msecli.text.reading import Reading
 from msecli.tuples import NamedTuple
 
@@ -26,6 +26,11 @@ ROWS_PER_BLOCK = 65536
 SAMPLE_ROWS = 100
 COUNTED_TABLES = 20
 """How many tables of several are counted for the message that lists them."""
+
+TABLES = (
+    "SELECT name, type, sql FROM sqlite_master WHERE type IN ('table', 'view') "
+    "AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY rowid"
+)
 
 WAIT_SECONDS = 3.0
 """How long to wait for a program that is writing to the database."""
@@ -183,15 +188,16 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def names(file: InputFile) -> Sequence[str]:
+    """Return the names of the tables and views."""
+    _check_size(file)
+    with _connected(file) as database:
+        return [name for name, _, _ in database.execute(TABLES)]
+
+
 def _chosen(database: sqlite3.Connection, path: str, inner: str) -> Table:
     """Return the table that is meant, or the only one."""
-    kinds = {
-        name: (kind, sql or "")
-        for name, kind, sql in database.execute(
-            "SELECT name, type, sql FROM sqlite_master WHERE type IN ('table', 'view') "
-            "AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY rowid"
-        )
-    }
+    kinds = {name: (kind, sql or "") for name, kind, sql in database.execute(TABLES)}
     known = dict.fromkeys(kinds, "")
     if inner not in known and len(known) > 1:
         known |= {name: _size(database, name) for name in [*kinds][:COUNTED_TABLES]}
@@ -220,11 +226,12 @@ def _has(database: sqlite3.Connection, table: str, number: str) -> bool:
 
 def _size(database: sqlite3.Connection, name: str) -> str:
     try:
-        return many(database.execute(f"SELECT count(*) FROM {_quoted(name)}").fetchone()[0], "row")
+        (rows,) = database.execute(f"SELECT count(*) FROM {_quoted(name)}").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
             raise
-        return "cannot be read"  # a view of a table that is gone
+        return "(cannot be read)"  # a view of a table that is gone
+    return f"({many(rows, 'row')})"
 
 
 def _check_size(file: InputFile) -> None:
@@ -276,7 +283,8 @@ def _connected(file: InputFile) -> Iterator[sqlite3.Connection]:
     logged = WITH_LOG in file.read(HEADER_BYTES, 0)[VERSIONS]
     with ExitStack() as stack:
         if path is None or (log and not os.path.exists(f"{path}-shm")):
-            path = _copied(file, path, stack.enter_context(tempfile.TemporaryDirectory(prefix="msecli-")))
+            with copying(file.path):
+                path = _copied(file, path, stack.enter_context(tempfile.TemporaryDirectory(prefix="msecli-")))
         still = "&immutable=1" if logged and not log else ""
         try:
             database = stack.enter_context(

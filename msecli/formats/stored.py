@@ -10,7 +10,7 @@ import numpy as np
 
 from msecli.arrays import FloatArray
 from msecli.core.check import as_float64, check_dtype
-from msecli.errors import DataError, NoRowsError, Warned, meant
+from msecli.errors import DataError, NoRowsError, Warned
 from msecli.formats.base import ARRAY, ROUNDED, Block, Column, Facts, LabelArray, Selection
 from msecli.formats.narrow import NARROW
 from msecli.places.base import InputFile
@@ -30,9 +30,6 @@ Arrays: TypeAlias = "dict[str | None, NDArray[Any]]"
 
 MOST_COLUMNS = 1 << 18
 """Columns of an array that are named: far more than anyone names, and few enough to be named in no time."""
-
-LISTED = 20
-"""Names that a message lists at most."""
 
 
 class Stored(Protocol):
@@ -321,15 +318,10 @@ def field_steps(path: str, dtype: np.dtype[Any], name: str) -> tuple[str, ...]:
         raise DataError(f"{path}: the array is not structured, so that it has no field {name!r}; leave out ::{name}")
     found = {**{each: (each,) for each in dtype.names}, **record_fields(dtype)}
     if name not in found:
+        from msecli.formats.named import among  # most runs have no need of it
+
         raise DataError(f"{path}: no field {name!r}; {among(name, found)}")
     return found[name]
-
-
-def among(name: str, found: Mapping[str, Any] | Sequence[str]) -> str:
-    """Return which names there are, in a message that one is not among them."""
-    names = [*map(repr, found)]
-    more = f", … ({len(names)} in all)" if len(names) > LISTED else ""
-    return f"there are {', '.join(names[:LISTED])}{more}{meant(name, found)}" if names else "there are none"
 
 
 def check_numbers(path: str, layout: Layout, steps: Sequence[str] = ()) -> None:

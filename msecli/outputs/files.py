@@ -144,10 +144,10 @@ class Staging:
         with contextlib.ExitStack() as locks, contextlib.ExitStack() as undo:
             # In one order for all processes, each of which keeps its locks until it has named its other files.
             for final, path, lines in sorted(self._appended):
-                with _explained(path):
+                with writing(path):
                     _append(final, lines, locks, undo)
             for temporary, final in self._staged:
-                with _explained(final):
+                with writing(final):
                     if not self._overwrite:
                         _create(temporary, final)
                         undo.callback(_attempt, os.unlink, final)
@@ -182,7 +182,7 @@ class Staging:
         if store is not None:
             from tempfile import NamedTemporaryFile  # seldom needed
 
-            with _explained(store.path):
+            with writing(store.path):
                 copy = self._temporary.enter_context(NamedTemporaryFile())  # noqa: SIM115 - it is closed in the end
                 yield cast("BinaryIO", copy)
                 copy.flush()
@@ -190,11 +190,11 @@ class Staging:
             return
         path = local_path(path)
         if not _is_replaceable(path):
-            with _explained(path), open(path, "wb") as stream:
+            with writing(path), open(path, "wb") as stream:
                 yield stream
             return
         final = os.path.realpath(path)
-        with _explained(path):
+        with writing(path):
             _remove_leftovers(final)
             temporary, lock = self._make(final)
             with os.fdopen(os.dup(lock), "wb") as stream:
@@ -323,7 +323,13 @@ def _mode(path: str) -> int:
 
 
 @contextlib.contextmanager
-def _explained(path: str) -> Iterator[None]:
+def writing(path: str) -> Iterator[None]:
+    """Turn an error of the system into one that says which file cannot be written, and why.
+
+    Raises
+    ------
+    ReadWriteError
+    """
     try:
         yield
     except ReadWriteError:

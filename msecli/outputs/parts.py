@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from msecli.errors import ReadWriteError, UsageError, many, redacted
 from msecli.outputs.base import Renderer, Style
-from msecli.outputs.files import Staging
+from msecli.outputs.files import Staging, writing
 from msecli.places import listed, local_path, store_of, would_name
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class PartsFolder:
     def begin(self, layout: Layout) -> None:
         """Make the folder if need be; remove what an earlier run has left, the marker first."""
         self._layout = layout
-        with _explained(self.shown):
+        with writing(self.shown):
             if store_of(self.path) is None:
                 os.makedirs(self.path, exist_ok=True)
             for name in sorted(self._names(), key=lambda name: name != MARKER):
@@ -107,7 +107,7 @@ class PartsFolder:
         ReadWriteError
             If there are not so many parts.
         """
-        with _explained(self.shown):
+        with writing(self.shown):
             found = sum(PART.fullmatch(name) is not None for name in self._names())
             if found != parts:
                 raise ReadWriteError(
@@ -138,16 +138,6 @@ class PartsFolder:
             return
         with suppress(FileNotFoundError):  # a worker that is still there has named or removed it meanwhile
             os.unlink(self.path + name)
-
-
-@contextmanager
-def _explained(path: str) -> Iterator[None]:
-    try:
-        yield
-    except ReadWriteError:
-        raise
-    except OSError as error:
-        raise ReadWriteError(f"{path}: cannot write: {error.strerror or error}") from error
 
 
 def folder_named(text: str, renderers: dict[str, Renderer]) -> tuple[str, Renderer] | None:

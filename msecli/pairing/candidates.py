@@ -32,6 +32,7 @@ TARGET_NAMES = frozenset((
 """Names, in any case, that tell a column's role."""
 
 ONLY_IDS = "the only numeric columns look like row ids"
+ONLY_NAMED = "fields of structs, coordinates and what names of folders hold are scored only if they are named"
 
 
 def is_identifying(number: int, column: Column) -> bool:
@@ -64,9 +65,10 @@ def numeric_columns(source: Source, setting: str = "") -> Names:
     """
     names = data_columns(source)
     if not names:
-        numeric = [column for column in source.columns or () if column.data]
+        numeric = [column for column in source.columns or () if column.numeric]
         advice = f"; use `{setting}=COLUMN`" if setting else ""
-        raise DataError(f"{source.path}: {ONLY_IDS}{advice}" if numeric else f"{source.path}: no column holds numbers")
+        why = ONLY_IDS if any(column.data for column in numeric) else ONLY_NAMED
+        raise DataError(f"{source.path}: {why}{advice}" if numeric else f"{source.path}: no column holds numbers")
     return names
 
 

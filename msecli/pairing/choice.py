@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from msecli.errors import DataError, Warned, many, setting, shown
 from msecli.formats.base import Source
-from msecli.pairing.candidates import ONLY_IDS, PREDICTION_NAMES, TARGET_NAMES, Side, side_of
+from msecli.pairing.candidates import ONLY_IDS, ONLY_NAMED, PREDICTION_NAMES, TARGET_NAMES, Side, side_of
 from msecli.pairing.lookup import Lookup, Names, described, find_all, folded_name, listed_setting, split_names
 
 NAMES, SINGLE, SAME, MATRIX = "names", "single", "same", "matrix"
@@ -144,7 +144,8 @@ def _undecided(sides: tuple[Side, Side], names: tuple[Names, Names], *, two_file
     if not advice:
         advice, example = _example(sides, names, two_files=two_files)
     if not any(side.candidates for side in sides) and columns:
-        advice, example = f"{ONLY_IDS}; use `pred=COLUMN` `target=COLUMN`", ""
+        why = ONLY_IDS if any(column.data for column in columns) else ONLY_NAMED
+        advice, example = f"{why}; use `pred=COLUMN` `target=COLUMN`", ""
     if columns and not any(column.numeric for column in columns):
         advice, example = "none of them holds numbers", ""
     if not all(side.candidates for side in sides) and all(side.lists for side in sides):

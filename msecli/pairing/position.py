@@ -268,6 +268,24 @@ def compared_numbers(blocks: tuple[Block, ...], looked_at: Sequence[Shared]) -> 
     return tuple(found)
 
 
+FEWEST_VALUES = 10
+"""Fewer different values, such as classes, may be there as often on both sides by chance."""
+
+
+def moved(ours: FloatArray, theirs: FloatArray) -> bool:
+    """Tell whether two columns hold the same values in another order, too many of them for chance."""
+    if _bits(ours) != _bits(theirs) or np.array_equal(ours, theirs, equal_nan=True):
+        return False
+    values = np.sort(ours)
+    different = 1 + np.count_nonzero(values[1:] != values[:-1])
+    return bool(different >= FEWEST_VALUES) and np.array_equal(values, np.sort(theirs), equal_nan=True)
+
+
+def _bits(values: FloatArray) -> int:
+    """Return a sum that does not depend on the order: of most columns it tells that they are not the same values."""
+    return int((values + 0.0).view(np.uint64).sum())
+
+
 def _as_written(ours: float, theirs: float) -> tuple[Any, Any]:
     """Return numbers for a message: as integers if all of them are whole."""
     kind = int if float(ours).is_integer() and float(theirs).is_integer() else float

@@ -66,6 +66,9 @@ class Roles(NamedTuple):
         Columns whose labels must agree in every row.
     looked_at : tuple of Shared
         Columns of numbers that must agree in the first rows.
+    searched : tuple of Shared
+        Columns of numbers that may differ, because they may be predictions, but do not hold the same values in another
+        order.
     rule : str
         The rule that chose the columns to score: "names", "single", "same" or "matrix"; "" if the user named them.
     warnings : tuple of Warned
@@ -82,6 +85,7 @@ class Roles(NamedTuple):
     keys: tuple[Names, ...] = ()
     checked: tuple[Shared, ...] = ()
     looked_at: tuple[Shared, ...] = ()
+    searched: tuple[Shared, ...] = ()
     rule: str = ""
     warnings: tuple[Warned, ...] = ()
 
@@ -162,12 +166,17 @@ def assign_roles(
     last = len(tables) - 1
     checked: dict[tuple[str, str], bool] = {}
     looked_at: list[Shared] = []
+    searched: list[Shared] = []
     if row_check and last and not keys:
         for columns, identifying in shared_columns(tables[0], tables[1], (*chosen, taken)):
             if identifying:
                 checked[columns] = False
             elif chosen[0] != chosen[1]:
                 looked_at.append(Shared(columns))
+            else:
+                searched.append(Shared(columns))
+        if rule == SAME and len(chosen[0]) > 1:
+            searched += [Shared((name, name)) for name in chosen[0]]
     # Group labels that both files have must agree, too.
     for places in (*groups, clusters):
         checked |= {(places[0].columns[0], places[1].columns[0]): True} if len(places) > 1 else {}
@@ -183,6 +192,7 @@ def assign_roles(
         keys=keys,
         checked=tuple(Shared(columns, group) for columns, group in checked.items()),
         looked_at=tuple(looked_at),
+        searched=tuple(searched),
         rule=rule,
         warnings=tuple(warnings),
     )

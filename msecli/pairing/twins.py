@@ -90,7 +90,7 @@ def twins_of(prediction: FloatArray, target: FloatArray, *, tables: bool) -> tup
 def _twin(ours: FloatArray, theirs: FloatArray, *, whole: bool) -> Twin:
     # Most columns are told apart by their first values.
     equal = bool(ours[0] == theirs[0]) and np.array_equal(ours, theirs)
-    whole = whole and _is_whole(ours) and _is_whole(theirs)
+    whole = whole and is_whole(ours) and is_whole(theirs)
     if not (equal or whole):
         return Twin(equal=False, whole=False)
     low, high = min(float(ours.min()), float(theirs.min())), max(float(ours.max()), float(theirs.max()))
@@ -99,7 +99,8 @@ def _twin(ours: FloatArray, theirs: FloatArray, *, whole: bool) -> Twin:
     return Twin(equal, whole, low, high, _sums(ours), _sums(theirs))
 
 
-def _is_whole(values: FloatArray) -> bool:
+def is_whole(values: FloatArray) -> bool:
+    """Tell whether values are integers that float64 holds exactly."""
     if not float(values[0]).is_integer():
         return False
     return bool(np.all(np.floor(values) == values)) and bool(np.all(np.abs(values) < LAST_EXACT_INTEGER))

@@ -13,11 +13,9 @@ from threading import Lock
 from typing import Any, Self
 
 from msecli.errors import ReadWriteError, UsageError, redacted
-from msecli.places.remote import TRIES, PassingError, RemoteFile, changed, timeout
+from msecli.places.file import changed
+from msecli.places.remote import TRIES, PassingError, RemoteFile, shortened, timeout
 from msecli.tuples import NamedTuple
-
-SHOWN_CHARACTERS = 200
-"""The length to which messages shorten those of libraries."""
 
 REASONS = (
     (r"ACCESS_DENIED|PERMISSION_DENIED|AuthorizationFailure|AuthorizationPermission|\b403\b", "access is denied"),
@@ -181,7 +179,7 @@ class Location(NamedTuple):
         except ReadWriteError:
             raise
         except (ImportError, OSError, ValueError) as error:
-            raise ReadWriteError(f"{self.shown}: cannot connect: {_short(error)}") from error
+            raise ReadWriteError(f"{self.shown}: cannot connect: {shortened(error)}") from error
 
 
 @cache
@@ -199,14 +197,9 @@ def _explained(location: Location, doing: str = "read") -> Iterator[None]:
         raise ReadWriteError(f"{location.shown}: no such file") from error
     except (OSError, ValueError) as error:
         text = str(error)
-        reason = next((meaning for pattern, meaning in REASONS if re.search(pattern, text)), _short(error))
+        reason = next((meaning for pattern, meaning in REASONS if re.search(pattern, text)), shortened(error))
         advice = f"; set {KINDS[location.scheme].credentials}" if reason in REFUSED else ""
         raise ReadWriteError(f"{location.shown}: cannot {doing}: {reason}{advice}") from error
-
-
-def _short(error: Exception) -> str:
-    text = re.sub(r" *\([^()]*(Request|request) ?ID[^()]*\)", "", " ".join(str(error).split()))
-    return redacted(text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…")
 
 
 class ArrowObject:

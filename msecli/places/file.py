@@ -107,7 +107,7 @@ class LocalFile:
             else:
                 data = os.pread(self._file.fileno(), size, offset)
         if len(data) < min(size, self.size - offset):
-            raise self._changed()
+            raise changed(self.path)
         return data
 
     def fill(self, buffer: memoryview, offset: int) -> None:
@@ -117,7 +117,7 @@ class LocalFile:
             with explained(self.path):
                 count = os.preadv(self._file.fileno(), [buffer[done:]], offset + done)
             if count == 0:
-                raise self._changed()
+                raise changed(self.path)
             done += count
 
     def reaches(self, offset: int) -> bool:
@@ -129,10 +129,7 @@ class LocalFile:
         with explained(self.path):
             status = os.fstat(self._file.fileno())
         if (status.st_size, status.st_mtime_ns) != (self.size, self._modified):
-            raise self._changed()
-
-    def _changed(self) -> DataError:
-        return DataError(f"{self.path}: the file was changed while it was read; run again once it is complete")
+            raise changed(self.path)
 
     def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Do nothing: the operating system reads ahead."""
@@ -140,6 +137,11 @@ class LocalFile:
     def for_arrow(self) -> Descriptor:
         """Return a path that opens this very file, even if another file has taken its name."""
         return Descriptor.of(self, self._file.fileno())
+
+
+def changed(path: str) -> DataError:
+    """Return an error about a file that is no longer the one that was opened."""
+    return DataError(f"{path}: the file was changed while it was read; run again once it is complete")
 
 
 class Descriptor(str):
@@ -175,7 +177,7 @@ def _reopened(path: str, real: str, size: int, modified: int) -> LocalFile:
         with explained(path):
             file = LocalFile.of(path, open(real, "rb", buffering=0))  # noqa: SIM115 - kept open while it is in use
         if (file.size, file._modified) != (size, modified):  # noqa: SLF001 - of this very module
-            raise file._changed()  # noqa: SLF001
+            raise changed(path)
         _open_files[known] = file
     return file
 
@@ -209,32 +211,48 @@ def _opened(path: str) -> BinaryIO:
 
 
 def spooled(path: str, chunks: Iterable[bytes]) -> LocalFile:
-    """Return an input file whose bytes are these chunks, kept in an unnamed temporary file."""
-    with explained(path):
-        return LocalFile.of(path, _spool(path, chunks))
+    """Return an input file whose bytes are these chunks, kept in an unnamed temporary file.
 
-
-def _spool(path: str, chunks: Iterable[bytes]) -> BinaryIO:
+    Raises
+    ------
+    ReadWriteError
+        If the copy cannot be written; what `chunks` raise is the caller's to explain.
+    """
     import tempfile
 
-    spool: BinaryIO | None = None
-    try:
+    with copying(path):
         # Buffered, because an unbuffered write may silently write only some of the bytes.
         spool = tempfile.TemporaryFile()  # noqa: SIM115 - kept open for as long as the source is used
+    try:
         tell, size = copied.get(), 0
         for chunk in chunks:
-            size += spool.write(chunk)
+            with copying(path):
+                size += spool.write(chunk)
             tell(path, size)
-        spool.flush()
-    except BaseException as error:
-        if spool is not None:
-            with contextlib.suppress(OSError):
-                spool.close()
-        if isinstance(error, OSError) and not isinstance(error, ReadWriteError):
-            reason = error.strerror or error
-            raise ReadWriteError(f"{path}: cannot be copied to a temporary file: {reason}; see TMPDIR") from error
+        with copying(path):
+            spool.flush()
+    except BaseException:
+        with contextlib.suppress(OSError):
+            spool.close()
         raise
-    return spool
+    return LocalFile.of(path, spool)
+
+
+@contextlib.contextmanager
+def copying(path: str) -> Iterator[None]:
+    """Turn an error of the system into one that says which file cannot be copied to a temporary one, and why.
+
+    Raises
+    ------
+    ReadWriteError
+    """
+    try:
+        yield
+    except ReadWriteError:
+        raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise ReadWriteError(f"{path}: cannot be copied to a temporary file: {reason}; see TMPDIR") from error
 
 
 @contextlib.contextmanager

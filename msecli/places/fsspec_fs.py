@@ -10,10 +10,10 @@ from typing import Any
 from fsspec.core import url_to_fs
 from fsspec.registry import known_implementations
 
-from msecli.errors import MsecliError, ReadWriteError, redacted, similar
+from msecli.errors import MsecliError, ReadWriteError, similar
 from msecli.places.base import InputFile
-from msecli.places.file import CHUNK_BYTES, spooled
-from msecli.places.remote import PassingError, RemoteFile, changed, retried
+from msecli.places.file import CHUNK_BYTES, changed, spooled
+from msecli.places.remote import PassingError, RemoteFile, retried, shortened
 from msecli.tuples import NamedTuple
 
 RANGED = frozenset({"hf"})
@@ -23,7 +23,6 @@ The others have one connection, or unpack what they read, so they read a file on
 """
 
 REFUSED = {401: "the credentials are missing or not accepted", 403: "access is denied", 404: "no such file"}
-SHOWN_CHARACTERS = 200
 
 
 class FsspecObject(NamedTuple):
@@ -100,14 +99,9 @@ def _explained(shown: str) -> Iterator[None]:
     except PermissionError as error:
         raise ReadWriteError(f"{shown}: {REFUSED[403]}") from error
     except ImportError as error:
-        raise ReadWriteError(f"{shown}: {_short(error)}") from error
+        raise ReadWriteError(f"{shown}: {shortened(error)}") from error
     except (ConnectionError, TimeoutError, EOFError) as error:
         raise PassingError(f"the connection was lost ({type(error).__name__})") from error
     except Exception as error:  # each file system raises errors of its own library
         status: Any = getattr(getattr(error, "response", None), "status_code", None) or getattr(error, "status", None)
-        raise ReadWriteError(f"{shown}: {REFUSED.get(status) or f'cannot read: {_short(error)}'}") from error
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return redacted(text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…")
+        raise ReadWriteError(f"{shown}: {REFUSED.get(status) or f'cannot read: {shortened(error)}'}") from error

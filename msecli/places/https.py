@@ -21,8 +21,8 @@ from fsspec.implementations.http import HTTPFileSystem
 
 from msecli.errors import DataError, ReadWriteError
 from msecli.places.base import InputFile
-from msecli.places.file import CHUNK_BYTES, LocalFile, copied
-from msecli.places.remote import START_BYTES, PassingError, RemoteFile, changed, retried, timeout
+from msecli.places.file import CHUNK_BYTES, LocalFile, changed, copied, copying
+from msecli.places.remote import START_BYTES, PassingError, RemoteFile, retried, timeout
 from msecli.tuples import NamedTuple
 
 T = TypeVar("T")
@@ -115,11 +115,14 @@ def open_file(path: str, word: str, shown: str) -> InputFile:
                     return None
                 remote = HttpObject(path, shown, State.of(size, answer.headers))
                 return RemoteFile(shown, word, remote, await answer.read())
-            copy = tempfile.TemporaryFile()  # noqa: SIM115 - kept open for as long as it is in use
+            with copying(shown):
+                copy = tempfile.TemporaryFile()  # noqa: SIM115 - kept open for as long as it is in use
             async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
-                copy.write(chunk)
+                with copying(shown):
+                    copy.write(chunk)
                 tell(shown, copy.tell())
-            copy.flush()
+            with copying(shown):
+                copy.flush()
             return LocalFile.of(shown, copy, word)
 
     start = {"Range": f"bytes=0-{START_BYTES - 1}"}

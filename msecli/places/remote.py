@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import time
 import weakref
 from bisect import bisect_right, insort
@@ -14,9 +15,10 @@ from functools import cache, partial
 from threading import RLock
 from typing import Any, Protocol, TypeVar
 
-from msecli.errors import DataError, ReadWriteError
+from msecli.errors import DataError, ReadWriteError, redacted
 from msecli.places import TIMEOUT_VARIABLE
 from msecli.places.base import AHEAD_BYTES
+from msecli.places.file import changed
 from msecli.places.fileobject import FileObject
 
 T = TypeVar("T")
@@ -45,6 +47,9 @@ BACKOFF_SECONDS = 0.25
 
 LONGEST_WAIT_SECONDS = 30.0
 """A server that asks to wait for longer is taken at its word: the run ends."""
+
+SHOWN_CHARACTERS = 200
+"""The length to which messages shorten those of libraries."""
 
 TIMEOUT_SECONDS = 60.0
 """How long a server may send nothing, unless the environment says otherwise."""
@@ -113,9 +118,10 @@ def timeout() -> float:
     return seconds
 
 
-def changed(path: str) -> DataError:
-    """Return an error about a file that is no longer the one that was opened."""
-    return DataError(f"{path}: the file was changed while it was read; run again once it is complete")
+def shortened(error: Exception) -> str:
+    """Return the message of a library's error on one line, without secrets and the numbers of requests."""
+    text = re.sub(r" *\([^()]*(Request|request) ?ID[^()]*\)", "", " ".join(str(error).split())) or type(error).__name__
+    return redacted(text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…")
 
 
 def retried(path: str, call: Callable[[], T]) -> T:

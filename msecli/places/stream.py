@@ -15,7 +15,7 @@ from typing import Any
 
 from msecli.errors import DataError
 from msecli.places.base import InputFile
-from msecli.places.file import CHUNK_BYTES, READING, copied, spooled
+from msecli.places.file import CHUNK_BYTES, READING, copied, explained, spooled
 
 KEPT_BYTES = 8 << 20
 """What is kept of any stream, so that a small one can be read again like a file, and never needs a copy."""
@@ -202,7 +202,8 @@ class StreamFile:
             if self._copy is None:
                 if self._borders[0]:
                     self._of_held(0, 1)  # refuses
-                copy = spooled(self.path, chain(self._held, iter(self._next, b"")))
+                with explained(self.path):
+                    copy = spooled(self.path, chain(self._held, iter(self._next, b"")))
                 with self._lock:
                     self._copy, self._held, self._borders, self._ended = copy, [], [copy.size], True
         return self._copy

@@ -219,7 +219,7 @@ class Planned(NamedTuple):
     name : str
     inputs : tuple of Input
     size : int
-        Of its files, in bytes.
+        Of its files on this machine, in bytes.
     error : str or None
         Why it would fail.
     exit_code : int
@@ -261,7 +261,7 @@ class Preview(Report):
         return (len(self.runs), f" {plural('run', len(self.runs))}, nothing scored", *more)
 
     def numbers(self) -> dict[str, Number]:
-        """Return the sizes of the runs' files in bytes, by name."""
+        """Return the sizes of the runs' files on this machine in bytes, by name."""
         return {run.name: run.size for run in self.runs}
 
     def lines(self) -> list[Line]:

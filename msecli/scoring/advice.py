@@ -14,7 +14,7 @@ from msecli.pairing.position import Stream
 from msecli.pairing.roles import Roles, Shared, assign_roles
 from msecli.pairing.twins import Twin
 from msecli.places.stream import ForgottenError
-from msecli.scoring.plan import Plan
+from msecli.scoring.plan import AS_THEY_STAND, Plan
 from msecli.scoring.side_by_side import blocks_of
 from msecli.tuples import NamedTuple
 
@@ -64,7 +64,7 @@ def position_advice(plan: Plan) -> str:
         alike = len({row_count(source) for source in plan.sources} - {None}) == 1
     except MsecliError:
         return ""
-    return "; to pair them as they stand, use `row_check=False`" if alike else ""
+    return AS_THEY_STAND if alike else ""
 
 
 def row_count(source: Source) -> int | None:
@@ -182,16 +182,16 @@ def _contradiction(
         hold, keys_do = ("holds", "a key does") if len(numbers) == 1 else ("hold", "keys do")
         return f"{_listed(numbers)} {hold} every integer of a range once, as {keys_do}", others, []
     equal = [name for name, _, twin in pairs if twin.repeated]
-    others = tuple(name for name, _, twin in pairs if not twin.equal)
+    moved = [(name, other) for name, other, twin in pairs if twin.moved(rows)]
+    others = tuple(name for name, other, twin in pairs if not twin.equal and (name, other) not in moved)
     if use.averages and plan.roles.rule == SAME and equal and others:
-        keys = [Shared((name, name)) for name in equal]
+        keys = [*(Shared((name, name)) for name in equal), *map(Shared, moved)]
         are, look = ("is", "looks") if len(equal) == 1 else ("are", "look")
         kind = "a key or a feature, not a prediction" if len(equal) == 1 else "keys or features, not predictions"
         message = (
             f"{_listed(equal)} {are} equal in every row of both files, unlike {_listed(others)}: {look} like {kind}"
         )
         return message, others, keys
-    moved = [(name, other) for name, other, twin in pairs if twin.moved(rows)]
     if moved and not plan.roles.keys:
         names = _listed([name for name, _ in moved])
         message = f"{names}: both files hold the same integers in another order, like the keys of shuffled rows"

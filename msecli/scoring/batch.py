@@ -18,18 +18,18 @@ from msecli.core.parameters import data
 from msecli.core.state import LossState, Rules
 from msecli.engines import NOWHERE, Engine, Workers, engine_named
 from msecli.errors import MsecliError, UsageError, meant
-from msecli.places import files_of
+from msecli.places import LOCAL, files_of, local_path, place_of
 from msecli.results.batch import NOT_RUN, Batch, Planned, Run
 from msecli.results.score import Result, Rows, Score
 from msecli.scoring.elsewhere import check_workers
 from msecli.scoring.finish import inputs_of, macro_of, score_of
 from msecli.scoring.fold import Folded
 from msecli.scoring.ledger import Progress
-from msecli.scoring.manifest import manifest_of, read_manifest
+from msecli.scoring.manifest import Told, manifest_of, read_manifest
 from msecli.scoring.plan import Plan, make_plan
 from msecli.scoring.request import Request
 from msecli.scoring.run import run
-from msecli.scoring.runs import KEYS, LOSS, as_keys, manifest_of_patterns, runs_of
+from msecli.scoring.runs import KEYS, LOSS, manifest_of_patterns, runs_of
 from msecli.scoring.runs import Run as Asked
 from msecli.tuples import NamedTuple
 
@@ -126,9 +126,13 @@ def score_batch(
 
 
 def runs_named(
-    runs: Any, targets: str | None = None, given: Mapping[str, Any] | None = None, sort: str | None = None
+    runs: Any,
+    targets: str | None = None,
+    given: Mapping[str, Any] | None = None,
+    sort: str | None = None,
+    told: Told = str,
 ) -> list[Asked]:
-    """Return the runs of a manifest, of a sequence of mappings, or of two patterns.
+    """Return the runs of a manifest, of a sequence of mappings, or of two patterns, whose errors `told` words.
 
     Raises
     ------
@@ -137,7 +141,7 @@ def runs_named(
     if sort is not None and sort != LOSS:
         sort = metric_named(sort, Options(peak=1.0)).name
     if targets is not None:
-        manifest = manifest_of_patterns(data("runs", runs), targets)
+        manifest = manifest_of_patterns(data("runs", runs), targets, told)
     elif isinstance(runs, str | bytes | os.PathLike):
         manifest = read_manifest(data("runs", runs))
     else:
@@ -171,9 +175,9 @@ def batched(
     options |= {"workers": workers, "progress": progress}
     if resume is None:
         return score_batch(asked, **options)
-    from msecli.scoring.journal import Journal
+    from msecli.scoring.journal import BatchJournal
 
-    journal = Journal(resume, hashes=hashes)
+    journal = BatchJournal(resume, hashes=hashes)
     try:
         return score_batch(asked, taken=journal.taken, keep=journal.keep, **options)
     finally:
@@ -316,7 +320,7 @@ def previewed(asked: Asked) -> Planned:
     try:
         plan = make_plan(asked.request)
     except MsecliError as error:
-        return Planned(asked.name, (), size, as_keys(error), error.exit_code)
+        return Planned(asked.name, (), size, asked.told(error), error.exit_code)
     return Planned(asked.name, inputs_of(plan), size)
 
 
@@ -340,13 +344,18 @@ def _work(
 
 
 def _size(request: Request) -> int:
-    """Return about how much work a run is."""
-    return RUN_BYTES + sum(map(_file_size, request.files))
+    """Return about how much work a run is.
+
+    The sizes of files elsewhere are not asked of their servers. Such runs mostly wait, so that none shares a thread.
+    """
+    elsewhere = sum(place_of(path) is not LOCAL for path in request.files)
+    return RUN_BYTES + sum(map(_file_size, request.files)) + elsewhere * SMALL_BYTES
 
 
 def _file_size(path: str) -> int:
+    """Return the bytes of a file, or of several, on this machine."""
     try:
-        return sum(os.stat(file).st_size for file in files_of(path))
+        return sum(os.stat(local_path(file)).st_size for file in files_of(path)) if place_of(path) is LOCAL else 0
     except OSError:
         return 0  # which the run will tell
 
@@ -364,7 +373,7 @@ def scored(asked: Asked, means: Means, progress: Progress) -> Done:
             request = replace(request, jobs=means.jobs, engine=means.engine)
         result = run(request, progress=progress, observe=observe, started=means.started)
     except MsecliError as error:
-        return Done(Run(asked.name, None, as_keys(error), error.exit_code))
+        return Done(Run(asked.name, None, asked.told(error), error.exit_code))
     return Done(Run(asked.name, result), sums[0])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from msecli.errors import DataError, MsecliError, UsageError, Warned, meant, setting
 from msecli.formats.base import Selection, Source
@@ -123,10 +124,11 @@ def open_systems(request: CompareRequest) -> Opened:
         sources = dict.fromkeys(systems, table)
         columns = {name: (name,) for name in systems}
     check_reference(request, systems)
+    data = {system.name: system.data for system in request.systems}
     plans: dict[str, Plan] = {}
     for name, source in sources.items():
         try:
-            plans[name] = _plan(request, source, columns[name], shared)
+            plans[name] = _plan(request, data.get(name, base.predictions), source, columns[name], shared)
         except UsageError:
             raise
         except MsecliError as error:
@@ -158,7 +160,7 @@ def check_reference(request: CompareRequest, systems: Sequence[str]) -> None:
         raise UsageError(f"`reference`: no system is named {request.reference!r}; there is {known}{hint}")
 
 
-def _plan(request: CompareRequest, source: Source, pred: tuple[str, ...], shared: Sequence[Source]) -> Plan:
+def _plan(request: CompareRequest, data: Any, source: Source, pred: tuple[str, ...], shared: Sequence[Source]) -> Plan:
     """Return the plan of one system.
 
     Raises
@@ -166,7 +168,6 @@ def _plan(request: CompareRequest, source: Source, pred: tuple[str, ...], shared
     DataError
         Also if the weights or the groups are columns of the predictions, as they are for all systems.
     """
-    data = request.systems[0].data  # only whether it is there matters from here on
     plan = plan_of(request.of_system(data, pred), (source, *shared), Parameters((), None, None))
     target = plan.roles.target.file
     places = [("weight", plan.roles.weight), *(("by", place) for place in plan.roles.by)]

@@ -146,6 +146,11 @@ def check_sources(sources: Sequence[Source], engine: str) -> None:
     """
     for source in sources:
         path = only_here(source)
+        if path is not None and is_url(path):
+            raise UsageError(
+                f"{setting('engine', engine)} reads files in parts, and {path} is compressed, or its server sends only "
+                "whole files; copy what it holds to where all workers see it, or use `engine=local`"
+            )
         if path is not None:
             raise UsageError(
                 f"{setting('engine', engine)} reads files in parts, and {path} is compressed; decompress it, or use "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from itertools import zip_longest
 from typing import Any
@@ -18,7 +18,7 @@ from msecli.results.inspect import Inspection
 from msecli.results.look import Interpretation, Problem
 from msecli.results.score import Result
 from msecli.results.values import Keys, Layout
-from msecli.scoring.elsewhere import refuse_distributed
+from msecli.scoring.elsewhere import check_plan
 from msecli.scoring.finish import settings_of
 from msecli.scoring.gates import check_scopes
 from msecli.scoring.inspect_columns import Uses, inspected
@@ -68,7 +68,7 @@ def inspect_files(
     Parameters
     ----------
     request : Request
-        What `compute` would be asked.
+        What `compute` would be asked; whatever its engine, files are looked at here.
     more : sequence of paths or data in memory
         Further files, between the predictions and the targets; then nothing is said of a score.
     full : bool
@@ -90,7 +90,8 @@ def inspect_files(
         If a file cannot be read.
     """
     wording = wording or Wording(str, partial(as_call, request))
-    refuse_distributed(request.engine, "look at files")
+    asked = request
+    request = replace(request, engine="local", scheduler=None, scheduler_file=None, local=None, resume=None)
     first, *others = zip(request.inputs, request.input_names, strict=True)
     named = [first, *((each, "predictions") for each in more), *others]
     opened, problems = open_each(
@@ -108,6 +109,8 @@ def inspect_files(
             for number, each in enumerate(opened)
         ]
         finding = _Finding() if more else _planned(request, looks, problems)
+        if finding.plan is not None and finding.error is None:
+            check_plan(finding.plan._replace(request=asked))
         keys = () if more else matching_keys(request, finding.plan, looks, engine)
         files = tuple(
             inspected(look, data if isinstance(data, str) else name, wording.message, engine, uses)
@@ -277,7 +280,7 @@ def as_call(request: Request, chosen: Chosen) -> str:
     words += [f"{name}={_called(list(columns))}" for name, columns in chosen.items()]
     for each in fields(request):
         value = getattr(request, each.name)
-        if each.name in {"predictions", "targets", "pred", "target", "jobs", "engine"} or value == each.default:
+        if each.name in {"predictions", "targets", "pred", "target", "jobs"} or value == each.default:
             continue
         words.append(f"{each.name}={_called(value)}")
     return f"score({', '.join(words)})"

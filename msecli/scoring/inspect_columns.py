@@ -53,7 +53,8 @@ class Uses(NamedTuple):
             return roles, "identifies rows"
         if roles:
             return roles, ""
-        return (), "no numbers" if not column.numeric else "" if self.plan is None else "not chosen"
+        scorable = column.numeric or column.lists
+        return (), "no numbers" if not scorable else "" if self.plan is None else "not chosen"
 
     def roles(self, name: str | None) -> tuple[str, ...]:
         """Return the roles of a column, or of a whole array."""
@@ -178,7 +179,7 @@ def _settled(
     problem = look.problems.get(column.name or "")
     known = column.known
     if look.whole and column.identifies_rows and known.distinct_above is not None and known.unique is None:
-        known = known._replace(unique=is_unique(look.source, column.name or "", engine))
+        known = known._replace(unique=is_unique(look.source, look.rows, column.name or "", engine))
     return column._replace(known=known, problem=None if problem is None else message(problem))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msecli.engines import Engine
 from msecli.errors import DataError, MsecliError
@@ -24,17 +24,17 @@ TRIED_KEYS = 5
 """Shared columns that are tried as keys by themselves."""
 
 
-def is_unique(source: Source, name: str, engine: Engine) -> bool | None:
+def is_unique(source: Source, rows: int, name: str, engine: Engine) -> bool | None:
     """Tell whether no row has the label of another in a column; None if it is not worth the memory."""
-    if not _is_small(source):
+    if not _is_small(source, rows):
         return None
     held = Held(Stream(source.path, blocks_of(source, Selection((), (name,)), engine)))
     return missing(held.labels[name]) is None and len(codes_of(held.labels[name])[1]) == held.rows
 
 
-def _is_small(source: Source) -> bool:
-    """Tell whether the keys of a source may be held; those of one of unknown size may not."""
-    return 0 < (source.work or 0) <= LARGEST_TRIED
+def _is_small(source: Source, rows: int) -> bool:
+    """Tell whether the keys of a source may be held; of streams, whose size is unknown, by the rows that were read."""
+    return 0 < (source.work or rows) <= LARGEST_TRIED
 
 
 def matching_keys(
@@ -66,14 +66,14 @@ def _shared(tables: Sequence[Look]) -> list[tuple[str, str]]:
 
 def _matched(ours: Names, theirs: Names, tables: Sequence[Look], engine: Engine) -> KeyMatch | None:
     """Return how rows would be paired by keys; None if these cannot be read."""
-    complete = all(look.whole and _is_small(look.source) for look in tables)
-    # Of two files that were not read to the end as many rows: the others of the longer piece could have no partner.
-    most = None if complete else min(look.rows for look in tables)
+    complete = all(look.whole and _is_small(look.source, look.rows) for look in tables)
     columns = tuple(zip(ours, theirs, strict=True))
+    read = [(look.source, Selection((), names)) for look, names in zip(tables, (ours, theirs), strict=True)]
     try:
+        blocks = [blocks_of(*each, engine) for each in read] if complete else _heads(read)
         prediction, target = (
-            _held(look.source, dict(zip(ours, names, strict=True)), engine, most)
-            for look, names in zip(tables, (ours, theirs), strict=True)
+            Held(Stream(source.path, found), dict(zip(ours, selection.labels, strict=True)))
+            for (source, selection), found in zip(read, blocks, strict=True)
         )
     except DataError:
         return None
@@ -85,13 +85,8 @@ def _matched(ours: Names, theirs: Names, tables: Sequence[Look], engine: Engine)
     return KeyMatch(columns, *counts, unique=True, complete=complete)
 
 
-def _held(source: Source, names: Mapping[str, str], engine: Engine, most: int | None) -> Held:
-    """Return keys under the names of the first file: of all rows, or of the first ones."""
-    selection = Selection((), tuple(names.values()))
-    blocks = blocks_of(source, selection, engine) if most is None else _first(source, selection, most)
-    return Held(Stream(source.path, blocks), names)
-
-
-def _first(source: Source, selection: Selection, most: int) -> Iterator[Block]:
-    block, _ = first_block(source, selection)
-    yield block.slice(0, min(most, block.rows))
+def _heads(read: Iterable[tuple[Source, Selection]]) -> list[Iterator[Block]]:
+    """Return as many of the first rows of each: others of the longer piece could have no partner."""
+    found = [first_block(*each)[0] for each in read]
+    rows = min(block.rows for block in found)
+    return [iter([block.slice(0, rows)]) for block in found]

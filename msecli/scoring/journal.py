@@ -26,11 +26,10 @@ from msecli.scoring.request import Request
 from msecli.scoring.runs import Run as Asked
 
 SCHEMA = "msecli-journal/1"
-CHUNK_BYTES = 1 << 20
 LINE_END = b"\n"
 
 
-class Journal:
+class BatchJournal:
     """The runs that have ended, in a file.
 
     Parameters
@@ -146,10 +145,8 @@ def _state(path: str, *, hashes: bool) -> tuple[str, tuple[Any, ...]] | None:
         return None
     if not hashes or is_url(found.path):
         return found.path, found[1:]
-    digest = hashlib.sha256()
     with open(found.path, "rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
+        digest = hashlib.file_digest(file, "sha256")
     return found.path, (digest.hexdigest(),)
 
 

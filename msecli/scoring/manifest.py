@@ -8,13 +8,44 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from msecli.errors import DataError, MsecliError, Problems, ReadWriteError, UsageError, meant, shown
+from msecli.errors import DataError, MsecliError, Problems, ReadWriteError, Setting, UsageError, meant, shown
 from msecli.places import name_in, open_input
 from msecli.places.compressed import without_suffix
 from msecli.tuples import NamedTuple
 
 DEFAULTS, RUNS = "defaults", "run"
 """The tables of a manifest in TOML or YAML."""
+
+
+def as_keys(error: MsecliError) -> str:
+    """Return the message of an error with settings spelled as in a manifest.
+
+    Examples
+    --------
+    >>> as_keys(UsageError("use `nan_target=omit` or `decimal=pred=,`"))
+    "use nan_target = 'omit' or decimal = 'pred=,'"
+    """
+
+    def spelled(settings: Sequence[Setting]) -> str:
+        return " ".join(map(_spelled, settings))
+
+    return error.worded(spelled)
+
+
+def _spelled(setting: Setting) -> str:
+    name, value, file = setting
+    if value is None:
+        return name
+    if value in {"True", "False"} and not file:
+        return f"{name} = {value.lower()}"
+    if value in {"True", "False"}:
+        return f"{'header' if value == 'True' else 'no_header'} = {file!r}"
+    written = f"{file}={value}" if file else value
+    return f"{name} = {written!r}"
+
+
+Told = Callable[[MsecliError], str]
+"""Words an error of a run."""
 
 
 class Entry(NamedTuple):
@@ -54,6 +85,8 @@ class Manifest(NamedTuple):
         Whether all values are texts, as in CSV.
     error : type
         Of the errors about it.
+    told : callable
+        Words the errors of runs.
     """
 
     path: str
@@ -62,6 +95,7 @@ class Manifest(NamedTuple):
     runs: Sequence[Entry]
     textual: bool = False
     error: type[MsecliError] = DataError
+    told: Told = as_keys
 
 
 def read_manifest(path: str) -> Manifest:

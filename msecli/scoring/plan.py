@@ -19,6 +19,7 @@ from msecli.formats.base import Source, warnings_by_position
 from msecli.pairing.choice import ALL, SAME, UndecidedError
 from msecli.pairing.position import check_row_counts
 from msecli.pairing.roles import PREDICTION, Roles, assign_roles, check_shapes, item_shape
+from msecli.places import is_path
 from msecli.scoring.model import Parameters, model_of, read_parameters
 from msecli.scoring.opening import open_all, refuse_rows_as_names
 from msecli.scoring.request import Request
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from msecli.core.linear import LinearModel
     from msecli.pairing.bins import Bins
     from msecli.pairing.conditions import Condition
+
+
+AS_THEY_STAND = "; to pair them as they stand, use `row_check=False`"
 
 
 class Plan(NamedTuple):
@@ -179,6 +183,8 @@ def plan_of(request: Request, sources: tuple[Source, ...], parameters: Parameter
     DataError
         If no rule tells which columns to score, or shapes differ.
     """
+    if request.row_check and not (request.on or is_path(request.predictions)):
+        _check_indexes(request, sources)
     warnings = list(parameters.warnings)
     tables = sources[: len(sources) - (request.weight_file is not None)]
     with _told_why(request, tables):
@@ -213,6 +219,19 @@ def plan_of(request: Request, sources: tuple[Source, ...], parameters: Parameter
     penalized = penalized_of(request, parameters.penalized, model)
     rules = rules_of(request, item, kept, weighted=request.weighted)
     return Plan(request, sources, roles, rules, item, kept, model, penalized, condition, bins)
+
+
+def _check_indexes(request: Request, sources: Sequence[Source]) -> None:
+    """Refuse to pair rows by position whose labels in pandas differ."""
+    from msecli.formats.arrays import indexes_differ  # for data in memory alone
+
+    prediction, *others = request.inputs
+    for source, other in zip(sources[1:], others, strict=True):
+        if indexes_differ(prediction, other):
+            raise DataError(
+                f"the indexes of {sources[PREDICTION].path} and {source.path} differ; to pair rows by their labels, "
+                f"give one side the index of the other, as with .reindex(){AS_THEY_STAND}"
+            )
 
 
 @contextmanager

@@ -9,11 +9,13 @@ from typing import TypeVar
 
 import numpy as np
 
+from msecli.arrays import FloatArray
 from msecli.engines import Engine
 from msecli.errors import DataError, Warned
-from msecli.formats.base import Selection, read_once
-from msecli.pairing.position import Aligned, RowCheck, check_row_counts, compared_numbers
+from msecli.formats.base import ROWS_PER_BLOCK, Block, Selection, read_once
+from msecli.pairing.position import Aligned, RowCheck, check_row_counts, compared_numbers, moved
 from msecli.pairing.roles import Shared
+from msecli.pairing.twins import is_whole
 from msecli.places.ahead import ahead
 from msecli.scoring.ledger import Ledger, Progress
 from msecli.scoring.plan import Plan
@@ -176,23 +178,83 @@ def first_rows_checked(plan: Plan, ledger: Ledger) -> RowCheck:
         If one differs.
     """
     check = RowCheck(ledger.sides(), partial(_advice, plan))
-    _check_first_rows(plan, check)
+    for columns, blocks in _readable(plan.roles.looked_at, partial(_first_rows, plan)):
+        check.add(columns, compared_numbers(blocks, columns))
+    _check_order(plan)
     return check
 
 
-def _check_first_rows(plan: Plan, check: RowCheck) -> None:
-    """Compare the columns of numbers that both files have; what cannot be read is no evidence."""
-    columns = plan.roles.looked_at
+def _readable(
+    columns: tuple[Shared, ...], read: Callable[[tuple[Shared, ...]], T]
+) -> Iterator[tuple[tuple[Shared, ...], T]]:
+    """Yield columns with what is read of them, together or else one by one; what cannot be read is no evidence."""
     for chosen in [columns, *((shared,) for shared in columns)] if columns else ():
-        selections = (Selection(tuple(shared.columns[file] for shared in chosen)) for file in range(2))
         try:
-            sources = zip(plan.sources, selections, strict=False)
-            blocks = tuple(next(iter(source.parts(selection)[0].read())) for source, selection in sources)
+            found = read(chosen)
         except DataError:
             continue  # a field that is no number; without its column the others can be read
-        check.add(chosen, compared_numbers(blocks, chosen))
+        yield chosen, found
         if chosen is columns:
             return
+
+
+def _first_rows(plan: Plan, columns: tuple[Shared, ...]) -> tuple[Block, ...]:
+    """Return the first rows of both files."""
+    selections = (Selection(tuple(shared.columns[file] for shared in columns)) for file in range(2))
+    sources = zip(plan.sources, selections, strict=False)
+    return tuple(next(iter(source.parts(selection)[0].read())) for source, selection in sources)
+
+
+MOST_ROWS, MOST_VALUES = ROWS_PER_BLOCK, 8 << 20
+"""Rows, and values or bytes of text, of files that are searched for columns that moved, which takes all rows.
+
+So many bytes of a stream are kept, and need not be copied to be read again.
+"""
+
+
+def _all_rows(plan: Plan, columns: tuple[Shared, ...]) -> list[tuple[FloatArray, FloatArray]]:
+    """Return columns of both files; nothing if one has too many rows, or it is unknown how many."""
+    sides, most = [], min(MOST_ROWS, MOST_VALUES // len(columns))
+    for file, source in enumerate(plan.sources[:2]):
+        if source.work is None or source.work > MOST_VALUES or (source.rows or 0) > most:
+            return []
+        names = tuple(shared.columns[file] for shared in columns)
+        blocks, rows = list[Block](), 0
+        for block in (block for part in source.parts(Selection(names)) for block in part.read()):
+            blocks.append(block)
+            rows += block.rows
+            if rows > most:
+                return []
+        sides.append([np.concatenate([block.numbers[name] for block in blocks]) for name in names])
+    return list(zip(*sides, strict=True))
+
+
+def _check_order(plan: Plan) -> None:
+    """Refuse rows of which some columns hold the same values in both files in another order, and others do not.
+
+    Integers among the columns that a rule chose are told from keys when all rows have been read.
+    """
+    values = {
+        shared: sides
+        for columns, found in _readable(plan.roles.searched, partial(_all_rows, plan))
+        for shared, sides in zip(columns, found, strict=False)
+    }
+    chosen = plan.roles.prediction.columns
+    found = [shared for shared, (ours, theirs) in values.items() if moved(ours, theirs)]
+    equal = [shared for shared, (ours, theirs) in values.items() if np.array_equal(ours, theirs)]
+    told = [shared for shared in found if shared.columns[0] not in chosen or not is_whole(values[shared][0])]
+    left = [shared for shared in values if shared.columns[0] in chosen and shared not in (*found, *equal)]
+    if not told or not (left or any(shared.columns[0] not in chosen for shared in told)):
+        return
+    from msecli.scoring.advice import key_advice, position_advice
+
+    keys = (*(shared for shared in equal if np.ptp(values[shared][0])), *found)
+    names = " and ".join(repr(shared.columns[0]) for shared in found)
+    raise DataError(
+        f"{names}: both files hold the same values in another order, like the keys of shuffled rows"
+        + position_advice(plan)
+        + key_advice(plan, (*plan.roles.checked, *keys), keys)
+    )
 
 
 def _advice(plan: Plan) -> str:

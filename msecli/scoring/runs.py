@@ -15,13 +15,12 @@ from msecli.errors import (
     MsecliError,
     Problems,
     ReadWriteError,
-    Setting,
     UsageError,
     meant,
 )
 from msecli.places import is_url, shown_path
 from msecli.places.file import STDIN
-from msecli.scoring.manifest import NOTHING, Entry, Manifest
+from msecli.scoring.manifest import NOTHING, Entry, Manifest, Told, as_keys
 from msecli.scoring.request import TAKEN_AS, Request
 from msecli.text.reading import TAKEN as READ_AS
 from msecli.text.reading import Readings, by_file, files_named
@@ -74,11 +73,12 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class Run(NamedTuple):
-    """A run of a batch: its name, what to score, and where it was asked for."""
+    """A run of a batch: its name, what to score, where it was asked for, and how errors of it are worded."""
 
     name: str
     request: Request
     place: str = ""
+    told: Told = as_keys
 
 
 class _ProblemError(Exception):
@@ -127,7 +127,7 @@ def runs_of(manifest: Manifest, given: Mapping[str, Any] | None = None, sort: st
             if name in named:
                 problems.add(_error(manifest, entry, "name", f"the name {name!r} is also that of {named[name]}"))
             named.setdefault(name, entry.place)
-            found.append(Run(name, request, f"{manifest.path}, {entry.place}"))
+            found.append(Run(name, request, f"{manifest.path}, {entry.place}", manifest.told))
     problems.raise_found()
     return found
 
@@ -224,13 +224,13 @@ def _request(values: Mapping[str, Any], manifest: Manifest) -> tuple[str, Reques
         try:
             taken[own] = TAKEN_AS[own](own, value)
         except MsecliError as error:
-            raise _ProblemError(key, as_keys(error)) from error
+            raise _ProblemError(key, manifest.told(error)) from error
     if "no_row_check" in values:
         taken["row_check"] = not values["no_row_check"]
     try:
         return name, Request(**taken, reading=_readings(values), jobs=1)
     except MsecliError as error:
-        raise _ProblemError(_about(error, values), as_keys(error)) from error
+        raise _ProblemError(_about(error, values), manifest.told(error)) from error
 
 
 def _check_kinds(values: Mapping[str, Any]) -> None:
@@ -315,33 +315,6 @@ def _readings(values: Mapping[str, Any]) -> Readings:
     return Readings.of_settings({**given, "header": headers})
 
 
-def as_keys(error: MsecliError) -> str:
-    """Return the message of an error with settings spelled as in a manifest.
-
-    Examples
-    --------
-    >>> as_keys(UsageError("use `nan_target=omit` or `decimal=pred=,`"))
-    "use nan_target = 'omit' or decimal = 'pred=,'"
-    """
-
-    def spelled(settings: Sequence[Setting]) -> str:
-        return " ".join(map(_spelled, settings))
-
-    return error.worded(spelled)
-
-
-def _spelled(setting: Setting) -> str:
-    name, value, file = setting
-    if value is None:
-        return name
-    if value in {"True", "False"} and not file:
-        return f"{name} = {value.lower()}"
-    if value in {"True", "False"}:
-        return f"{'header' if value == 'True' else 'no_header'} = {file!r}"
-    written = f"{file}={value}" if file else value
-    return f"{name} = {written!r}"
-
-
 # Patterns
 
 LISTS = frozenset({"params", "predictions", "targets", "weight_file"})
@@ -351,12 +324,12 @@ WILD = re.compile(r"\*\*/?|\*|\?|\[!?\]?[^\]]*\]|\{(\w+)\}")
 """What stands for parts of a path in a pattern."""
 
 
-def manifest_of_patterns(predictions: str, targets: str) -> Manifest:
+def manifest_of_patterns(predictions: str, targets: str, told: Told) -> Manifest:
     """Return the runs of the files that a pattern matches, each with the targets that a second pattern makes of them.
 
     In a pattern of predictions `*`, `?` and `[…]` match as in a shell, `**` also folders, and `{name}` matches a part
-    of a path. In the pattern of targets `{1}` is what the first of them matched, and `{name}` what the one of this name
-    did.
+    of a path. In the pattern of targets `{name}` is what the part of this name matched, and `{1}` what the first one
+    without a name did. `told` words the errors of runs.
 
     Raises
     ------
@@ -370,14 +343,16 @@ def manifest_of_patterns(predictions: str, targets: str) -> Manifest:
             f"{predictions}: the pattern of a batch is for files of this machine; list the runs in a manifest"
         )
     pattern, names = _compiled(predictions)
-    count = pattern.groups
+    named = set(pattern.groupindex.values())
+    numbered = [number for number in range(1, pattern.groups + 1) if number not in named]
+    known = [*names, *(str(number) for number in range(1, len(numbered) + 1))]
     for name in PLACEHOLDER.findall(targets):
-        if not (name.isdecimal() and 1 <= int(name) <= count) and name not in names:
-            known = [*names, *map(str, range(1, count + 1))]
+        if name not in known:
             there = f"there is {', '.join(f'{{{each}}}' for each in known)}" if known else "there is nothing to fill in"
             raise UsageError(f"the pattern {targets} has {{{name}}}, but of {predictions} {there}{meant(name, known)}")
     if re.search(r"[*?]", targets) and not os.path.exists(targets):
-        raise UsageError(f"the pattern {targets} is made of what {predictions} matched: use {{1}} for the first *")
+        first = "{1} for the first *" if numbered else f"{{{names[0]}}} for what it matched"
+        raise UsageError(f"the pattern {targets} is made of what {predictions} matched: use {first}")
     wild = WILD.sub(lambda found: "*" if found[1] else found[0], predictions)
     entries = []
     for path in sorted(glob.glob(wild, recursive=True)):
@@ -385,13 +360,14 @@ def manifest_of_patterns(predictions: str, targets: str) -> Manifest:
         if match is None or os.path.isdir(path):
             continue
         captured = match.groups(default="")
-        fills = {str(number): text.rstrip("/") for number, text in enumerate(captured, 1)} | match.groupdict()
+        fills = {str(number): match[group].rstrip("/") for number, group in enumerate(numbered, 1)}
+        fills |= match.groupdict()
         name = "/".join(text.strip("/") for text in captured if text.strip("/")) or path
         values = {"name": name, "predictions": path, "targets": _filled(targets, fills)}
         entries.append(Entry(values, f"{path}"))
     if not entries:
         raise ReadWriteError(f"{predictions}: no file matches this pattern")
-    return Manifest("the pattern", "", NOTHING, entries, error=UsageError)
+    return Manifest("the pattern", "", NOTHING, entries, error=UsageError, told=told)
 
 
 def _compiled(pattern: str) -> tuple[re.Pattern[str], list[str]]:

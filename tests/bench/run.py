@@ -148,6 +148,11 @@ def unchecked(words: Command) -> dict[str, Command]:
     return {"without the row check": (MSECLI, *compute(*words, "--no-row-check"))}
 
 
+def twin(words: Command) -> dict[str, Command]:
+    """Return our command with the kernel in Python."""
+    return {"msecli, kernel in Python": ("/usr/bin/env", "MSECLI_KERNEL=python", MSECLI, *compute(*words))}
+
+
 def piped(program: str, words: Command) -> dict[str, Command]:
     """Return our command for files that a program writes to pipes."""
     inputs = " ".join(f'<({program} "${number}")' for number, _ in enumerate(words, 1))
@@ -155,7 +160,7 @@ def piped(program: str, words: Command) -> dict[str, Command]:
 
 
 JOBS = (
-    Job("csv-two-files", CSV, compute(*CSV), peers(CSV, *TABLE_TOOLS)),
+    Job("csv-two-files", CSV, compute(*CSV), {**peers(CSV, *TABLE_TOOLS), **twin(CSV)}),
     Job("csv-one-file", ONE_CSV, compute(*ONE_CSV), peers(ONE_CSV, *TABLE_TOOLS)),
     Job("csv-wide", WIDE_CSV, compute(*WIDE_CSV, *NAMED), peers(WIDE_CSV, *TABLE_TOOLS)),
     Job("csv-quoted", QUOTED_CSV, compute(*QUOTED_CSV), peers(QUOTED_CSV, *QUOTING_TOOLS)),

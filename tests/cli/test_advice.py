@@ -93,6 +93,12 @@ CASES = (
         "compute x.arrow",
         fill={"pred": "a", "target": "b"},
     ),
+    Case(
+        "numbers in structs alone",
+        {"x.arrow": {"s": [{"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 5.0}]}},
+        "compute x.arrow",
+        fill={"pred": "s.a", "target": "s.b"},
+    ),
     # Missing values
     Case("a missing prediction", {"x.csv": "yhat,y\n1,2\n,5\n"}, "compute x.csv"),
     Case("a missing target", {"x.csv": "yhat,y\n1,2\n3,\n"}, "compute x.csv"),
@@ -427,6 +433,11 @@ MENTIONED = frozenset({
     ),
     # tests/cli/test_explain_plan.py
     "\0 reads files in parts, and \0 is compressed; decompress it, or use `engine=local`",
+    # tests/places/test_https.py
+    (
+        "\0 reads files in parts, and \0 is compressed, or its server sends only whole files; copy what it holds to "
+        "where all workers see it, or use `engine=local`"
+    ),
     # tests/engines/test_dask_keys.py
     "\0 does not \0 that are paired by a key (`on`) yet; use `engine=local`",
 })  # fmt: skip

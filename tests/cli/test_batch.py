@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+import msecli
+
 Run = Callable[..., Any]
 
 TOML = """\
@@ -188,6 +190,27 @@ def test_two_patterns_pair_files(run: Run) -> None:
         "a/p": 2.5, "a/t": 0.0, "b/p": 9.0, "b/t": 0.0,
     }  # fmt: skip
     assert losses(run("batch", "**/p.csv", "{1}/t.csv", "--format", "json").out) == {"a": 2.5, "b": 9.0}
+    # Parts with names are not numbered.
+    assert losses(run("batch", "{run}/[p].csv", "{run}/{1}.csv", "--format", "json").out) == {"a/p": 0.0, "b/p": 0.0}
+    assert losses(run("batch", "{run}/*.csv", "{run}/{1}.csv", "--format", "json").out) == {
+        "a/p": 0.0, "a/t": 0.0, "b/p": 0.0, "b/t": 0.0,
+    }  # fmt: skip
+
+
+def test_advice_for_runs_of_patterns_names_options_and_that_for_a_manifest_its_keys(run: Run, folder: Path) -> None:
+    for name in "ab":
+        (folder / name / "p.csv").write_text("yhat\n1\n\n")
+        (folder / name / "t.csv").write_text("y\n1\n2\n")
+    patterns = ("batch", "*/p.csv", "{1}/t.csv")
+    ran = run(*patterns)
+    assert ran.err.count("to leave them out, use --nan-pred omit\n") == 2
+    assert run(*patterns, "--nan-pred", "omit").code == 0
+    assert "use --nan-pred omit" in run(*patterns, "--format", "json").out
+    assert "--unmatched skip requires --on" in run(*patterns, "--unmatched", "skip").err
+    (error, _) = (each.error for each in msecli.batch("*/p.csv", "{1}/t.csv").runs)
+    assert error is not None
+    assert error.endswith("use nan_pred='omit'")
+    assert "use nan_pred = 'omit'" in run("batch", manifest(folder, PAIR)).err
 
 
 def test_one_target_file_serves_all_predictions(run: Run) -> None:
@@ -199,7 +222,10 @@ def test_one_target_file_serves_all_predictions(run: Run) -> None:
     [
         (("*/p.csv", "{2}/t.csv"), 2, "has {2}, but of */p.csv there is {1}"),
         (("{model}/p.csv", "{modle}/t.csv"), 2, "did you mean 'model'?"),
+        (("{model}/p.csv", "{1}/t.csv"), 2, "has {1}, but of {model}/p.csv there is {model}"),
+        (("{model}/*.csv", "{2}/t.csv"), 2, "has {2}, but of {model}/*.csv there is {model}, {1}"),
         (("*/p.csv", "*/t.csv"), 2, "use {1} for the first *"),
+        (("{model}/p.csv", "*/t.csv"), 2, "use {model} for what it matched"),
         (("a/p.csv", "a/t.csv"), 2, "this is no pattern"),
         (("*/nothing.csv", "{1}/t.csv"), 4, "no file matches this pattern"),
         (("a/p.csv", "b/p.csv", "{1}/t.csv"), 2, "3 files are too many"),
@@ -356,6 +382,12 @@ def test_of_a_score_the_largest_is_best_and_failures_come_last(run: Run, folder:
 def test_an_unknown_metric_to_sort_by_is_a_usage_error(run: Run) -> None:
     ran = run("batch", "runs.toml", "--sort", "rmsee")
     assert (ran.code, "did you mean 'rmse'?" in ran.err) == (2, True)
+
+
+def test_the_sizes_of_files_named_by_urls_are_told(run: Run, folder: Path) -> None:
+    pair = f'name = "a"\npredictions = "{(folder / "a/p.csv").as_uri()}"\ntargets = "{(folder / "a/t.csv").as_uri()}"\n'
+    # "yhat", two numbers of one digit, "y" and two more, each with a line end.
+    assert run("batch", manifest(folder, pair), "--dry-run").out == "a\t15\n"
 
 
 def test_the_number_of_threads_changes_nothing(run: Run, folder: Path) -> None:

@@ -9,6 +9,7 @@ import pty
 import re
 import select
 import shutil
+import sqlite3
 import subprocess
 import sys
 import termios
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import click
+import numpy as np
 import pytest
 
 from msecli.cli.main import cli
+from tests.spreadsheets import xlsx_bytes
 
 Run = Callable[..., Any]
 
@@ -102,6 +105,60 @@ def test_columns_are_those_of_the_files_on_the_line(
     assert completed(run, monkeypatch, *words) == expected
 
 
+def test_files_may_be_named_in_any_way(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "scored.csv").write_bytes((folder / "scores.csv").read_bytes())
+    for path in ("score*.csv", "{scores,scored}.csv", "scores.csv"):
+        assert completed(run, monkeypatch, "compute", f"'{path}'", "-p", "yh") == ["yhat"]
+    url = (folder / "scores.csv").as_uri()
+    assert completed(run, monkeypatch, "compute", url, "-p", "yh") == ["yhat"]
+    # As bash cuts it.
+    assert completed(run, monkeypatch, "compute", *url.partition(":"), "-p", "yh") == ["yhat"]
+    records = np.zeros(2, dtype=[("yhat", "f8"), ("y", "f8")])
+    np.savez(folder / "x.npz", table=records, other=[1.0])
+    assert completed(run, monkeypatch, "compute", "x.npz::table", "-p", "yh") == ["yhat"]
+    assert completed(run, monkeypatch, "compute", "x.npz", "::", "table", "-p", "yh") == ["yhat"]
+
+
+def named_inside(folder: Path, suffix: str) -> Path:
+    """Return a file with something called "first" in it, and something called "second"."""
+    path, array = folder / f"x.{suffix}", np.array([1.0, 2.0])
+    if suffix == "npz":
+        np.savez(path, first=array, second=array)
+    elif suffix == "safetensors":
+        pytest.importorskip("safetensors.numpy").save_file({"first": array, "second": array}, path)
+    elif suffix == "hdf5":
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            file["first"], file["second"] = array, array
+    elif suffix == "sqlite":
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.executescript("CREATE TABLE first (y); CREATE VIEW second AS SELECT y FROM first")
+    else:
+        pytest.importorskip("python_calamine")
+        path.write_bytes(xlsx_bytes({"first": [["y"], [1]], "second": [["y"], [1]]}))
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["npz", "safetensors", "hdf5", "sqlite", "xlsx"])
+def test_what_is_in_a_file_is_completed_by_its_name(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    path = named_inside(folder, suffix).name
+    assert completed(run, monkeypatch, "compute", f"{path}::") == [f"{path}::first", f"{path}::second"]
+    assert completed(run, monkeypatch, "compute", f"{path}::se") == [f"{path}::second"]
+    # As bash cuts it.
+    assert completed(run, monkeypatch, "compute", path, "::") == ["first", "second"]
+    assert completed(run, monkeypatch, "compute", "scores.csv", path, "::", "f") == ["first"]
+    Path(path).write_bytes(Path(path).read_bytes()[:100])
+    assert completed(run, monkeypatch, "compute", f"{path}::") == []
+
+
+def test_a_file_in_which_nothing_has_a_name_has_none_to_complete(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert completed(run, monkeypatch, "compute", "scores.csv::") == []
+    assert completed(run, monkeypatch, "compute", "missing.npz::") == ["file,missing.npz::"]
+
+
 def test_a_pipe_is_not_read_for_its_columns(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(folder / "pipe")
     assert completed(run, monkeypatch, "compute", "pipe", "-p", "") == []
@@ -165,6 +222,8 @@ TYPED = {
     "msecli compute scores.csv -m rmse,skill:yh": "<msecli><compute><scores.csv><-m><rmse,skill:yhat>",
     "msecli compute scores.csv target.csv -t yo": "<msecli><compute><scores.csv><target.csv><-t><yobs>",
     r"msecli compute scores.csv -p y\ p": "<msecli><compute><scores.csv><-p><y pred>",
+    "msecli compute x.npz::fir": "<msecli><compute><x.npz::first>",
+    "msecli compute x.npz::table -p yh": "<msecli><compute><x.npz::table><-p><yhat>",
     "msecli compute scores.csv --grad=sco": "<msecli><compute><scores.csv><--grad=scores.csv>",
     "msecli compute scores.csv --grad sco": "<msecli><compute><scores.csv><--grad><scores.csv>",
 }
@@ -176,6 +235,7 @@ TYPED = {
 def test_the_tab_key_completes_in_the_shell(folder: Path, shell: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
+    np.savez(folder / "x.npz", table=np.zeros(2, dtype=[("yhat", "f8"), ("y", "f8")]), first=[1.0])
     programs = folder / "bin"
     programs.mkdir()
     start = "from msecli.__main__ import main; main()"

@@ -89,6 +89,62 @@ def test_norm_of_a_difference_may_hold_equal_columns_which_add_nothing(run: Run,
     assert float(ran.out) == pytest.approx(DISTANCE, rel=1e-15)
 
 
+GRID = {"lat": [50.0 + row // 12 / 4 for row in range(120)], "lon": [row % 12 / 4 - 3 for row in range(120)]}
+"""The places of a grid of 10 by 12; neither column alone is a key."""
+FIELD = {**GRID, "temp": [row * 0.37 % 5 for row in range(120)]}
+OTHER_FIELD = {**GRID, "temp": [row * 0.37 % 5 + 0.5 for row in range(120)]}
+
+
+def shuffled(table: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Return a table with its rows in another order: 7 and 120 have no common divisor."""
+    return {name: [values[row * 7 % 120] for row in range(120)] for name, values in table.items()}
+
+
+@pytest.mark.parametrize("command", ["gradcheck", "compute"])
+@pytest.mark.parametrize("named", [(), ("-p", "temp")])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_fractions_that_only_moved_are_keys(
+    run: Run, tmp_path: Path, command: str, named: tuple[str, ...], suffix: str
+) -> None:
+    ours, theirs = write(tmp_path / f"a.{suffix}", FIELD), write(tmp_path / f"b.{suffix}", shuffled(OTHER_FIELD))
+    ran = run(command, ours, theirs, *named)
+    assert (ran.code, ran.out) == (3, "")
+    assert "'lat' and 'lon': both files hold the same values in another order" in ran.err
+    assert "to pair them as they stand, use --no-row-check" in ran.err
+    assert run(command, ours, theirs, *named, "--no-row-check").code == 0
+    paired = advised(run, ran.err.partition("to pair rows by 'lat' and 'lon', ")[2])
+    if command == "compute":
+        assert float(paired.out) == pytest.approx(0.25, rel=1e-12)
+
+
+def test_keys_of_which_some_only_moved_are_advised_together(run: Run, tmp_path: Path) -> None:
+    # The rows of each latitude are in another order: 5 and 12 have no common divisor.
+    within = {name: [values[row - row % 12 + row * 5 % 12] for row in range(120)] for name, values in FIELD.items()}
+    within["temp"] = [value + 0.5 for value in within["temp"]]
+    ran = run("compute", write(tmp_path / "a.csv", FIELD), write(tmp_path / "b.csv", within))
+    assert "'lon': both files hold the same values in another order" in ran.err
+    assert float(advised(run, ran.err.partition("to pair rows by ")[2]).out) == pytest.approx(0.25, rel=1e-12)
+    # The same with integers, which are told once all rows are read.
+    counted = {"lat": GRID["lat"], "passenger": [float(row) for row in range(120)], "temp": FIELD["temp"]}
+    moved = {name: [values[row - row % 12 + row * 5 % 12] for row in range(120)] for name, values in counted.items()}
+    moved["temp"] = [value + 0.5 for value in moved["temp"]]
+    ran = run("compute", write(tmp_path / "a.csv", counted), write(tmp_path / "b.csv", moved))
+    assert "'lat' is equal in every row of both files, unlike 'temp'" in ran.err
+    assert float(advised(run, ran.err.partition("to pair rows by ")[2]).out) == pytest.approx(0.25, rel=1e-12)
+
+
+def test_values_that_moved_are_no_keys_where_all_did_or_they_are_few(run: Run, tmp_path: Path) -> None:
+    moved = {"a": FIELD["temp"], "b": GRID["lon"]}
+    ours = write(tmp_path / "a.csv", moved)
+    assert run("compute", ours, write(tmp_path / "b.csv", shuffled(moved))).code == 0
+    # Nine classes may be as many on both sides by chance.
+    few = {"temp": FIELD["temp"], "class": [row % 9 / 2 for row in range(120)]}
+    other = {"temp": OTHER_FIELD["temp"], "class": [(row + 1) % 120 % 9 / 2 for row in range(120)]}
+    for more in ([], ["-p", "temp"]):
+        files = write(tmp_path / "a.csv", few), write(tmp_path / "b.csv", other)
+        assert run("compute", *files, *more).code == 0
+
+
 @pytest.mark.parametrize("command", ["norm", "gradcheck", "compute"])
 @pytest.mark.parametrize("key", ["id", "x"])
 def test_rows_that_do_not_agree_are_refused_alike(run: Run, tmp_path: Path, command: str, key: str) -> None:

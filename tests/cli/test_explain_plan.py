@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import msecli
 from tests.conftest import Ran
 
 Run = Callable[..., Ran]
@@ -108,6 +109,25 @@ def test_a_linear_model_has_a_plan_too(run: Run) -> None:
     np.save("w.npy", np.array([0.5]))
     ran = run("linear", "x.parquet", "-x", "pred", "-t", "target", "--coef", "w.npy", "--explain-plan")
     assert (ran.code, "tasks\t2" in ran.out.splitlines()) == (0, True)
+
+
+def test_a_dry_run_looks_here_whatever_the_engine(run: Run) -> None:
+    frame(100).to_csv("x.csv", index=False)
+    words = ("compute", "x.csv", "-p", "pred", "-t", "target")
+    ran = run(*words, "--engine", "dask", "--local", "2", "--resume", "journal", "--dry-run", "--format", "json")
+    here = run(*words, "--dry-run", "--format", "json")
+    assert (ran.code, ran.err) == (0, "")
+    found, expected = (json.loads(each.out)["reading"] for each in (ran, here))
+    assert found.pop("command") == f"msecli {' '.join(words)} --format json --engine dask --local 2 --resume journal"
+    assert found == {name: value for name, value in expected.items() if name != "command"}
+    assert not Path("journal").exists()
+    call = msecli.inspect("x.csv", pred="pred", target="target", engine="dask").reading
+    assert call is not None
+    assert call.command == "score('x.csv', pred='pred', target='target', engine='dask')"
+    # What the workers cannot do is refused as without a look.
+    frame(10).to_csv("x.csv.gz", index=False)
+    ran = run("compute", "x.csv.gz", *words[2:], "--engine", "dask", "--local", "2", "--dry-run")
+    assert (ran.code, "x.csv.gz is compressed" in ran.err) == (2, True)
 
 
 def test_a_stream_has_parts_as_it_comes(run: Run) -> None:

@@ -415,6 +415,19 @@ def test_keys_that_match_are_counted(run: Run, folder: Path) -> None:
     assert "key g: not unique" in out
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_keys_of_streams_are_counted_in_all_batches(run: Run, folder: Path, full: bool) -> None:
+    for name, column, rows, step in (("p", "yhat", 1000, 100), ("t", "y", 1000, 300)):
+        table = pa.table({"id": range(rows), column: [float(row % 7) for row in range(rows)]})
+        with pa.OSFile(f"{name}.arrows", "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+            for batch in table.to_batches(max_chunksize=step):
+                stream.write(batch)
+    (key,) = looked(run, "p.arrows", "t.arrows", *["--full"] * full)["keys"]
+    # Of the first rows as many as the shorter piece has.
+    expected = (1000 if full else 100, 0, 0)
+    assert (key["matched"], key["only_prediction"], key["only_target"], key["complete"]) == (*expected, full)
+
+
 def test_keys_of_several_columns_are_tried_together(run: Run, folder: Path) -> None:
     write(folder / "p.csv", "series_id,ds,yhat\n1,2024-01-01,1\n1,2024-01-02,3\n2,2024-01-01,4\n")
     write(folder / "t.csv", "series_id,ds,y\n2,2024-01-01,1\n1,2024-01-01,3\n1,2024-01-02,4\n")

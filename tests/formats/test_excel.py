@@ -63,6 +63,8 @@ def test_sheets_are_named_and_listed_with_their_sizes() -> None:
     assert msecli.score("x.xlsx::runs").loss == LOSS
     listed = "'Runs' (3 rows, 3 columns), 'Fold 2, é' (4 rows, 3 columns), 'empty' (0 rows, 0 columns)"
     assert refusal("x.xlsx") == (f"x.xlsx: the file holds several sheets: {listed}; name one of them: x.xlsx::Runs")
+    Path("y.xlsx").write_bytes(xlsx_bytes({"Fold 2, é": more, "Runs": ROWS}))
+    assert refusal("y.xlsx").endswith("; name one of them: 'y.xlsx::Fold 2, é'")
     assert refusal("x.xlsx::Rums") == f"x.xlsx::Rums: no sheet 'Rums'; did you mean 'Runs'?; there is {listed}"
     assert refusal("x.xlsx::empty") == "x.xlsx::empty: the sheet is empty"
 

@@ -113,6 +113,22 @@ def test_two_tables_are_paired_by_position_and_by_key(kind: str) -> None:
         msecli.score(make(predictions), make(targets.slice(1)), pred="pred", target="target", row_check=False)
 
 
+def test_queries_of_one_connection_are_scored_together() -> None:
+    connection = pytest.importorskip("duckdb").connect()
+    connection.register("rows", TABLE)
+    predictions, targets = (f"select {name}, id from rows order by id" for name in ("pred", "target"))
+    for key in ((), "id"):
+        assert msecli.score(connection.sql(predictions), connection.sql(targets), on=key).loss == LOSS
+    found = msecli.compare({name: connection.sql(predictions) for name in "ab"}, connection.sql(targets), test="none")
+    assert [system.loss for system in found.systems] == [LOSS, LOSS]
+    weights = "select w from rows order by id"
+    assert msecli.score(connection.sql("select * from rows"), weight_file=connection.sql(weights)).loss == exactly(
+        (np.arange(ROWS) % 3) * SQUARES, float((np.arange(ROWS) % 3).sum())
+    )
+    # The connection is free again, and the relations can be read again.
+    assert connection.sql("select count(*) from rows").fetchall() == [(ROWS,)]
+
+
 @pytest.mark.parametrize("kind", [name for name in KINDS if name != "__dataframe__"])
 def test_lists_are_rows_of_elements(kind: str) -> None:
     assert msecli.score(KINDS[kind](TABLE), np.zeros_like(E), pred="e").loss == exactly(E * E, E.size)

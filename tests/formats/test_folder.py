@@ -797,7 +797,7 @@ def test_a_name_inside_is_that_in_every_file(path: str) -> None:
     shards(Path("many-npz"), "npz", np.asarray(DATA["p"]), 12)
     found = msecli.score(f"{path}::arr_0", DATA["t"])
     assert found.loss == msecli.score(DATA["p"], DATA["t"]).loss
-    with pytest.raises(DataError, match=r"many-npz/part-9\.npz::x: no array 'x'; there are 'arr_0'"):
+    with pytest.raises(DataError, match=r"many-npz/part-9\.npz::x: no array 'x'; there is 'arr_0' "):
         msecli.score(f"{path}::x", DATA["t"])
 
 

@@ -53,8 +53,25 @@ def test_a_dataset_is_chosen_by_its_path(path: Path, run: Run) -> None:
     assert (ran.code, ran.out) == (0, f"{LOSS!r}\n")
     message = refusal(path)
     assert "'run 1/pred' (3,) float64, 'target' (3,) float64; name one of them: " in message
+    assert message.endswith(f"; name one of them: '{path}::run 1/pred'")
     assert refusal(f"{path}::run 1/prd").endswith("did you mean 'run 1/pred'?")
     assert "no dataset or group 'target/x'" in refusal(f"{path}::target/x")
+
+
+def test_the_group_that_is_suggested_is_a_table(path: Path, run: Run) -> None:
+    with h5py.File(path, "w") as file:
+        file["about"] = "text"
+        file["other/short"], file["other/long"] = [1.0], TARGET
+        file["runs/first/pred"], file["runs/first/target"] = PREDICTION, TARGET
+    ran = run("compute", path)
+    one, group = (
+        ran.err.partition("; name one of them: ")[2].strip().split(", or a group, whose datasets are columns: ")
+    )
+    assert (one, group) == (f"{path}::other/long", f"{path}::runs/first")
+    assert run("compute", group).out == f"{LOSS!r}\n"
+    with h5py.File(path, "a") as file:
+        del file["runs"]
+    assert "or a group" not in refusal(path)
 
 
 def test_the_only_dataset_needs_no_path(path: Path) -> None:
@@ -188,7 +205,7 @@ def test_datasets_of_a_group_are_read_in_parts(path: Path, rows: int) -> None:
 def test_datasets_of_different_lengths_are_no_table(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["g/a"], file["g/b"] = [1.0, 2.0], [1.0]
-    assert "'a' (2,), 'b' (1,); name one of them: ::g/a" in refusal(f"{path}::g")
+    assert f"'a' (2,), 'b' (1,); name one of them: {path}::g/a" in refusal(f"{path}::g")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import struct
 import warnings
 import zipfile
@@ -82,7 +83,28 @@ def test_a_name_that_is_not_there_is_told_the_nearest(tmp_path: Path, save: Any)
     path = tmp_path / "x.npz"
     save(path, pred=PREDICTION, target=TARGET)
     message = refusal(f"{path}::taget")
-    assert message.endswith("no array 'taget'; there are 'pred', 'target'; did you mean 'target'?")
+    told = "no array 'taget'; did you mean 'target'?; there is 'pred' (3,) float64, 'target' (3,) float64"
+    assert message.endswith(told)
+
+
+@both
+def test_the_array_that_is_suggested_can_be_scored(run: Run, tmp_path: Path, save: Any) -> None:
+    save(tmp_path / "my x.npz", who=np.array(["a", "b", "c"]), **{"the pred": PREDICTION, "target": TARGET})
+    save(tmp_path / "t.npz", TARGET)
+    ran = run("compute", tmp_path / "my x.npz", tmp_path / "t.npz")
+    assert ran.code == 3
+    (suggested,) = shlex.split(ran.err.partition("; name one of them: ")[2])
+    assert suggested == f"{tmp_path / 'my x.npz'}::the pred"
+    assert run("compute", suggested, tmp_path / "t.npz").out == f"{LOSS!r}\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdin"), reason="there is no name for standard input")
+@both
+def test_an_array_of_standard_input_has_a_name(run: Run, tmp_path: Path, save: Any) -> None:
+    save(tmp_path / "x.npz", pred=PREDICTION, target=TARGET)
+    save(tmp_path / "t.npz", TARGET)
+    ran = run("compute", "-", tmp_path / "t.npz", stdin=(tmp_path / "x.npz").read_bytes())
+    assert (ran.code, ran.err.endswith("; name one of them: /dev/stdin::pred\n")) == (3, True)
 
 
 @pytest.mark.parametrize("name", ["a/b", "é ü", "x.npy", "a,b", "pred.", "-", "a=b"])

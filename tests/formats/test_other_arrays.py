@@ -169,6 +169,8 @@ def test_a_dataset_is_a_table_of_its_variables(xarray: Any) -> None:
     assert msecli.score(data[["yhat"]], data[["y"]].isel(time=[2, 0, 1]), target="y", on="time").loss == 1 / 3
     # A coordinate is scored if it is named: (4² + 3² + 3²) / 3.
     assert msecli.score(data, pred="station", target="y").loss == 34 / 3
+    # Its values are numbers for conditions, too: the last row alone is of station 6.
+    assert msecli.score(data, where="station > 5").rows.used == 1
 
 
 @pytest.mark.parametrize(

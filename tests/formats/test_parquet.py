@@ -131,7 +131,7 @@ def test_a_column_that_is_no_number_is_refused_and_no_candidate(tmp_path: Path, 
     message = refusal(path, "v")
     assert "'v'" in message
     assert words in message
-    assert not any(entry.numeric for entry in opened(path).columns or ())
+    assert not any(entry.data for entry in opened(path).columns or ())
 
 
 @pytest.mark.parametrize("names", [("y.hat",), ("y",), ("y.hat", "y")])

@@ -253,6 +253,17 @@ def test_a_database_is_only_read(run: Run) -> None:
     assert Path("x.db").read_bytes() == before
 
 
+def test_a_database_that_cannot_be_copied_is_an_error_of_reading(
+    temporary: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("x.db", *SCORES)
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.tempdir", "/nonexistent")
+        ran = run("compute", "-", stdin=Path("x.db").read_bytes())
+    assert (ran.code, ran.out) == (4, "")
+    assert ran.err == "Error: -: cannot be copied to a temporary file: No such file or directory; see TMPDIR\n"
+
+
 def test_a_database_may_come_through_a_pipe(temporary: Path, run: Run) -> None:
     put("x.db", *SCORES, "CREATE TABLE runs (pred, target)", "INSERT INTO runs VALUES (1, 4)")
     assert run("compute", "--", "-::runs", stdin=Path("x.db").read_bytes()).out == "9.0\n"

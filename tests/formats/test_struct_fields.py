@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,19 @@ def test_a_field_is_a_column_wherever_columns_are_named(run: Run, path: Path) ->
     result = msecli.score(str(path), pred="out.pred", target="y")
     assert result.inputs[0].columns == ("out.pred",)
     assert "|columns:out.pred~y|" in result.signature
+
+
+def test_a_field_holds_numbers_wherever_these_are_needed(run: Run, path: Path) -> None:
+    # The squares are 1 and 4.
+    chosen = run("compute", path, "-p", "out.pred", "-t", "y", "--where", "`out.deep.w` > 1")
+    assert (chosen.code, chosen.out) == (0, "4.0\n")
+    bins = run("compute", path, "-p", "out.pred", "-t", "y", "--by-bins", "out.deep.w:2").out
+    assert bins == "[1, 3)\t1.0\n[3, 3]\t4.0\npooled\t2.5\nmacro\t2.5\n"
+    document = json.loads(run("inspect", path, "--format", "json").out)
+    columns = {each["column"]: each for each in document["files"][0]["columns"]}
+    assert (columns["out.pred"]["numeric"], columns["out.pred"]["max"]) == (True, 3.0)
+    assert columns["out.pred"]["why"] != "no numbers"
+    assert (columns["out.deep.tag"]["numeric"], columns["out.deep.tag"]["why"]) == (False, "no numbers")
 
 
 def test_a_field_may_be_a_key(run: Run, path: Path, tmp_path: Path) -> None:

@@ -99,6 +99,29 @@ def test_a_file_system_that_fails_is_an_error_and_no_bug(
     )
 
 
+def test_a_connection_that_is_lost_is_tried_again_and_a_copy_that_has_no_room_is_not(
+    memory: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lost(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if tried:
+                return super().read(size)
+            tried.append(size)
+            raise ConnectionResetError("gone")
+
+    tried: list[int | None] = []
+    monkeypatch.setattr(type(memory), "open", lambda _, path, *__: Lost(P if "p.csv" in path else T))
+    ran = run("compute", "memory://box/p.csv", "memory://box/t.csv", "-r", "sum")
+    assert (ran.code, ran.out, len(tried)) == (0, "4.0\n", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.tempdir", "/nonexistent")
+        ran = run("compute", "memory://box/p.csv")
+    assert (ran.code, ran.err) == (
+        4,
+        "Error: memory://box/p.csv: cannot be copied to a temporary file: No such file or directory; see TMPDIR\n",
+    )
+
+
 def test_ranges_of_the_hub_are_read_as_they_are_needed(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     # In place of the Hub: a file system that is told to read ranges well.
     from msecli.places import fsspec_fs

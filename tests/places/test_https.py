@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import msecli
 from msecli.errors import DataError, ReadWriteError
 from msecli.places import open_input
 from tests.files import WRITERS, npy_bytes, parquet_bytes, suffix, text_bytes
-from tests.places.servers import Answer, Files, Server
+from tests.places.servers import Answer, Asked, Files, Server
 
 Run = Callable[..., Any]
 
@@ -54,6 +55,46 @@ def test_every_format_is_read_as_from_this_machine(
         for place in (tmp_path, web.url)
     )
     assert there.replace(web.url, "PLACE") == local.replace(str(tmp_path), "PLACE")
+
+
+def test_whole_files_of_a_server_are_not_for_workers(run: Run, web: Server, files: Files) -> None:
+    files.content, files.ranges = {"/x.csv": b"yhat,y\n1,2\n"}, False
+    ran = run("compute", f"{web.url}/x.csv", "--engine", "dask", "--explain-plan")
+    assert (ran.code, ran.out) == (2, "")
+    assert f"{web.url}/x.csv is compressed, or its server sends only whole files; copy what it holds" in ran.err
+
+
+def test_a_copy_that_has_no_room_is_an_error_of_reading(
+    run: Run, web: Server, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.content, files.ranges = {"/p.csv": P, "/t.csv": T}, False
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.tempdir", "/nonexistent")
+        ran = run("compute", f"{web.url}/p.csv", f"{web.url}/t.csv")
+    assert (ran.code, ran.out) == (4, "")
+    told = f"{web.url}/p.csv: cannot be copied to a temporary file: No such file or directory; see TMPDIR"
+    assert told in ran.err
+    assert "cannot write the result" not in ran.err
+
+
+def test_runs_of_a_batch_wait_for_servers_side_by_side(web: Server, files: Files) -> None:
+    both = threading.Barrier(2)
+
+    def answer(asked: Asked) -> Answer:
+        if asked.path.endswith("p.csv") and asked.path not in seen:
+            seen.add(asked.path)
+            both.wait(timeout=10)  # until the other run has asked, too
+        return files(asked)
+
+    seen: set[str] = set()
+    files.content = {f"/{name}/{file}.csv": content for name in "ab" for file, content in (("p", P), ("t", T))}
+    web.answer = answer
+    runs = [
+        {"name": name, "predictions": f"{web.url}/{name}/p.csv", "targets": f"{web.url}/{name}/t.csv"} for name in "ab"
+    ]
+    found = msecli.batch(runs, jobs=2).runs
+    assert not both.broken
+    assert [run.numbers() for run in found] == [{"loss": 4 / 3}, {"loss": 4 / 3}]
 
 
 def test_the_command_line_reads_links_and_tells_their_format_by_their_name(run: Run, web: Server, files: Files) -> None:
