@@ -106,12 +106,16 @@ class Exchange(NamedTuple, Generic[Told]):
     told : object
         What is told of all items together.
     run : callable
-        As `Engine.run`, with the pieces of a bucket, in the order of the items, as an item. It is called once, with
-        work, join and progress: the pieces are then given up.
+        As `Engine.run`, with the pieces of a bucket, in the order of the items, as an item.
+    exchange : callable
+        As `Exchanger.exchange`, with these pieces as the items.
+
+    One of them is called, once, without items: the pieces are then given up.
     """
 
     told: Told
     run: Callable[..., Iterator[Any]]
+    exchange: Callable[..., Exchange[Any]]
 
 
 @runtime_checkable

@@ -272,15 +272,35 @@ class DaskEngine:
         result of a task: bytes, whose types nobody changes, and of which those that are lost are dealt again. So there
         are as many tasks as items times buckets, which the scheduler must bear.
         """
-        sent, count = self._sent((deal, join)), len(items)
+        sent = self._sent((deal, join))
+        dealt = self._client.map(
+            _dealt, range(len(items)), sent=sent, items=self._sent(list(items)), buckets=buckets, pure=False
+        )
+        return self._exchanged(sent, dealt, buckets, progress)
+
+    def _exchange_buckets(
+        self,
+        pieces: list[list[Any]],
+        deal: Callable[[Sequence[Any]], tuple[Told, Sequence[Any]]],
+        join: Callable[[Told, Told], Told],
+        buckets: int,
+        progress: Callable[[float], None] = untold,
+    ) -> Exchange[Told]:
+        """Deal the pieces of each bucket again; they are given up."""
+        sent, submit = self._sent((deal, join)), partial(self._client.submit, pure=False)
+        dealt = [submit(_dealt_again, sent, buckets, *bucket) for bucket in zip(*pieces, strict=True)]
+        pieces.clear()
+        return self._exchanged(sent, dealt, buckets, progress)
+
+    def _exchanged(self, sent: Any, dealt: list[Any], buckets: int, progress: Callable[[float], None]) -> Exchange[Any]:
+        """Return what is told of all that was dealt, and its pieces."""
         submit = partial(self._client.map, pure=False)
-        dealt = submit(_dealt, range(count), sent=sent, items=self._sent(list(items)), buckets=buckets)
         told = submit(_element, dealt, place=0)
         pieces = [submit(_element, [each] * buckets, range(1, buckets + 1)) for each in dealt]
-        del dealt  # so that workers forget what they hold as pieces
+        dealt.clear()  # so that workers forget what they hold as pieces
         wave = Wave(told, self._together(sent, told), None, 0)
-        (whole,) = _results(self._awaited(wave.joined, partial(_told, progress, wave, count)))
-        return Exchange(whole, partial(self._run_buckets, pieces))
+        (whole,) = _results(self._awaited(wave.joined, partial(_told, progress, wave, len(told))))
+        return Exchange(whole, partial(self._run_buckets, pieces), partial(self._exchange_buckets, pieces))
 
     def _run_buckets(
         self,
@@ -415,9 +435,18 @@ def _outcome(sent: bytes, item: Any) -> bytes:
 
 def _dealt(number: int, sent: bytes, items: bytes, buckets: int) -> tuple[bytes, ...]:
     """Return the pickled outcome of dealing an item, and its pieces."""
+    return _pieces(sent, buckets, _unpickled(items)[number])
+
+
+def _dealt_again(sent: bytes, buckets: int, *pieces: bytes) -> tuple[bytes, ...]:
+    """Return the pickled outcome of dealing the pieces of a bucket, and what they become."""
+    return _pieces(sent, buckets, [pickle.loads(each) for each in pieces if each])  # noqa: S301 - of our own tasks
+
+
+def _pieces(sent: bytes, buckets: int, item: Any) -> tuple[bytes, ...]:
     deal, _ = _unpickled(sent)
     try:
-        told, pieces = deal(_unpickled(items)[number])
+        told, pieces = deal(item)
     except MsecliError as error:
         return pickle.dumps(Outcome((), error)), *([b""] * buckets)
     return pickle.dumps(Outcome((told,), None)), *(b"" if each is None else pickle.dumps(each) for each in pieces)

@@ -131,6 +131,13 @@ class Held:
         """Keep only these columns of labels."""
         self.labels = {name: labels for name, labels in self.labels.items() if name in names}
 
+    def only_labels(self, names: Collection[str]) -> Self:
+        """Return the same rows with nothing but these columns of labels."""
+        made = copy(self)
+        made.numbers = {}
+        made.keep_labels(names)
+        return made
+
     def naming(self, names: Mapping[str, str]) -> Self:
         """Return the same rows with further names for label columns: from the new name to the column's own."""
         named = copy(self)

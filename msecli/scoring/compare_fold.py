@@ -76,9 +76,9 @@ class JointLedger(Ledger):
             for own, number in enumerate(system.files):
                 self._readers[number].append((ledger, own))
 
-    def count(self, source: int, read: Read) -> None:
+    def count(self, source: int, read: Read, *, tell: bool = True) -> None:
         """Count what was read from a source."""
-        super().count(source, read)
+        super().count(source, read, tell=tell)
         for ledger, own in self._readers[source]:
             ledger.count(own, read)
 

@@ -41,13 +41,6 @@ def check_engine(request: Request) -> None:
             raise _for_workers("resume")
         return
     _check_journal(request)
-    numbered = request.batch_size is not None or request.bootstrap is not None
-    for wanted, task in (
-        (bool(request.on) and numbered, "number rows that are paired by a key (`on`)"),
-        (request.where is not None and numbered, "number the rows that meet a condition (`where`)"),
-    ):
-        if wanted:
-            raise UsageError(f"{setting('engine', name)} does not {task} yet; use `engine=local`")
     for data, parameter in zip(request.inputs, request.input_names, strict=True):
         check_input(name, data, parameter, request.reading.of(parameter).encoding)
 
@@ -126,14 +119,6 @@ def check_plan(plan: Plan) -> None:
     name = plan.request.engine
     if not engine_named(name).distributed:
         return
-    for wanted, task in (
-        (plan.rules.season, "put rows in order"),
-        (plan.kept_values, "write values of rows"),
-    ):
-        if plan.request.on and wanted:
-            raise UsageError(
-                f"{setting('engine', name)} does not {task} that are paired by a key (`on`) yet; use `engine=local`"
-            )
     check_sources(plan.sources, name)
 
 

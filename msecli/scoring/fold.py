@@ -23,8 +23,8 @@ from msecli.pairing.twins import Twin, joined_twins, twins_of
 from msecli.results.values import Keys
 from msecli.scoring.ledger import Ledger, Progress
 from msecli.scoring.plan import Plan
-from msecli.scoring.rows import PairedRows, Sift
-from msecli.scoring.side_by_side import Keep
+from msecli.scoring.rows import PairedRows
+from msecli.scoring.side_by_side import Keep, Sift
 from msecli.scoring.studies import Studied, Study, studies_of
 from msecli.scoring.values import Gradient, Sink
 
