@@ -116,8 +116,10 @@ def fold_systems(plan: ComparePlan, engine: Engine, progress: Progress) -> list[
 def _results(plan: ComparePlan, engine: Engine, ledger: JointLedger) -> Iterator[tuple[int, list[Scored]]]:
     work = partial(score_systems, plan)
     if plan.request.base.on:
-        from msecli.scoring.compare_keys import joined_rows
+        from msecli.scoring.compare_keys import each_joined, joined_rows
 
+        if engine.distributed:
+            return ((0, each) for each in each_joined(plan, engine, ledger, ledger.ledgers, work, join=_joined))
         rows = joined_rows(plan, engine, ledger, ledger.ledgers)
         return ((0, each) for each in engine.run(partial(one_result, work), rows))
     _check_first_rows(plan, ledger)

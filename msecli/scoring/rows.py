@@ -199,14 +199,14 @@ class PairedRows:
         plan = self._plan
 
         def judge(found: Found) -> None:
-            self.ledger.matched = matched = found.matched(PREDICTION, _advice_on_matches(plan))
+            self.ledger.matched = matched = found.matched(PREDICTION, advice_on_matches(plan))
             self.ledger.warnings.add(matched.warnings)
             self._leave_out(found.facts.left_out, found.facts.unknown)
 
         # Series, and values of rows, are in the order of the rows, too.
         ordered = numbered or bool(plan.rules.season) or (keep is not None and bool(plan.kept_values))
         found = each_by_key(
-            keyed_of(plan), self._engine, self.ledger, work, judge,
+            _keyed_of(plan), self._engine, self.ledger, work, judge,
             join=join, sift=self._sift, ordered=ordered, keep=keep,
         )  # fmt: skip
         yield from ((0, each) for each in found)
@@ -218,7 +218,7 @@ class PairedRows:
             verified()
 
 
-def keyed_of(plan: Plan) -> Keyed:
+def _keyed_of(plan: Plan) -> Keyed:
     """Return the sources of a plan, paired by key."""
     from msecli.scoring.buckets import Keyed, Link
 
@@ -235,7 +235,7 @@ def keyed_of(plan: Plan) -> Keyed:
     )
 
 
-def _advice_on_matches(plan: Plan) -> str:
+def advice_on_matches(plan: Plan) -> str:
     """Return what to do about keys without a match: metrics of a series need every row."""
     from msecli.pairing.unpaired import SKIP
 
@@ -317,7 +317,7 @@ def _joined(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
         Held(stream, dict(zip(on, names, strict=True)), source.work or 0)
         for stream, names, source in zip(read, plan.roles.keys, plan.sources, strict=True)
     )
-    skip, advice = plan.request.unmatched == "skip", _advice_on_matches(plan)
+    skip, advice = plan.request.unmatched == "skip", advice_on_matches(plan)
     ledger.matched = match(prediction, target, on, skip_unmatched=skip, advice=advice)
     ledger.warnings.add(ledger.matched.warnings)
     for file, held in enumerate((prediction, target)):

@@ -426,6 +426,8 @@ MENTIONED = frozenset({
     ),
     # tests/engines/test_dask.py: only Python asks for it
     "\0 does not \0 yet; use `engine=local`",
+    # tests/engines/test_dask_compare.py
+    "the keys are not the same columns of \0 for all systems; rename those of the systems, or use `engine=local`",
     # tests/cli/test_explain_plan.py
     "\0 reads files in parts, and \0 is compressed; decompress it, or use `engine=local`",
 })  # fmt: skip

@@ -327,7 +327,6 @@ def test_other_commands_refuse_a_cluster(tmp_path: Path) -> None:
     for call in (
         partial(msecli.norm, path, columns="pred"),
         partial(msecli.gradcheck, path),
-        partial(msecli.compare, {"a": path, "b": path}, path, target="target", on="note"),
     ):
         with pytest.raises(msecli.UsageError, match=r"engine='dask' does not [^;]* yet; use engine='local'"):
             call(engine="dask")
