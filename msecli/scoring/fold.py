@@ -142,7 +142,7 @@ def fold_gradient(plan: Plan, engine: Engine, divisor: int, progress: Progress, 
 
 def _gradient_of_rows(plan: Plan, batches: Batches | None, divisor: int, rows: Aligned) -> Outcome:
     chunk, _ = _chunk_of(plan, batches, rows)
-    return Outcome(Tally(), {}, gradient_over(chunk, plan.rules, divisor), {}, ())
+    return Outcome(Tally(), {}, gradient_over(chunk, plan.rules, divisor), _keys(rows, plan.roles.on), ())
 
 
 def _chunk_of(plan: Plan, batches: Batches | None, rows: Aligned) -> tuple[Chunk, FloatArray | None]:
