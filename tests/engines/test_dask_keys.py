@@ -322,24 +322,31 @@ def slowed(name, function):
 
 buckets.Deal.deal = slowed("dealing", buckets.Deal.deal)
 by_key.Pairing.each = slowed("pairing", by_key.Pairing.each)
+by_key.Ranges.deal = slowed("ordering", by_key.Ranges.deal)
+by_key.Ranges.work = slowed("working", by_key.Ranges.work)
 """
 """What workers load as they start, to tell what they do, and to take long for it."""
 
 
 @pytest.mark.slow
 @pytest.mark.faults
-@pytest.mark.parametrize(("stage", "after"), [("dealing", 0.0), ("dealing", 0.7), ("pairing", 0.0), ("pairing", 0.3)])
+@pytest.mark.parametrize(
+    ("stage", "after"),
+    [("dealing", 0.0), ("dealing", 0.7), ("pairing", 0.0), ("pairing", 0.3), ("ordering", 0.5), ("working", 0.0)],
+)
 def test_a_worker_that_is_killed_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, after: float
 ) -> None:
     monkeypatch.setitem(ENVIRONMENT, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "3s")  # to the one that is killed
     pred = written(tmp_path / "p.csv", "id,pred,g", [(row, row + 0.25, row % 3) for row in range(4000)])
     target = written(tmp_path / "t.csv", "id,target", shuffled([(row, row % 7) for row in range(4000)]))
-    expected = msecli.score(pred, target, on="id", by="g").to_dict()
+    ordered = stage in {"ordering", "working"}
+    expected = msecli.score(pred, target, on="id", by="g", batch_size=300 if ordered else None).to_dict()
     preload = tmp_path / "preload.py"
     preload.write_text(PRELOAD.format(folder=str(tmp_path)))
     with cluster_of(tmp_path / "c", 2, preload) as cluster:
-        process = started(cluster, pred, str(target), "--on", "id")
+        more = ("--batch-size", "300") if ordered else ()
+        process = started(cluster, pred, str(target), "--on", "id", *more)
         wait_until((tmp_path / stage).exists)
         time.sleep(after)
         cluster.workers[0].kill()
