@@ -6,7 +6,7 @@ file they are of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from math import ceil, prod
@@ -188,16 +188,24 @@ def _ends_of_keys(held: Held, keys: Names, rows: IntArray) -> tuple[IntArray, In
     return rows[np.unique(codes, return_index=True)[1]], rows[last]
 
 
-def buckets_of(sources: Sequence[Source], selections: Sequence[Selection], jobs: int) -> int:
-    """Return into how many buckets to deal the rows of sources, so that each bucket fits into memory."""
-    return max(ceil(sum(map(_size, sources, selections)) / BUCKET_BYTES), BUCKETS_PER_JOB * jobs)
-
-
-def _size(source: Source, selection: Selection) -> int:
+def held_bytes(source: Source, selection: Selection, rows: int) -> int:
+    """Return how much memory rows of a source take in buckets."""
     values = (
         sum(prod(shape_of(source, name)) for name in selection.numbers) if source.columns else prod(source.item or ())
     )
-    return (source.cuts() or (0,))[-1] * (ROW_BYTES + VALUE_BYTES * values + LABEL_BYTES * len(selection.labels))
+    return rows * (ROW_BYTES + VALUE_BYTES * values + LABEL_BYTES * len(selection.labels))
+
+
+def bucket_count(held: int, jobs: int) -> int:
+    """Return into how many buckets to deal rows that take this much memory, so that each bucket fits into it."""
+    return max(ceil(held / BUCKET_BYTES), BUCKETS_PER_JOB * jobs)
+
+
+def buckets_of(sources: Iterable[Source], selections: Iterable[Selection], jobs: int) -> int:
+    """Return into how many buckets to deal the rows of sources."""
+    pairs = zip(sources, selections, strict=True)
+    held = sum(held_bytes(source, selection, (source.cuts() or (0,))[-1]) for source, selection in pairs)
+    return bucket_count(held, jobs)
 
 
 def exchanged(keyed: Keyed, engine: Engine, progress: Callable[[float], None] = untold) -> Exchange[Told]:
@@ -229,7 +237,7 @@ def _exchanged(
     items = [
         (file, span) for file, selection in selections.items() for span in spans_alone(sources[file], selection, engine)
     ]
-    buckets = buckets_of(list(sources.values()), list(selections.values()), engine.jobs)
+    buckets = buckets_of(sources.values(), selections.values(), engine.jobs)
     dealing = Deal(tuple(source.path for source in keyed.sources), keys, buckets, distinct)
     return engine.exchange(dealing.deal, items, joined_told, buckets, progress)
 

@@ -120,8 +120,7 @@ def fold(
     parts = 0
     work = partial(score_rows, plan, batches)
     join = None if keep is None and (sinks or gradient is not None) else Outcome.joined
-    numbered = batches is not None or plan.request.bootstrap is not None
-    for first_row, outcome in paired.each(work, numbered=numbered, join=join, keep=keep):
+    for first_row, outcome in paired.each(work, numbered=plan.numbers_rows, join=join, keep=keep):
         tally.merge(outcome.tally, first_row)
         twins, parts = joined_twins(twins, outcome.twins), parts + outcome.parts
         for name, block in outcome.values.items():

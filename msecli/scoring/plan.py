@@ -97,6 +97,11 @@ class Plan(NamedTuple):
         return [*names, f"{column} (bin)" if column in names else column]
 
     @property
+    def numbers_rows(self) -> bool:
+        """Whether what becomes of a row depends on its number."""
+        return self.request.batch_size is not None or self.request.bootstrap is not None
+
+    @property
     def names_rows(self) -> bool:
         """Whether the result shows rows one by one, and so their keys."""
         return bool(self.kept_values) or self.request.worst is not None

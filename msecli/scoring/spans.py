@@ -95,6 +95,16 @@ def cutting_of(sources: Sequence[Source], selections: Sequence[Selection], jobs:
     return Cutting(len(spans), tuple(read), exact=True)
 
 
+def cutting_alone(source: Source, selection: Selection, jobs: int) -> Cutting:
+    """Return how one source of many would be cut, all of whose rows a task holds at once."""
+    parts = source.parts(selection)
+    if source.cuts() is None:
+        spans = _number([source], [selection], jobs, HELD_SECONDS)
+        return Cutting(spans if source.divisible else min(spans, len(parts)), (len(parts),), exact=False)
+    found = _large([source], [selection], jobs, HELD_SECONDS)
+    return Cutting(len(found), (sum(len(span.parts[0]) for span in found),), exact=True)
+
+
 def count_rows(sources: Sequence[Source], engine: Engine) -> None:
     """Have a distributed engine count the rows of sources that do not know them, in a first pass over these."""
     for source in sources:
