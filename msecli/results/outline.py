@@ -179,7 +179,7 @@ class Outline(Report):
             return (*read, ", pair and score rows")
         tasks = f" {plural('task', self.buckets)}"
         if self.ordered:
-            more: Row = (about, self.buckets, f"{tasks} to pair rows, and as many to put them in order and score them")
+            more: Row = (about, self.buckets, f"{tasks} to pair rows, and others to put them in order and score them")
         else:
             more = (about, self.buckets, f"{tasks} to pair and score rows")
         return (*read, " rows and deal them by key, ", *more)

@@ -135,9 +135,9 @@ class Plan(NamedTuple):
 
     @property
     def rows(self) -> int | None:
-        """The number of rows, if rows are paired by position and a source knows it."""
+        """The number of paired rows, if a source knows it; all have a partner unless rows without one are left out."""
         known = [source.rows for source in self.sources if source.rows is not None]
-        return known[0] if known and not self.request.on else None
+        return known[0] if known and self.request.unmatched != "skip" else None
 
     def known_divisor(self) -> int | None:
         """Return the divisor of the loss in units of 2**-1074, or None if it is unknown before rows are read.

@@ -97,8 +97,6 @@ class PairedRows:
             return None
         if self.ledger.matched is not None:
             return self.ledger.matched.rows
-        if self._keyed_elsewhere:  # all must have a match, or they are refused
-            return None if self._plan.request.unmatched == "skip" else self._plan.sources[PREDICTION].rows
         return self._plan.rows
 
     def each(

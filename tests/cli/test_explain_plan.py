@@ -91,7 +91,7 @@ def test_rows_paired_by_key_on_a_cluster_are_dealt_into_buckets(run: Run, monkey
     out = " ".join(run("compute", *words, "--explain-plan", "--format", "table").out.split())
     assert "6 tasks to read rows and deal them by key, 7 tasks to pair and score rows" in out
     out = " ".join(run("compute", *words, "-m", "mase", "--explain-plan", "--format", "table").out.split())
-    assert "7 tasks to pair rows, and as many to put them in order and score them" in out
+    assert "7 tasks to pair rows, and others to put them in order and score them" in out
 
 
 def test_plain_lines_are_names_and_numbers(run: Run) -> None:

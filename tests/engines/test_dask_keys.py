@@ -312,6 +312,7 @@ import time
 from pathlib import Path
 import msecli.scoring.by_key as by_key
 import msecli.scoring.buckets as buckets
+import msecli.scoring.matching as matching
 
 def slowed(name, function):
     def slow(*arguments):
@@ -321,7 +322,7 @@ def slowed(name, function):
     return slow
 
 buckets.Deal.deal = slowed("dealing", buckets.Deal.deal)
-by_key.Pairing.each = slowed("pairing", by_key.Pairing.each)
+matching.Pairing.each = slowed("pairing", matching.Pairing.each)
 by_key.Ranges.deal = slowed("ordering", by_key.Ranges.deal)
 by_key.Ranges.work = slowed("working", by_key.Ranges.work)
 """
