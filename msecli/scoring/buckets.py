@@ -34,7 +34,9 @@ BUCKETS_PER_JOB = 2
 ROW_BYTES, VALUE_BYTES, LABEL_BYTES = 8, 8, 16
 """What a row takes in a bucket: its number, its values, and its labels, roughly."""
 FEWEST_KEYS = 0.5
-"""If fewer of a span's rows than this have different keys, most of the others are left out: they are an error."""
+"""If fewer of a span's rows than about this have different keys, most of the others are left out: they are an error."""
+SAMPLED, SAMPLE_BITS = 1 << 16, 4
+"""Of more rows than this only those are counted whose hashes begin with so many zeros."""
 
 Item = tuple[int, Span]
 """A file's number, and a span of it."""
@@ -158,7 +160,7 @@ class Deal(NamedTuple):
         rows = np.arange(held.rows) if absent is None else np.flatnonzero(~absent)
         if self.distinct:
             rows = _ends_of_keys(held, keys, rows)[0]
-        elif rows.size and _number_of(hashes[rows]) < FEWEST_KEYS * rows.size:
+        elif _number_about(hashes[rows]) < FEWEST_KEYS * rows.size:
             rows = np.unique(np.concatenate(_ends_of_keys(held, keys, rows)))
         return {file: seen}, [
             Piece(file, first_row + chosen, held.take(chosen)) if chosen.size else None
@@ -168,13 +170,17 @@ class Deal(NamedTuple):
 
 def _dealt(rows: IntArray, hashes: Hashes, buckets: int) -> list[IntArray]:
     """Return the rows of each bucket, in order."""
-    bucket = (hashes[rows] % np.uint64(buckets)).astype(np.uint16 if buckets <= 1 << 16 else np.uint64)
-    order = np.argsort(bucket, kind="stable")
-    return np.split(rows[order], np.searchsorted(bucket[order], np.arange(1, buckets)))
+    bucket = (hashes[rows] % np.uint64(buckets)).astype(np.uint16 if buckets <= 1 << 16 else np.int64)
+    ends = np.cumsum(np.bincount(bucket, minlength=buckets))
+    return np.split(rows[np.argsort(bucket, kind="stable")], ends[:-1])
 
 
-def _number_of(hashes: Hashes) -> int:
-    return len(codes_of(hashes.view(np.int64))[1])
+def _number_about(hashes: Hashes) -> int:
+    """Return about how many different hashes there are: those in a sample are counted, in slots of a table."""
+    sampled = hashes[hashes >> np.uint64(64 - SAMPLE_BITS) == 0] if hashes.size > SAMPLED else hashes
+    found = np.zeros(1 << (2 * sampled.size).bit_length(), dtype=bool)
+    found[sampled & np.uint64(found.size - 1)] = True
+    return int(np.count_nonzero(found)) << (SAMPLE_BITS if hashes.size > SAMPLED else 0)
 
 
 def _ends_of_keys(held: Held, keys: Names, rows: IntArray) -> tuple[IntArray, IntArray]:
