@@ -1,7 +1,9 @@
 """The workers of a Dask cluster: parts are read and their results joined there, and one result comes back.
 
 Parts are sent in waves of a few for each thread, so that neither this process nor the scheduler ever knows of many. The
-results of a wave are joined pair by pair, then with those of the waves before it.
+results of a wave are joined in a tree, whose top is here. A step from one task to the next takes milliseconds, as each
+message waits for others to go with it: so small runs are one step, and what does not depend on each other is asked at
+once.
 
 What travels between workers are pickled results in bytes. So a task changes nothing that another may need again, and
 Dask, which runs tasks again when a worker is lost, may do so with any of them.
@@ -9,6 +11,7 @@ Dask, which runs tasks again when a worker is lost, may do so with any of them.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import pickle
@@ -17,11 +20,12 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import lru_cache, partial, reduce
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
+from operator import methodcaller
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -41,6 +45,10 @@ WAVES = 2
 """Waves that are under way at once."""
 JOINED_AT_ONCE = 8
 """Results that a task joins."""
+JOINED_HERE = 4
+"""Results that this process joins, rather than wait for one more task."""
+SENT_BYTES = 32 << 10
+"""What is sent with each task rather than held by one that the workers ask for it."""
 LOOK_SECONDS, ANSWER_SECONDS = 0.5, 10.0
 """How often to look whether scheduler and workers are still there, and how long to wait for the scheduler's answer."""
 KEPT = 4
@@ -50,8 +58,11 @@ SHOWN = 5
 SILENT = logging.CRITICAL + 1
 LOST = (TimeoutError, OSError, CancelledError, CommClosedError, RuntimeError)
 """What Dask raises when the scheduler is lost."""
-LIBRARIES = ("msecli", "numpy", "pyarrow")
-"""What must be of the same version everywhere, besides Python."""
+VERSIONS: dict[str, Callable[[], str]] = {
+    "python": platform.python_version,
+    **{name: partial(version, name) for name in ("msecli", "numpy", "pyarrow")},
+}
+"""What must be of the same version everywhere."""
 CERTIFICATES = tuple(f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY"))
 """What says where a client's certificates are, unless a file of Dask's configuration does."""
 ADVICE = (
@@ -67,6 +78,10 @@ class Outcome(NamedTuple):
     error: MsecliError | None
 
 
+NOTHING = Outcome((), None)
+"""The outcome of no items."""
+
+
 class Wave(NamedTuple):
     """Items under way.
 
@@ -74,17 +89,14 @@ class Wave(NamedTuple):
     ----------
     each : list of Future
         The outcomes of the items.
-    joined : Future, optional
-        That of these items, and of those before them unless waves stay apart, if they are joined.
-    failed : Future, optional
-        Whether it has an error.
+    joined : list of Future
+        These, or those of several successive items joined, so that there are few.
     before : int
         The number of items in the waves before this one.
     """
 
     each: list[Any]
-    joined: Any
-    failed: Any
+    joined: list[Any]
     before: int
 
 
@@ -164,34 +176,46 @@ class DaskEngine:
 
     def check(self, probe: Callable[[], None]) -> None:
         """See that every worker has the same libraries, and call `probe` there."""
-        here = {name: _version(name) for name in LIBRARIES} | {"python": platform.python_version()}
-        # Not a function of msecli, which a worker may lack.
-        there = {name: self._everywhere(version, name) for name in LIBRARIES}
-        there["python"] = self._everywhere(platform.python_version)
-        problems = [
-            f"worker {worker} has {name} {'not at all' if isinstance(found, Exception) else found}, "
-            f"this process has {here[name]}"
-            for name, workers in there.items()
-            for worker, found in workers.items()
-            if found != here[name]
-        ]
+        here = tuple(each() for each in VERSIONS.values())
+        # Functions of the standard library: a worker may lack msecli, and then the probe fails, too.
+        there, probed = self._everywhere(
+            (list, map(methodcaller("__call__"), VERSIONS.values())), (_probed, pickle.dumps(probe))
+        )
+        problems = list[str]()
+        for worker, found in there.items():
+            if isinstance(found, PackageNotFoundError):
+                problems.append(f"worker {worker} has {found.name} not at all")
+            elif isinstance(found, Exception):
+                raise found
+            else:
+                problems += [
+                    f"worker {worker} has {name} {each}, this process has {own}"
+                    for name, each, own in zip(VERSIONS, found, here, strict=True)
+                    if each != own
+                ]
         if problems:
             raise ReadWriteError("\n".join([*problems[:SHOWN], "install the same versions everywhere"]))
-        for worker, error in self._everywhere(_probed, pickle.dumps(probe)).items():
+        for worker, error in probed.items():
             if isinstance(error, MsecliError):
                 raise type(error)(f"worker {worker}: {error.args[0]}") from error
             if error is not None:
                 raise error
 
-    def _everywhere(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-        """Return what a function returns, or raises, on each worker that is there until then."""
-        found: dict[str, Any] = self._client.run(function, *arguments, on_error="return")
+    def _everywhere(self, *calls: tuple[Any, ...]) -> list[dict[str, Any]]:
+        """Return what functions, called with arguments, return or raise on each worker that is there until then."""
+
+        async def called() -> list[dict[str, Any]]:
+            return await asyncio.gather(*(self._client.run(*call, on_error="return") for call in calls))
+
         gone = (OSError, CommClosedError)
-        return {
-            worker: each
-            for worker, each in found.items()
-            if isinstance(each, MsecliError) or not isinstance(each, gone)
-        }
+        return [
+            {
+                worker: each
+                for worker, each in found.items()
+                if isinstance(each, MsecliError) or not isinstance(each, gone)
+            }
+            for found in self._asked(called)
+        ]
 
     def run(
         self,
@@ -204,59 +228,56 @@ class DaskEngine:
     ) -> Iterator[Found]:
         """Yield what `work` yields for each item, or all of it joined. See `msecli.engines.Engine`."""
         total = len(items) if isinstance(items, Sized) else 0
-        sent = self._sent((work, join))
-        joined = None
-        with closing(self._waves(sent, _drawn(items), joined=join is not None, apart=stepwise)) as waves:
+        whole = NOTHING
+        with closing(self._waves(self._sent((work, join)), _drawn(items), joined=join is not None)) as waves:
             for wave in waves:
                 told = partial(_told, progress, wave, total)
                 if join is None:
-                    for each in wave.each:
-                        yield from _results(self._awaited(each, told))
-                elif stepwise:
-                    yield from _results(self._awaited(wave.joined, told))
-                else:
-                    joined = wave.joined
-                    if self._awaited(wave.failed, told):
-                        # Raised before other waves are cancelled, and all that depends on them.
-                        yield from _results(self._awaited(joined))
-        if joined is not None:
-            yield from _results(self._awaited(joined))
+                    for outcome in self._each(wave, told):
+                        yield from _found(outcome)
+                    continue
+                whole = _merged(join, whole, self._awaited(wave.joined, told))
+                if stepwise or whole.error is not None:
+                    yield from _found(whole)
+                    whole = NOTHING
+        yield from whole.found
 
-    def _waves(self, sent: Any, items: Iterator[Any], *, joined: bool, apart: bool) -> Generator[Wave, None, None]:
-        """Yield all waves in order; a few are under way at the same time. They are joined unless they stay apart."""
+    def _each(self, wave: Wave, told: Callable[[], None]) -> Iterator[Outcome]:
+        """Yield the outcomes of a wave in order, a few at once if they are there."""
+        left = deque(wave.joined)
+        while left:
+            ready = [left.popleft()]
+            while left and len(ready) < JOINED_HERE and ready[-1].done() and left[0].done():
+                ready.append(left.popleft())
+            yield from self._awaited(ready, told)
+
+    def _waves(self, sent: Any, items: Iterator[Any], *, joined: bool) -> Generator[Wave, None, None]:
+        """Yield all waves in order; a few are under way at the same time."""
         ahead: deque[Wave] = deque()
-        size, begun, last = max(FEWEST_ITEMS, ITEMS_PER_THREAD * self.jobs), 0, None
+        size, begun = max(FEWEST_ITEMS, ITEMS_PER_THREAD * self.jobs), 0
         try:
             while True:
                 while len(ahead) < WAVES and (drawn := list(islice(items, size))):
-                    ahead.append(self._wave(sent, drawn, begun, last, joined=joined))
-                    begun, last = begun + len(drawn), None if apart else ahead[-1].joined
+                    each = self._client.map(_worked, range(len(drawn)), sent=sent, items=self._sent(drawn), pure=False)
+                    ahead.append(Wave(each, self._together(sent, each) if joined else each, begun))
+                    begun += len(drawn)
                 if not ahead:
                     return
                 yield ahead[0]
                 ahead.popleft()
         finally:
             # Not cancelled, which the scheduler refuses, and then hangs up, where others are made of what nobody holds.
-            for number, wave in enumerate(ahead):
-                for future in (*wave.each, *((wave.joined, wave.failed) if number and joined else ())):
+            for wave in ahead:
+                for future in (*wave.each, *wave.joined):
                     future.release()
 
-    def _wave(self, sent: Any, items: list[Any], before: int, last: Any, *, joined: bool) -> Wave:
+    def _together(self, sent: Any, level: Sequence[Any]) -> list[Any]:
+        """Return a few outcomes of all, joined in a tree."""
         submit = partial(self._client.submit, pure=False)
-        each = self._client.map(_worked, range(len(items)), sent=sent, items=self._sent(items), pure=False)
-        if not joined:
-            return Wave(each, None, None, before)
-        together = self._together(sent, each)
-        whole = together if last is None else submit(_joined, sent, last, together)
-        return Wave(each, whole, submit(_has_failed, whole), before)
-
-    def _together(self, sent: Any, level: Sequence[Any]) -> Any:
-        """Return the outcome of all, joined in a tree."""
-        submit = partial(self._client.submit, pure=False)
-        while len(level) > 1:
+        while len(level) > JOINED_HERE:
             groups = [level[start : start + JOINED_AT_ONCE] for start in range(0, len(level), JOINED_AT_ONCE)]
             level = [submit(_joined, sent, *group) if len(group) > 1 else group[0] for group in groups]
-        return level[0]
+        return list(level)
 
     def exchange(
         self,
@@ -278,8 +299,8 @@ class DaskEngine:
         told = submit(_element, dealt, place=0)
         pieces = [submit(_element, [each] * buckets, range(1, buckets + 1)) for each in dealt]
         del dealt  # so that workers forget what they hold as pieces
-        wave = Wave(told, self._together(sent, told), None, 0)
-        (whole,) = _results(self._awaited(wave.joined, partial(_told, progress, wave, count)))
+        wave = Wave(told, self._together(sent, told), 0)
+        (whole,) = _found(_merged(join, NOTHING, self._awaited(wave.joined, partial(_told, progress, wave, count))))
         return Exchange(whole, partial(self._run_buckets, pieces))
 
     def _run_buckets(
@@ -293,40 +314,65 @@ class DaskEngine:
         sent = self._sent((work, join))
         each = [self._client.submit(_bucketed, sent, *bucket, pure=False) for bucket in zip(*pieces, strict=True)]
         pieces.clear()
-        wave = Wave(each, None if join is None else self._together(sent, each), None, 0)
+        wave = Wave(each, each if join is None else self._together(sent, each), 0)
         told = partial(_told, progress, wave, len(each))
-        for future in each if join is None else [wave.joined]:
-            yield from _results(self._awaited(future, told))
+        if join is not None:
+            yield from _found(_merged(join, NOTHING, self._awaited(wave.joined, told)))
+            return
+        for outcome in self._each(wave, told):
+            yield from _found(outcome)
 
     def _sent(self, value: Any) -> Any:
-        """Return a task that holds a value, pickled; a worker that needs it takes it from another one."""
+        """Return a value, pickled; if it is large, a task that holds it, and a worker takes it from another one."""
+        pickled = pickle.dumps(value)
+        if len(pickled) <= SENT_BYTES:
+            return pickled
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Dask's advice to scatter large values, which are lost with a worker
-            return self._client.submit(bytes, pickle.dumps(value), pure=False)
+            return self._client.submit(bytes, pickled, pure=False)
 
-    def _awaited(self, future: Any, told: Callable[[], None] = lambda: None) -> Any:
-        """Return what a task returns, while there are workers.
+    def _awaited(self, futures: list[Any], told: Callable[[], None]) -> list[Outcome]:
+        """Return what tasks return, while there are workers.
 
         Raises
         ------
         ReadWriteError
-            If scheduler or workers are lost, or the task ends one worker after the other.
+            If scheduler or workers are lost, or a task ends one worker after the other.
         """
-        while True:
+
+        async def gathered() -> list[bytes]:
+            found: list[bytes] = await self._client.gather(futures)
+            return found
+
+        # Not begun again at each look: large results take longer than that.
+        gathering = asyncio.run_coroutine_threadsafe(gathered(), self._client.loop.asyncio_loop)
+        try:
             told()
-            try:
-                return future.result(timeout=LOOK_SECONDS)
-            except distributed.KilledWorker as error:
-                raise ReadWriteError(
-                    f"part of the work ended each of the workers that tried it, at last {error.last_worker.address}; "
-                    "do they have enough memory?"
-                ) from error
-            except LOST as error:
-                if future.status == "error":
-                    raise  # the task's own
-                if not isinstance(error, TimeoutError):
-                    raise ReadWriteError(f"the scheduler {self._address} is lost; run again") from error
-            self._threads()
+            while not wait([gathering], LOOK_SECONDS).done:
+                self._threads()
+                told()
+            return [pickle.loads(each) for each in gathering.result()]  # noqa: S301 - of our own tasks
+        except distributed.KilledWorker as error:
+            raise ReadWriteError(
+                f"part of the work ended each of the workers that tried it, at last {error.last_worker.address}; "
+                "do they have enough memory?"
+            ) from error
+        except LOST as error:
+            if any(future.status == "error" for future in futures):
+                raise  # the task's own
+            raise self._lost() from error
+        finally:
+            gathering.cancel()
+
+    def _asked(self, call: Callable[..., Any], **more: Any) -> Any:
+        """Return what the scheduler answers."""
+        try:
+            return self._client.sync(call, **more)
+        except LOST as error:
+            raise self._lost() from error
+
+    def _lost(self) -> ReadWriteError:
+        return ReadWriteError(f"the scheduler {self._address} is lost; run again")
 
     @property
     def _address(self) -> str:
@@ -340,10 +386,7 @@ class DaskEngine:
         ReadWriteError
             If the scheduler is lost, or there has been no worker for too long.
         """
-        try:
-            threads: dict[str, int] = self._client.sync(self._client.scheduler.ncores, callback_timeout=ANSWER_SECONDS)
-        except LOST as error:
-            raise ReadWriteError(f"the scheduler {self._address} is lost; run again") from error
+        threads: dict[str, int] = self._asked(self._client.scheduler.ncores, callback_timeout=ANSWER_SECONDS)
         now, timeout = time.monotonic(), self._workers.timeout
         self._alone_since = None if threads else self._alone_since or now
         if self._alone_since is not None and now - self._alone_since > timeout:
@@ -368,8 +411,8 @@ def _drawn(items: Iterable[Any]) -> Iterator[Any]:
         yield Broken(error)
 
 
-def _results(pickled: bytes) -> Iterator[Any]:
-    outcome: Outcome = pickle.loads(pickled)  # noqa: S301 - of our own task
+def _found(outcome: Outcome) -> Iterator[Any]:
+    """Yield the results, then raise the error."""
     yield from outcome.found
     if outcome.error is not None:
         raise outcome.error
@@ -430,18 +473,17 @@ def _element(dealt: tuple[bytes, ...], place: int) -> bytes:
 def _joined(sent: bytes, *outcomes: bytes) -> bytes:
     """Return the pickled outcome of successive items together."""
     _, join = _unpickled(sent)
-    whole: Outcome = pickle.loads(outcomes[0])  # noqa: S301 - of our own tasks
-    for pickled in outcomes[1:]:
-        if whole.error is not None:
-            break
-        more: Outcome = pickle.loads(pickled)  # noqa: S301
+    return pickle.dumps(_merged(join, NOTHING, map(pickle.loads, outcomes)))
+
+
+def _merged(join: Callable[[Any, Any], Any], whole: Outcome, outcomes: Iterable[Outcome]) -> Outcome:
+    """Return the outcome of items, and of successive ones behind them, up to the first error."""
+    for more in outcomes:
         found = (*whole.found, *more.found)
         whole = Outcome((reduce(join, found),) if found else (), more.error)
-    return pickle.dumps(whole)
-
-
-def _has_failed(outcome: bytes) -> bool:
-    return pickle.loads(outcome).error is not None  # noqa: S301
+        if whole.error is not None:
+            break
+    return whole
 
 
 def _probed(probe: bytes) -> MsecliError | None:
@@ -454,13 +496,6 @@ def _probed(probe: bytes) -> MsecliError | None:
 
 
 # And this here again.
-
-
-def _version(library: str) -> str | None:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return None
 
 
 def _address_in(path: str) -> str:
