@@ -82,12 +82,10 @@ class Engine(Protocol):
         """
         ...
 
-    def check(self, probe: Callable[[], None]) -> None:
-        """Call `probe` on every machine that will do work, whose errors then name the machine.
+    def checked(self, probe: Callable[[], None]) -> Engine:
+        """Return the same engine, but for machines that call `probe` before they do any work.
 
-        Raises
-        ------
-        MsecliError
+        An error of the probe names the machine, and is then raised by `run`.
         """
         ...
 

@@ -19,10 +19,11 @@ import platform
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import CancelledError, wait
 from contextlib import ExitStack, closing, contextmanager, suppress
-from functools import lru_cache, partial, reduce
+from copy import copy
+from functools import cache, lru_cache, partial, reduce
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from operator import methodcaller
@@ -100,6 +101,24 @@ class Wave(NamedTuple):
     before: int
 
 
+class Work(NamedTuple):
+    """What tasks are to do.
+
+    Parameters
+    ----------
+    versions : tuple of str
+        Those that a worker must have.
+    probe : bytes
+        Pickled: what it calls before.
+    work : bytes
+        Pickled: the work and what joins its results.
+    """
+
+    versions: tuple[str, ...]
+    probe: bytes
+    work: bytes
+
+
 class DaskEngine:
     """Runs work in the workers of a Dask cluster. See `msecli.engines.Engine`.
 
@@ -121,6 +140,7 @@ class DaskEngine:
         self._workers, self._stack = workers, ExitStack()
         self._client: Any = None
         self._alone_since: float | None = None
+        self._probe: Callable[[], None] | None = None
         self.jobs = 1
         if {workers.scheduler, workers.scheduler_file, workers.local} == {None}:
             with suppress(ValueError):
@@ -174,48 +194,33 @@ class DaskEngine:
         self._stack.callback(client.close)
         return client
 
-    def check(self, probe: Callable[[], None]) -> None:
-        """See that every worker has the same libraries, and call `probe` there."""
-        here = tuple(each() for each in VERSIONS.values())
-        # Functions of the standard library: a worker may lack msecli, and then the probe fails, too.
-        there, probed = self._everywhere(
-            (list, map(methodcaller("__call__"), VERSIONS.values())), (_probed, pickle.dumps(probe))
-        )
-        problems = list[str]()
-        for worker, found in there.items():
-            if isinstance(found, PackageNotFoundError):
-                problems.append(f"worker {worker} has {found.name} not at all")
-            elif isinstance(found, Exception):
-                raise found
-            else:
-                problems += [
-                    f"worker {worker} has {name} {each}, this process has {own}"
-                    for name, each, own in zip(VERSIONS, found, here, strict=True)
-                    if each != own
-                ]
-        if problems:
-            raise ReadWriteError("\n".join([*problems[:SHOWN], "install the same versions everywhere"]))
-        for worker, error in probed.items():
-            if isinstance(error, MsecliError):
-                raise type(error)(f"worker {worker}: {error.args[0]}") from error
-            if error is not None:
-                raise error
+    def checked(self, probe: Callable[[], None]) -> Self:
+        """Return the same engine, with another probe. See `msecli.engines.Engine`.
 
-    def _everywhere(self, *calls: tuple[Any, ...]) -> list[dict[str, Any]]:
-        """Return what functions, called with arguments, return or raise on each worker that is there until then."""
+        A worker compares versions and calls the probe as it gets the first task of some work. So it costs no time, and
+        those that come later do so, too.
+        """
+        checked = copy(self)
+        checked._probe = probe  # noqa: SLF001 - its own
+        return checked
 
-        async def called() -> list[dict[str, Any]]:
-            return await asyncio.gather(*(self._client.run(*call, on_error="return") for call in calls))
+    def _refuse_versions(self) -> None:
+        """Refuse a cluster with other libraries, which may be why a task fails.
 
-        gone = (OSError, CommClosedError)
-        return [
-            {
-                worker: each
-                for worker, each in found.items()
-                if isinstance(each, MsecliError) or not isinstance(each, gone)
-            }
-            for found in self._asked(called)
-        ]
+        Raises
+        ------
+        ReadWriteError
+        """
+        # Functions of the standard library: of msecli's there may be none there.
+        call = list, map(methodcaller("__call__"), VERSIONS.values())
+        with suppress(OSError, CommClosedError):
+            found = self._client.run(*call, on_error="return")
+            there = {f"worker {worker}": each for worker, each in found.items()}
+            try:
+                there["the scheduler"] = self._client.run_on_scheduler(*call)
+            except PackageNotFoundError as error:
+                there["the scheduler"] = error
+            _refuse_others(there, _versions())
 
     def run(
         self,
@@ -228,8 +233,8 @@ class DaskEngine:
     ) -> Iterator[Found]:
         """Yield what `work` yields for each item, or all of it joined. See `msecli.engines.Engine`."""
         total = len(items) if isinstance(items, Sized) else 0
-        whole = NOTHING
-        with closing(self._waves(self._sent((work, join)), _drawn(items), joined=join is not None)) as waves:
+        whole, sent = NOTHING, self._sent(self._work(work, join))
+        with closing(self._waves(sent, _drawn(items), joined=join is not None)) as waves:
             for wave in waves:
                 told = partial(_told, progress, wave, total)
                 if join is None:
@@ -258,7 +263,9 @@ class DaskEngine:
         try:
             while True:
                 while len(ahead) < WAVES and (drawn := list(islice(items, size))):
-                    each = self._client.map(_worked, range(len(drawn)), sent=sent, items=self._sent(drawn), pure=False)
+                    each = self._client.map(
+                        _worked, range(len(drawn)), sent=sent, items=self._sent(pickle.dumps(drawn)), pure=False
+                    )
                     ahead.append(Wave(each, self._together(sent, each) if joined else each, begun))
                     begun += len(drawn)
                 if not ahead:
@@ -293,9 +300,9 @@ class DaskEngine:
         result of a task: bytes, whose types nobody changes, and of which those that are lost are dealt again. So there
         are as many tasks as items times buckets, which the scheduler must bear.
         """
-        sent, count = self._sent((deal, join)), len(items)
+        sent, count = self._sent(self._work(deal, join)), len(items)
         submit = partial(self._client.map, pure=False)
-        dealt = submit(_dealt, range(count), sent=sent, items=self._sent(list(items)), buckets=buckets)
+        dealt = submit(_dealt, range(count), sent=sent, items=self._sent(pickle.dumps(list(items))), buckets=buckets)
         told = submit(_element, dealt, place=0)
         pieces = [submit(_element, [each] * buckets, range(1, buckets + 1)) for each in dealt]
         del dealt  # so that workers forget what they hold as pieces
@@ -311,7 +318,7 @@ class DaskEngine:
         progress: Callable[[float], None] = untold,
     ) -> Iterator[Found]:
         """Yield what work yields for the pieces of each bucket, or all of it joined; the pieces are given up."""
-        sent = self._sent((work, join))
+        sent = self._sent(self._work(work, join))
         each = [self._client.submit(_bucketed, sent, *bucket, pure=False) for bucket in zip(*pieces, strict=True)]
         pieces.clear()
         wave = Wave(each, each if join is None else self._together(sent, each), 0)
@@ -322,9 +329,12 @@ class DaskEngine:
         for outcome in self._each(wave, told):
             yield from _found(outcome)
 
-    def _sent(self, value: Any) -> Any:
-        """Return a value, pickled; if it is large, a task that holds it, and a worker takes it from another one."""
-        pickled = pickle.dumps(value)
+    def _work(self, work: Callable[..., Any], join: Callable[..., Any] | None) -> bytes:
+        """Return work as workers get it: what they are to see first can be unpickled without the files."""
+        return pickle.dumps(Work(_versions(), pickle.dumps(self._probe), pickle.dumps((work, join))))
+
+    def _sent(self, pickled: bytes) -> Any:
+        """Return what tasks are given; if it is large, a task that holds it, and a worker takes it from another one."""
         if len(pickled) <= SENT_BYTES:
             return pickled
         with warnings.catch_warnings():
@@ -357,19 +367,16 @@ class DaskEngine:
                 f"part of the work ended each of the workers that tried it, at last {error.last_worker.address}; "
                 "do they have enough memory?"
             ) from error
-        except LOST as error:
+        except MsecliError:
+            raise
+        except Exception as error:
             if any(future.status == "error" for future in futures):
-                raise  # the task's own
-            raise self._lost() from error
+                self._refuse_versions()
+            elif isinstance(error, LOST):
+                raise self._lost() from error
+            raise
         finally:
             gathering.cancel()
-
-    def _asked(self, call: Callable[..., Any], **more: Any) -> Any:
-        """Return what the scheduler answers."""
-        try:
-            return self._client.sync(call, **more)
-        except LOST as error:
-            raise self._lost() from error
 
     def _lost(self) -> ReadWriteError:
         return ReadWriteError(f"the scheduler {self._address} is lost; run again")
@@ -386,7 +393,10 @@ class DaskEngine:
         ReadWriteError
             If the scheduler is lost, or there has been no worker for too long.
         """
-        threads: dict[str, int] = self._asked(self._client.scheduler.ncores, callback_timeout=ANSWER_SECONDS)
+        try:
+            threads: dict[str, int] = self._client.sync(self._client.scheduler.ncores, callback_timeout=ANSWER_SECONDS)
+        except LOST as error:
+            raise self._lost() from error
         now, timeout = time.monotonic(), self._workers.timeout
         self._alone_since = None if threads else self._alone_since or now
         if self._alone_since is not None and now - self._alone_since > timeout:
@@ -429,24 +439,45 @@ def _told(progress: Callable[[float], None], wave: Wave, total: int) -> None:
 
 
 @lru_cache(KEPT)
-def _unpickled(value: bytes) -> Any:
-    return pickle.loads(value)  # noqa: S301 - of our own client
+def _ready(sent: bytes) -> Any:
+    """Return work and what joins its results, once it is seen that this worker can do it.
+
+    Raises
+    ------
+    MsecliError
+        If it cannot; the error names the worker.
+    """
+    work: Work = pickle.loads(sent)  # noqa: S301 - of our own client
+    worker = f"worker {distributed.get_worker().address}"
+    _refuse_others({worker: _versions()}, work.versions)
+    try:
+        probe = pickle.loads(work.probe)  # noqa: S301
+        if probe is not None:
+            probe()
+    except MsecliError as error:
+        raise type(error)(f"{worker}: {error.args[0]}") from error
+    return pickle.loads(work.work)  # noqa: S301
+
+
+@lru_cache(KEPT)
+def _unpickled(items: bytes) -> Any:
+    return pickle.loads(items)  # noqa: S301 - of our own client
 
 
 def _worked(number: int, sent: bytes, items: bytes) -> bytes:
     """Return the pickled outcome of an item."""
-    return _outcome(sent, _unpickled(items)[number])
+    work = _ready(sent)
+    return _outcome(work, _unpickled(items)[number])
 
 
 def _bucketed(sent: bytes, *pieces: bytes) -> bytes:
     """Return the pickled outcome of the pieces of a bucket."""
-    return _outcome(sent, [pickle.loads(each) for each in pieces if each])  # noqa: S301 - of our own tasks
+    return _outcome(_ready(sent), [pickle.loads(each) for each in pieces if each])  # noqa: S301 - of our own tasks
 
 
-def _outcome(sent: bytes, item: Any) -> bytes:
-    found: list[Any] = []
+def _outcome(ready: tuple[Callable[..., Any], Callable[..., Any] | None], item: Any) -> bytes:
+    (work, join), found = ready, list[Any]()
     try:
-        work, join = _unpickled(sent)
         if isinstance(item, Broken):
             raise item.error
         for each in work(item):
@@ -458,7 +489,7 @@ def _outcome(sent: bytes, item: Any) -> bytes:
 
 def _dealt(number: int, sent: bytes, items: bytes, buckets: int) -> tuple[bytes, ...]:
     """Return the pickled outcome of dealing an item, and its pieces."""
-    deal, _ = _unpickled(sent)
+    deal, _ = _ready(sent)
     try:
         told, pieces = deal(_unpickled(items)[number])
     except MsecliError as error:
@@ -472,7 +503,7 @@ def _element(dealt: tuple[bytes, ...], place: int) -> bytes:
 
 def _joined(sent: bytes, *outcomes: bytes) -> bytes:
     """Return the pickled outcome of successive items together."""
-    _, join = _unpickled(sent)
+    _, join = _ready(sent)
     return pickle.dumps(_merged(join, NOTHING, map(pickle.loads, outcomes)))
 
 
@@ -486,13 +517,30 @@ def _merged(join: Callable[[Any, Any], Any], whole: Outcome, outcomes: Iterable[
     return whole
 
 
-def _probed(probe: bytes) -> MsecliError | None:
-    """Return the error of a probe, if it raises one."""
-    try:
-        pickle.loads(probe)()  # noqa: S301 - of our own client
-    except MsecliError as error:
-        return error
-    return None
+@cache
+def _versions() -> tuple[str, ...]:
+    return tuple(each() for each in VERSIONS.values())
+
+
+def _refuse_others(there: Mapping[str, Any], here: Sequence[str]) -> None:
+    """Refuse processes with other versions, or without a library.
+
+    Raises
+    ------
+    ReadWriteError
+    """
+    problems = list[str]()
+    for process, found in there.items():
+        if isinstance(found, PackageNotFoundError):
+            problems.append(f"{process} has {found.name} not at all")
+        elif not isinstance(found, Exception):
+            problems += [
+                f"{process} has {name} {each}, this process has {own}"
+                for name, each, own in zip(VERSIONS, found, here, strict=True)
+                if each != own
+            ]
+    if problems:
+        raise ReadWriteError("\n".join([*problems[:SHOWN], "install the same versions everywhere"]))
 
 
 # And this here again.

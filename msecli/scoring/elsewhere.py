@@ -181,8 +181,8 @@ class _Pickler(pickle.Pickler):
             raise _NamelessError(found.path)
 
 
-def prepare(plan: Plan, engine: Engine) -> None:
-    """See that the workers of a distributed engine can read what a plan needs, and have them count rows.
+def prepared_for(plan: Plan, engine: Engine) -> Engine:
+    """Return an engine whose workers see that they can read what a plan needs; distributed ones have counted rows.
 
     Raises
     ------
@@ -192,15 +192,16 @@ def prepare(plan: Plan, engine: Engine) -> None:
         If one lacks a library, or does not see a file as it is here.
     """
     if not engine.distributed:
-        return
+        return engine
     check_plan(plan)
-    prepare_sources(plan.sources, engine)
+    return prepared(plan.sources, engine)
 
 
-def prepare_sources(sources: Sequence[Source], engine: Engine) -> None:
-    """See that the workers of a distributed engine can read sources, and have them count rows; see `prepare`."""
-    engine.check(partial(_see, [(source.path, pickle.dumps(source)) for source in sources]))
-    count_rows(sources, engine)
+def prepared(sources: Sequence[Source], engine: Engine) -> Engine:
+    """Return a distributed engine whose workers see that they can read sources, and have counted rows."""
+    checked = engine.checked(partial(_see, [(source.path, pickle.dumps(source)) for source in sources]))
+    count_rows(sources, checked)
+    return checked
 
 
 @contextmanager

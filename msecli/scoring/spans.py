@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from math import ceil, isqrt
 from typing import NamedTuple
 
 from msecli.engines import Engine
@@ -26,6 +27,8 @@ HELD_SECONDS = 1.0
 """How long the work on a span is to take at most whose rows are all held at once."""
 SPANS_PER_JOB = 4
 """Spans are shorter than the longest if there are fewer than so many for each job, so that all end together."""
+HANDED_SECONDS = 0.01
+"""What a span costs whoever hands out all of them, in the same rough measure."""
 
 
 class Span(NamedTuple):
@@ -147,9 +150,13 @@ def _large(
 def _number(
     sources: Sequence[Source], selections: Sequence[Selection], jobs: int, longest: float = LONGEST_SECONDS
 ) -> int:
-    """Return how many spans are of a few seconds each."""
+    """Return how many spans are of a few seconds each, or of less, so that no job is idle while others work."""
     seconds = sum(map(_seconds, sources, selections))
-    return max(1, round(seconds / max(SHORTEST_SECONDS, min(longest, seconds / (SPANS_PER_JOB * jobs)))))
+    number = max(1, round(seconds / max(SHORTEST_SECONDS, min(longest, seconds / (SPANS_PER_JOB * jobs)))))
+    if number < jobs:
+        # That of which the last one is handed out when the first one is done.
+        return max(number, min(jobs, isqrt(int(seconds / HANDED_SECONDS))))
+    return ceil(number / jobs) * jobs if number < SPANS_PER_JOB * jobs else number
 
 
 def _seconds(source: Source, selection: Selection) -> float:
