@@ -140,6 +140,8 @@ class DaskEngine:
         self._workers, self._stack = workers, ExitStack()
         self._client: Any = None
         self._alone_since: float | None = None
+        # Given up after the next one has been sent, which would have to wait for what the scheduler is told of this.
+        self._last: list[Wave] = []
         self._probe: Callable[[], None] | None = None
         self.jobs = 1
         if {workers.scheduler, workers.scheduler_file, workers.local} == {None}:
@@ -164,6 +166,7 @@ class DaskEngine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._last.clear()
         self._stack.close()
 
     def _connected(self) -> Any:
@@ -268,10 +271,11 @@ class DaskEngine:
                     )
                     ahead.append(Wave(each, self._together(sent, each) if joined else each, begun))
                     begun += len(drawn)
+                    self._last.clear()
                 if not ahead:
                     return
                 yield ahead[0]
-                ahead.popleft()
+                self._last[:] = [ahead.popleft()]
         finally:
             # Not cancelled, which the scheduler refuses, and then hangs up, where others are made of what nobody holds.
             for wave in ahead:
