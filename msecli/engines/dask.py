@@ -29,6 +29,8 @@ from itertools import islice
 from operator import methodcaller
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
+from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import distributed
 from distributed.comm.core import CommClosedError
@@ -56,9 +58,13 @@ KEPT = 4
 """Descriptions of work and of items that a worker keeps."""
 SHOWN = 5
 """Workers that an error names."""
+AT_ONCE = "split-shuffle"
+"""What Dask calls tasks that take no time, and so are done where what they need is, however busy others are."""
 SILENT = logging.CRITICAL + 1
 LOST = (TimeoutError, OSError, CancelledError, CommClosedError, RuntimeError)
 """What Dask raises when the scheduler is lost."""
+GONE = (OSError, CommClosedError)
+"""What it raises for a worker that is gone."""
 VERSIONS: dict[str, Callable[[], str]] = {
     "python": platform.python_version,
     **{name: partial(version, name) for name in ("msecli", "numpy", "pyarrow")},
@@ -66,6 +72,8 @@ VERSIONS: dict[str, Callable[[], str]] = {
 """What must be of the same version everywhere."""
 CERTIFICATES = tuple(f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY"))
 """What says where a client's certificates are, unless a file of Dask's configuration does."""
+CHECKED: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+"""The workers of each client that are known to have the same versions."""
 ADVICE = (
     "start a cluster with the commands dask scheduler and dask worker tcp://HOST:8786, and name it with "
     "`scheduler=tcp://HOST:8786`, or with `scheduler_file=FILE`; `local=2` starts two workers on this machine"
@@ -155,12 +163,13 @@ class DaskEngine:
             if self._client is None:
                 self._stack.enter_context(_quiet())
                 self._client = self._connected()
-            while not (threads := sum(self._threads().values())):
+            while not (threads := self._threads()):
                 time.sleep(LOOK_SECONDS / 10)
+            self._check_versions(threads)
         except BaseException:
             self._stack.close()
             raise
-        self.jobs = threads
+        self.jobs = sum(threads.values())
         return self
 
     def __exit__(
@@ -200,30 +209,39 @@ class DaskEngine:
     def checked(self, probe: Callable[[], None]) -> Self:
         """Return the same engine, with another probe. See `msecli.engines.Engine`.
 
-        A worker compares versions and calls the probe as it gets the first task of some work. So it costs no time, and
-        those that come later do so, too.
+        A worker calls the probe as it gets the first task of some work. So it costs no time, and those that come later
+        do so, too.
         """
         checked = copy(self)
         checked._probe = probe  # noqa: SLF001 - its own
         return checked
 
-    def _refuse_versions(self) -> None:
-        """Refuse a cluster with other libraries, which may be why a task fails.
+    def _check_versions(self, workers: Iterable[str]) -> None:
+        """See that the scheduler has msecli, and workers the same libraries; those that are known are not asked again.
+
+        Workers look themselves, too, before they work, but one that lacks msecli would end as it gets a task.
 
         Raises
         ------
         ReadWriteError
         """
+        known = CHECKED.setdefault(self._client, set())
+        new = [worker for worker in workers if worker not in known]
+        if not new:
+            return
         # Functions of the standard library: of msecli's there may be none there.
-        call = list, map(methodcaller("__call__"), VERSIONS.values())
-        with suppress(OSError, CommClosedError):
-            found = self._client.run(*call, on_error="return")
+        calls = map(methodcaller("__call__"), VERSIONS.values())
+        try:
+            found = self._client.run(list, calls, workers=new, on_error="return")
             there = {f"worker {worker}": each for worker, each in found.items()}
             try:
-                there["the scheduler"] = self._client.run_on_scheduler(*call)
+                self._client.run_on_scheduler(version, "msecli")
             except PackageNotFoundError as error:
                 there["the scheduler"] = error
-            _refuse_others(there, _versions())
+        except LOST as error:
+            raise self._lost() from error
+        _refuse_others(there, _versions())
+        known.update(new)
 
     def run(
         self,
@@ -305,14 +323,23 @@ class DaskEngine:
         are as many tasks as items times buckets, which the scheduler must bear.
         """
         sent, count = self._sent(self._work(deal, join)), len(items)
-        submit = partial(self._client.map, pure=False)
-        dealt = submit(_dealt, range(count), sent=sent, items=self._sent(pickle.dumps(list(items))), buckets=buckets)
-        told = submit(_element, dealt, place=0)
-        pieces = [submit(_element, [each] * buckets, range(1, buckets + 1)) for each in dealt]
+        dealt = self._client.map(
+            _dealt, range(count), pure=False, sent=sent, items=self._sent(pickle.dumps(list(items))), buckets=buckets
+        )
+        taken = [self._elements(each, buckets + 1) for each in dealt]
+        told, pieces = [each[0] for each in taken], [each[1:] for each in taken]
         del dealt  # so that workers forget what they hold as pieces
         wave = Wave(told, self._together(sent, told), 0)
         (whole,) = _found(_merged(join, NOTHING, self._awaited(wave.joined, partial(_told, progress, wave, count))))
         return Exchange(whole, partial(self._run_buckets, pieces))
+
+    def _elements(self, dealt: Any, number: int) -> list[Any]:
+        """Return the elements of what was dealt, each as the result of a task."""
+        # A group of tasks for each: of a large one, the scheduler would not regard where its data are.
+        group = f"{AT_ONCE}-{uuid4().hex}"
+        keys = [(group, place) for place in range(number)]
+        found: list[Any] = self._client.map(_element, [dealt] * number, range(number), key=keys, pure=False)
+        return found
 
     def _run_buckets(
         self,
@@ -355,6 +382,8 @@ class DaskEngine:
         """
 
         async def gathered() -> list[bytes]:
+            with self._client.as_current():
+                await distributed.wait(futures)  # type: ignore[no-untyped-call]
             found: list[bytes] = await self._client.gather(futures)
             return found
 
@@ -371,14 +400,10 @@ class DaskEngine:
                 f"part of the work ended each of the workers that tried it, at last {error.last_worker.address}; "
                 "do they have enough memory?"
             ) from error
-        except MsecliError:
-            raise
-        except Exception as error:
+        except LOST as error:
             if any(future.status == "error" for future in futures):
-                self._refuse_versions()
-            elif isinstance(error, LOST):
-                raise self._lost() from error
-            raise
+                raise  # the task's own
+            raise self._lost() from error
         finally:
             gathering.cancel()
 
@@ -527,7 +552,7 @@ def _versions() -> tuple[str, ...]:
 
 
 def _refuse_others(there: Mapping[str, Any], here: Sequence[str]) -> None:
-    """Refuse processes with other versions, or without a library.
+    """Refuse processes with other versions, or without a library; those that are gone say nothing.
 
     Raises
     ------
@@ -537,7 +562,10 @@ def _refuse_others(there: Mapping[str, Any], here: Sequence[str]) -> None:
     for process, found in there.items():
         if isinstance(found, PackageNotFoundError):
             problems.append(f"{process} has {found.name} not at all")
-        elif not isinstance(found, Exception):
+        elif isinstance(found, Exception):
+            if not isinstance(found, GONE):
+                raise found
+        else:
             problems += [
                 f"{process} has {name} {each}, this process has {own}"
                 for name, each, own in zip(VERSIONS, found, here, strict=True)

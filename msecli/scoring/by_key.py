@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial, reduce
 from itertools import chain
-from math import ceil, prod
+from math import ceil, isqrt, prod
 from operator import and_
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
@@ -20,8 +20,8 @@ from msecli.core.exact import IntArray
 from msecli.engines import Engine, Exchanger
 from msecli.errors import DataError
 from msecli.formats.base import Block, Selection, shape_of
-from msecli.pairing.hashes import Hashes, Written, hashes_of
-from msecli.pairing.keys import Held, Matched, aligned_rows, any_missing, mixed_types, pair, rows_per_block
+from msecli.pairing.hashes import Written, dealt, hashes_of, share_of_different
+from msecli.pairing.keys import Held, Matched, aligned_rows, any_missing, dense_codes, mixed_types, pair, rows_per_block
 from msecli.pairing.labels import codes_by, codes_of, common_kind, joined_labels, kind_of, of_kind
 from msecli.pairing.lookup import Names
 from msecli.pairing.position import Aligned, Difference, Read, Stream, compared, differs
@@ -35,7 +35,9 @@ T = TypeVar("T")
 
 BUCKET_BYTES = 64 << 20
 """The rows of a bucket, which a worker holds a few times over."""
-BUCKETS_PER_JOB = 2
+BUCKETS_PER_JOB = 1
+HANDED_BYTES = 400_000
+"""What a worker does of a bucket while one of its pieces is handed out, roughly."""
 ROW_BYTES, VALUE_BYTES, LABEL_BYTES = 8, 8, 16
 """What a row takes in a bucket: its number, its values, and its labels, roughly."""
 DEALT = 0.7
@@ -103,23 +105,12 @@ class Deal(NamedTuple):
         rows = np.arange(held.rows) if absent is None else np.flatnonzero(~absent)
         if self.distinct:
             rows = _ends_of_keys(held, keys, rows)[0]
-        elif rows.size and _number_of(hashes[rows]) < FEWEST_KEYS * rows.size:
+        elif rows.size and share_of_different(hashes[rows]) < FEWEST_KEYS:
             rows = np.unique(np.concatenate(_ends_of_keys(held, keys, rows)))
         return {file: seen}, [
             Piece(file, first_row + chosen, held.take(chosen)) if chosen.size else None
-            for chosen in _dealt(rows, hashes, self.buckets)
+            for chosen in dealt(rows, hashes, self.buckets)
         ]
-
-
-def _dealt(rows: IntArray, hashes: Hashes, buckets: int) -> list[IntArray]:
-    """Return the rows of each bucket, in order."""
-    bucket = (hashes[rows] % np.uint64(buckets)).astype(np.uint16 if buckets <= 1 << 16 else np.uint64)
-    order = np.argsort(bucket, kind="stable")
-    return np.split(rows[order], np.searchsorted(bucket[order], np.arange(1, buckets)))
-
-
-def _number_of(hashes: Hashes) -> int:
-    return len(codes_of(hashes.view(np.int64))[1])
 
 
 def _ends_of_keys(held: Held, keys: Names, rows: IntArray) -> tuple[IntArray, IntArray]:
@@ -221,7 +212,11 @@ class Pairing(NamedTuple, Generic[T]):
         return Held.of(path, Block(len(rows), numbers, labels), rows).naming(names)
 
     def _codes(self, prediction: Held, target: Held, name: str) -> tuple[IntArray, IntArray]:
-        codes = codes_by(prediction.labels[name], target.labels[name], self.values[name])
+        columns, value = (prediction.labels[name], target.labels[name]), self.values[name]
+        dense = dense_codes(*columns) if value is None else None
+        if dense is not None:
+            return dense
+        codes = codes_by(*columns, value)
         return codes[: prediction.rows], codes[prediction.rows :]
 
 
@@ -286,7 +281,9 @@ def _exchange(
         (source.cuts() or (0,))[-1] * _row_bytes(plan, file, selection)
         for file, (source, selection) in enumerate(zip(plan.sources, selections, strict=True))
     )
-    buckets = max(ceil(size / BUCKET_BYTES), BUCKETS_PER_JOB * engine.jobs)
+    # More of them keep more workers busy, but each is made of a piece of every item.
+    most = isqrt(size // (len(items) * HANDED_BYTES))
+    buckets = max(1, ceil(size / BUCKET_BYTES), min(BUCKETS_PER_JOB * engine.jobs, most))
     dealing = Deal(tuple(source.path for source in plan.sources), keys, buckets, distinct)
     return engine.exchange(dealing.deal, items, joined_told, buckets, progress)
 

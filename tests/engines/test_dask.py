@@ -55,6 +55,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         "msecli.engines.dask.FEWEST_ITEMS": 3,
         "msecli.engines.dask.ITEMS_PER_THREAD": 2,
         "msecli.engines.dask.JOINED_AT_ONCE": 2,
+        "msecli.engines.dask.JOINED_HERE": 1,
     }.items():
         monkeypatch.setattr(constant, value)
 
