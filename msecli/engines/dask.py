@@ -394,6 +394,9 @@ class DaskEngine:
             while not wait([gathering], LOOK_SECONDS).done:
                 self._threads()
                 told()
+        finally:
+            gathering.cancel()
+        try:
             return [pickle.loads(each) for each in gathering.result()]  # noqa: S301 - of our own tasks
         except distributed.KilledWorker as error:
             raise ReadWriteError(
@@ -404,8 +407,6 @@ class DaskEngine:
             if any(future.status == "error" for future in futures):
                 raise  # the task's own
             raise self._lost() from error
-        finally:
-            gathering.cancel()
 
     def _lost(self) -> ReadWriteError:
         return ReadWriteError(f"the scheduler {self._address} is lost; run again")
