@@ -145,27 +145,37 @@ def check_sources(sources: Sequence[Source], engine: str) -> None:
     UsageError
     """
     for source in sources:
-        path = only_here(source)
+        # Of compressed text a worker reads a whole file.
+        path = only_here(source) if isinstance(source, Countable) else only_here(source) or streamed(source)
         if path is not None:
             raise UsageError(
-                f"{setting('engine', engine)} reads files in parts, and {path} is compressed; decompress it, or use "
-                "`engine=local`"
+                f"{setting('engine', engine)} reads {source.format} files in parts, and {path} is compressed; "
+                "decompress it, or use `engine=local`"
             )
         if source.cuts() is None and not isinstance(source, Countable):
             raise UsageError(f"{source.path}: {source.format} files cannot be read by the workers of a cluster yet")
 
 
 def only_here(source: Source) -> str | None:
-    """Return the path of what only this process can read in parts: a stream, or a compressed file; None if nothing."""
+    """Return the path of what only this process can read: bytes without a name of their own; None if nothing."""
+    return _holding(source, "unnamed")
+
+
+def streamed(source: Source) -> str | None:
+    """Return the path of what can be read only from its beginning: a stream, or a compressed file; None if nothing."""
+    return _holding(source, "streamed")
+
+
+def _holding(source: Source, marked: str) -> str | None:
     try:
-        _Pickler(io.BytesIO()).dump(source)
-    except _NamelessError as error:
+        _Pickler(marked).dump(source)
+    except _FoundError as error:
         return error.path
     return None
 
 
-class _NamelessError(Exception):
-    """Bytes were found that have no name of their own."""
+class _FoundError(Exception):
+    """What was sought is among what was pickled."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -173,12 +183,16 @@ class _NamelessError(Exception):
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles what another process can read."""
+    """Seeks what is marked by an attribute, before it is pickled, which may take long."""
+
+    def __init__(self, marked: str) -> None:
+        super().__init__(io.BytesIO())
+        self._marked = marked
 
     def persistent_id(self, found: Any) -> None:
-        """Refuse bytes without a name before they are copied to where they have one."""
-        if getattr(found, "unnamed", False) is True:
-            raise _NamelessError(found.path)
+        """Raise an error with the path of what is marked."""
+        if getattr(found, self._marked, False) is True:
+            raise _FoundError(found.path)
 
 
 def prepared_for(plan: Plan, engine: Engine) -> Engine:

@@ -11,7 +11,7 @@ from msecli.formats.base import Countable, Selection, Source, file_count
 from msecli.places import files_of, open_input, paths_of
 from msecli.places.file import STDIN
 from msecli.results.outline import MIB, Outline, OutlinedInput
-from msecli.scoring.elsewhere import ADDRESSES, check_plan, only_here
+from msecli.scoring.elsewhere import ADDRESSES, check_plan, streamed
 from msecli.scoring.gates import check_scopes
 from msecli.scoring.look import first_block, rows_about
 from msecli.scoring.plan import Plan, make_plan
@@ -52,10 +52,10 @@ def _outlined(plan: Plan) -> Outline:
     request, sources = plan.request, plan.sources
     distributed = engine_named(request.engine).distributed
     threads, selections = _threads(request), selections_of(plan)
-    streams = any(only_here(source) is not None for source in sources)
+    streams = any(streamed(source) is not None for source in sources)
     cutting = (
         Cutting(None, (), exact=True)
-        if streams
+        if streams and not distributed
         else cutting_of(sources, selections, threads or 1, distributed=distributed)
     )
     inputs = tuple(

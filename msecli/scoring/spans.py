@@ -85,7 +85,12 @@ class Cutting(NamedTuple):
 
 def cutting_of(sources: Sequence[Source], selections: Sequence[Selection], jobs: int, *, distributed: bool) -> Cutting:
     """Return how sources would be cut for an engine."""
-    parts = tuple(len(source.parts(selection)) for source, selection in zip(sources, selections, strict=True))
+    parts = tuple(
+        len(source.stretches())
+        if distributed and isinstance(source, Countable) and source.streamed
+        else len(source.parts(selection))
+        for source, selection in zip(sources, selections, strict=True)
+    )
     if any(source.cuts() is None for source in sources):
         if distributed:
             fixed = [count for count, source in zip(parts, sources, strict=True) if not source.divisible]
