@@ -20,22 +20,25 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
-from concurrent.futures import CancelledError, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager, suppress
 from copy import copy
 from functools import cache, lru_cache, partial, reduce
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from operator import methodcaller
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
+import dask
 import distributed
 from distributed.comm.core import CommClosedError
 
 from msecli.engines import Exchange, Workers, untold
+from msecli.engines.here import workers_here
 from msecli.errors import MsecliError, ReadWriteError, UsageError
 
 Item = TypeVar("Item")
@@ -148,6 +151,7 @@ class DaskEngine:
         self._workers, self._stack = workers, ExitStack()
         self._client: Any = None
         self._alone_since: float | None = None
+        self._started: Callable[[], None] = lambda: None
         # Given up after the next one has been sent, which would have to wait for what the scheduler is told of this.
         self._last: list[Wave] = []
         self._probe: Callable[[], None] | None = None
@@ -164,6 +168,7 @@ class DaskEngine:
                 self._stack.enter_context(_quiet())
                 self._client = self._connected()
             while not (threads := self._threads()):
+                self._started()
                 time.sleep(LOOK_SECONDS / 10)
             self._check_versions(threads)
         except BaseException:
@@ -183,11 +188,11 @@ class DaskEngine:
         timeout = self._workers.timeout
         address: Any = self._workers.scheduler
         if self._workers.local is not None:
-            # As one started by hand: a process for each worker, which is started again if it ends.
-            address = distributed.LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=self._workers.local, threads_per_worker=1, dashboard_address=":0", silence_logs=SILENT
-            )
-            self._stack.callback(address.close)
+            # What is written there is of no use to anybody later.
+            folder = self._stack.enter_context(TemporaryDirectory(prefix="msecli-", ignore_cleanup_errors=True))
+            address = self._scheduler_here(folder)
+            here = workers_here(address.scheduler_address, self._workers.local, folder)
+            self._started = self._stack.enter_context(here)
         elif self._workers.scheduler_file is not None:
             address = _address_in(self._workers.scheduler_file)
         try:
@@ -205,6 +210,21 @@ class DaskEngine:
             ) from error
         self._stack.callback(client.close)
         return client
+
+    def _scheduler_here(self, folder: str) -> Any:
+        """Return a cluster whose scheduler is in this process, and which has no workers yet."""
+
+        def started() -> Any:
+            with dask.config.set({"temporary-directory": folder}):
+                return distributed.LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=0, processes=True, dashboard_address=":0", silence_logs=SILENT
+                )
+
+        # In a thread, so that Ctrl-C leaves none half started, which nobody would end.
+        with ThreadPoolExecutor(1) as thread:
+            starting = thread.submit(started)
+            self._stack.callback(lambda: starting.result().close())
+            return starting.result()
 
     def checked(self, probe: Callable[[], None]) -> Self:
         """Return the same engine, with another probe. See `msecli.engines.Engine`.
