@@ -82,12 +82,10 @@ class Engine(Protocol):
         """
         ...
 
-    def check(self, probe: Callable[[], None]) -> None:
-        """Call `probe` on every machine that will do work, whose errors then name the machine.
+    def checked(self, probe: Callable[[], None]) -> Engine:
+        """Return the same engine, but for machines that call `probe` before they do any work.
 
-        Raises
-        ------
-        MsecliError
+        An error of the probe names the machine, and is then raised by `run`.
         """
         ...
 
@@ -105,6 +103,7 @@ class Exchange(NamedTuple, Generic[Told]):
     ----------
     told : object
         What is told of all items together.
+    buckets : int
     run : callable
         As `Engine.run`, with the pieces of a bucket, in the order of the items, as an item.
     exchange : callable
@@ -114,6 +113,7 @@ class Exchange(NamedTuple, Generic[Told]):
     """
 
     told: Told
+    buckets: int
     run: Callable[..., Iterator[Any]]
     exchange: Callable[..., Exchange[Any]]
 

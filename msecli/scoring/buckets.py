@@ -6,10 +6,10 @@ file they are of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
-from math import ceil, prod
+from math import ceil, isqrt, prod
 from operator import and_
 from typing import NamedTuple, Self
 
@@ -18,7 +18,7 @@ import numpy as np
 from msecli.core.exact import IntArray
 from msecli.engines import Engine, Exchange, Exchanger, untold
 from msecli.formats.base import Block, Selection, Source, shape_of
-from msecli.pairing.hashes import Hashes, Written, hashes_of
+from msecli.pairing.hashes import Written, dealt, hashes_of, share_of_different
 from msecli.pairing.keys import Held, any_missing
 from msecli.pairing.labels import codes_of, kind_of
 from msecli.pairing.lookup import Names
@@ -30,13 +30,13 @@ from msecli.scoring.spans import Span, spans_alone
 
 BUCKET_BYTES = 64 << 20
 """The rows of a bucket, which a worker holds a few times over."""
-BUCKETS_PER_JOB = 2
+BUCKETS_PER_JOB = 1
+HANDED_BYTES = 400_000
+"""What a worker does of a bucket while one of its pieces is handed out, roughly."""
 ROW_BYTES, VALUE_BYTES, LABEL_BYTES = 8, 8, 16
 """What a row takes in a bucket: its number, its values, and its labels, roughly."""
 FEWEST_KEYS = 0.5
 """If fewer of a span's rows than about this have different keys, most of the others are left out: they are an error."""
-SAMPLED, SAMPLE_BITS = 1 << 16, 4
-"""Of more rows than this only those are counted whose hashes begin with so many zeros."""
 
 Item = tuple[int, Span]
 """A file's number, and a span of it."""
@@ -160,27 +160,12 @@ class Deal(NamedTuple):
         rows = np.arange(held.rows) if absent is None else np.flatnonzero(~absent)
         if self.distinct:
             rows = _ends_of_keys(held, keys, rows)[0]
-        elif _number_about(hashes[rows]) < FEWEST_KEYS * rows.size:
+        elif rows.size and share_of_different(hashes[rows]) < FEWEST_KEYS:
             rows = np.unique(np.concatenate(_ends_of_keys(held, keys, rows)))
         return {file: seen}, [
             Piece(file, first_row + chosen, held.take(chosen)) if chosen.size else None
-            for chosen in _dealt(rows, hashes, self.buckets)
+            for chosen in dealt(rows, hashes, self.buckets)
         ]
-
-
-def _dealt(rows: IntArray, hashes: Hashes, buckets: int) -> list[IntArray]:
-    """Return the rows of each bucket, in order."""
-    bucket = (hashes[rows] % np.uint64(buckets)).astype(np.uint16 if buckets <= 1 << 16 else np.int64)
-    ends = np.cumsum(np.bincount(bucket, minlength=buckets))
-    return np.split(rows[np.argsort(bucket, kind="stable")], ends[:-1])
-
-
-def _number_about(hashes: Hashes) -> int:
-    """Return about how many different hashes there are: those in a sample are counted, in slots of a table."""
-    sampled = hashes[hashes >> np.uint64(64 - SAMPLE_BITS) == 0] if hashes.size > SAMPLED else hashes
-    found = np.zeros(1 << (2 * sampled.size).bit_length(), dtype=bool)
-    found[sampled & np.uint64(found.size - 1)] = True
-    return int(np.count_nonzero(found)) << (SAMPLE_BITS if hashes.size > SAMPLED else 0)
 
 
 def _ends_of_keys(held: Held, keys: Names, rows: IntArray) -> tuple[IntArray, IntArray]:
@@ -202,16 +187,11 @@ def held_bytes(source: Source, selection: Selection, rows: int) -> int:
     return rows * (ROW_BYTES + VALUE_BYTES * values + LABEL_BYTES * len(selection.labels))
 
 
-def bucket_count(held: int, jobs: int) -> int:
-    """Return into how many buckets to deal rows that take this much memory, so that each bucket fits into it."""
-    return max(ceil(held / BUCKET_BYTES), BUCKETS_PER_JOB * jobs)
-
-
-def buckets_of(sources: Iterable[Source], selections: Iterable[Selection], jobs: int) -> int:
-    """Return into how many buckets to deal the rows of sources."""
-    pairs = zip(sources, selections, strict=True)
-    held = sum(held_bytes(source, selection, (source.cuts() or (0,))[-1]) for source, selection in pairs)
-    return bucket_count(held, jobs)
+def bucket_count(held: int, items: int, jobs: int) -> int:
+    """Return into how many buckets to deal items with rows that take this much memory, so that each fits into it."""
+    # More of them keep more workers busy, but each is made of a piece of every item.
+    most = isqrt(held // (items * HANDED_BYTES))
+    return max(1, ceil(held / BUCKET_BYTES), min(BUCKETS_PER_JOB * jobs, most))
 
 
 def exchanged(keyed: Keyed, engine: Engine, progress: Callable[[float], None] = untold) -> Exchange[Told]:
@@ -243,7 +223,9 @@ def _exchanged(
     items = [
         (file, span) for file, selection in selections.items() for span in spans_alone(sources[file], selection, engine)
     ]
-    buckets = buckets_of(sources.values(), selections.values(), engine.jobs)
+    rows = {file: (source.cuts() or (0,))[-1] for file, source in sources.items()}
+    held = sum(held_bytes(source, selections[file], rows[file]) for file, source in sources.items())
+    buckets = bucket_count(held, len(items), engine.jobs)
     dealing = Deal(tuple(source.path for source in keyed.sources), keys, buckets, distinct)
     return engine.exchange(dealing.deal, items, joined_told, buckets, progress)
 

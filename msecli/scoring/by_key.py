@@ -249,7 +249,8 @@ def each_by_key(
         return
     rows = seen[keyed.leader].read.rows
     kept = (each._replace(labels=labels) for each, labels in zip(keyed.selections, keyed.kept, strict=True))
-    number = bucket_count(sum(held_bytes(*each, rows) for each in zip(keyed.sources, kept, strict=True)), engine.jobs)
+    held = sum(held_bytes(*each, rows) for each in zip(keyed.sources, kept, strict=True))
+    number = bucket_count(held, dealt.buckets, engine.jobs)
     ranges = Ranges(keyed.leader, number, ceil(rows / number))
     again = dealt.exchange(
         partial(ranges.deal, pairing), _joined_counts, number, partial(_tell, ledger, DEALT, DEALT_AGAIN)

@@ -10,7 +10,7 @@ import numpy as np
 
 from msecli.core.exact import IntArray
 from msecli.formats.base import Block
-from msecli.pairing.keys import Held, Paired, aligned_rows, pair, rows_per_block
+from msecli.pairing.keys import Held, Paired, aligned_rows, dense_codes, pair, rows_per_block
 from msecli.pairing.labels import codes_by, of_kind
 from msecli.pairing.position import Aligned, Difference, compared, joined_blocks
 from msecli.pairing.unpaired import Lone, Repeated
@@ -154,7 +154,11 @@ def _inverse(paired: Paired, targets: int) -> IntArray:
 
 
 def _codes(values: Mapping[str, str | None], ours: Held, theirs: Held, name: str) -> tuple[IntArray, IntArray]:
-    codes = codes_by(ours.labels[name], theirs.labels[name], values[name])
+    columns, value = (ours.labels[name], theirs.labels[name]), values[name]
+    dense = dense_codes(*columns) if value is None else None
+    if dense is not None:
+        return dense
+    codes = codes_by(*columns, value)
     return codes[: ours.rows], codes[ours.rows :]
 
 

@@ -12,7 +12,7 @@ from msecli.places import files_of, open_input, paths_of
 from msecli.places.file import STDIN
 from msecli.results.outline import MIB, Outline, OutlinedInput
 from msecli.scoring.buckets import bucket_count, held_bytes
-from msecli.scoring.elsewhere import ADDRESSES, check_plan, only_here
+from msecli.scoring.elsewhere import ADDRESSES, check_plan, streamed
 from msecli.scoring.gates import check_scopes
 from msecli.scoring.look import first_block, rows_about
 from msecli.scoring.plan import Plan, make_plan
@@ -53,13 +53,13 @@ def _outlined(plan: Plan) -> Outline:
     request, sources = plan.request, plan.sources
     distributed = engine_named(request.engine).distributed
     threads, selections = _threads(request), selections_of(plan)
-    streams = any(only_here(source) is not None for source in sources)
+    streams = any(streamed(source) is not None for source in sources)
     keyed = distributed and bool(request.on)
     if keyed:
         each = [cutting_alone(*pair, threads or 1) for pair in zip(sources, selections, strict=True)]
         parts = tuple(one.parts[0] for one in each)
         cutting = Cutting(sum(one.spans or 0 for one in each), parts, exact=all(one.exact for one in each))
-    elif streams:
+    elif streams and not distributed:
         cutting = Cutting(None, (), exact=True)
     else:
         cutting = cutting_of(sources, selections, threads or 1, distributed=distributed)
@@ -71,7 +71,7 @@ def _outlined(plan: Plan) -> Outline:
     buckets = None
     if keyed:
         held = sum(map(_held, inputs, sources, selections))
-        buckets = bucket_count(held, threads or 1)
+        buckets = bucket_count(held, cutting.spans or 1, threads or 1)
         # A bucket, of which there are copies, and a share of all rows, which wait to be paired.
         memory = max(memory, COPIES * held // buckets) + held // (threads or 1)
     surveys = 0

@@ -429,7 +429,7 @@ MENTIONED = frozenset({
     # tests/engines/test_dask_compare.py
     "the keys are not the same columns of \0 for all systems; rename those of the systems, or use `engine=local`",
     # tests/cli/test_explain_plan.py
-    "\0 reads files in parts, and \0 is compressed; decompress it, or use `engine=local`",
+    "\0 reads \0 files in parts, and \0 is compressed; decompress it, or use `engine=local`",
 })  # fmt: skip
 """Texts of the sources that name what the user asked for, and suggest nothing."""
 

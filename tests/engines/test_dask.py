@@ -5,6 +5,7 @@ The scheduler and two workers are processes of their own. What is expected is th
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -56,6 +57,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         "msecli.engines.dask.FEWEST_ITEMS": 3,
         "msecli.engines.dask.ITEMS_PER_THREAD": 2,
         "msecli.engines.dask.JOINED_AT_ONCE": 2,
+        "msecli.engines.dask.JOINED_HERE": 1,
     }.items():
         monkeypatch.setattr(constant, value)
 
@@ -374,10 +376,11 @@ def test_systems_that_cannot_be_compared_fail_as_here(cluster: Cluster, tmp_path
     assert [each.result.loss for each in found[1].systems if each.result] == [
         each.result.loss for each in found[0].systems if each.result
     ]
-    pd.read_csv(good).to_csv(tmp_path / "g.csv.gz", index=False)
-    systems = {"a": good, "b": tmp_path / "g.csv.gz"}
+    np.savez_compressed(tmp_path / "g.npz", pred=np.ones(900))
+    (tmp_path / "g.npz.gz").write_bytes(gzip.compress((tmp_path / "g.npz").read_bytes()))
+    systems = {"a": good, "b": tmp_path / "g.npz.gz"}
     with pytest.raises(msecli.UsageError, match="is compressed"):
-        msecli.compare(systems, target, pred="pred", target="target", engine="dask", scheduler=cluster.address)
+        msecli.compare(systems, target, target="target", engine="dask", scheduler=cluster.address)
 
 
 def test_the_runs_of_a_batch_share_a_connection(

@@ -61,7 +61,9 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         "msecli.scoring.spans.BYTES_PER_SECOND": 5_000,
         "msecli.scoring.spans.VALUES_PER_SECOND": 200,
         "msecli.scoring.buckets.BUCKETS_PER_JOB": 3,
+        "msecli.scoring.buckets.HANDED_BYTES": 1,
         "msecli.engines.dask.JOINED_AT_ONCE": 2,
+        "msecli.engines.dask.SENT_BYTES": 0,  # so that workers ask each other for work
     }.items():
         monkeypatch.setattr(constant, value)
 

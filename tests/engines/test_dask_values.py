@@ -72,6 +72,8 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         "msecli.formats.csv.RANGES_SURVEYED": 3,
         "msecli.scoring.spans.BYTES_PER_SECOND": 5_000,
         "msecli.scoring.spans.VALUES_PER_SECOND": 200,
+        "msecli.scoring.buckets.BUCKETS_PER_JOB": 3,
+        "msecli.scoring.buckets.HANDED_BYTES": 1,
         "msecli.engines.dask.FEWEST_ITEMS": 2,
         "msecli.engines.dask.ITEMS_PER_THREAD": 1,
     }.items():

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from msecli.formats.base import Selection
-from msecli.scoring.buckets import SAMPLED, Deal
+from msecli.scoring.buckets import Deal
 from msecli.scoring.plan import make_plan
 from msecli.scoring.request import Request
 from msecli.scoring.spans import Span
 
-BUCKETS = 7
+BUCKETS, MANY = 7, 200_000
 
 
 def dealt(keys: list[int]) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
@@ -25,7 +25,7 @@ def dealt(keys: list[int]) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
     return [np.empty(0, dtype=np.int64) if piece is None else piece.rows for piece in pieces]
 
 
-@pytest.mark.parametrize("rows", [1000, 3 * SAMPLED])
+@pytest.mark.parametrize("rows", [1000, MANY])
 def test_every_row_is_in_the_bucket_of_its_key(rows: int) -> None:
     order = np.random.default_rng(1).permutation(rows // 2)
     keys = np.concatenate([order, order[::-1]]).tolist()
@@ -38,7 +38,7 @@ def test_every_row_is_in_the_bucket_of_its_key(rows: int) -> None:
     assert all(rows / BUCKETS / 2 < len(each) < rows / BUCKETS * 2 for each in found)
 
 
-@pytest.mark.parametrize("rows", [1000, 3 * SAMPLED])
+@pytest.mark.parametrize("rows", [1000, MANY])
 def test_of_keys_that_are_in_many_rows_the_first_and_the_last_row_are_dealt(rows: int) -> None:
     found = np.concatenate(dealt((np.arange(rows) % 9).tolist()))
     assert sorted(found.tolist()) == [*range(100, 109), *range(100 + rows - 9, 100 + rows)]
