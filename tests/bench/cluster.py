@@ -146,7 +146,7 @@ def files(rows: int) -> None:
             write_csv(part, keyed["csv"][number])
         import distributed
 
-        sides: dict[str, tuple[list[str], dict[str, str]]] = {
+        sides: dict[str, tuple[list[str], dict[str, Any]]] = {
             "two NPY files": (paths, {}),
             "Parquet": ([str(Path(folder, "x.parquet"))], {}),
             "CSV": ([str(Path(folder, "x.csv"))], {}),
