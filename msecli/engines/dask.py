@@ -53,8 +53,8 @@ JOINED_AT_ONCE = 8
 """Results that a task joins."""
 JOINED_HERE = 4
 """Results that this process joins, rather than wait for one more task."""
-SENT_BYTES = 32 << 10
-"""What is sent with each task rather than held by one that the workers ask for it."""
+SENT_BYTES = 1 << 18
+"""What is sent with tasks, all of them together, rather than held by one that the workers ask for it."""
 LOOK_SECONDS, ANSWER_SECONDS = 0.5, 10.0
 """How often to look whether scheduler and workers are still there, and how long to wait for the scheduler's answer."""
 KEPT = 4
@@ -274,7 +274,7 @@ class DaskEngine:
     ) -> Iterator[Found]:
         """Yield what `work` yields for each item, or all of it joined. See `msecli.engines.Engine`."""
         total = len(items) if isinstance(items, Sized) else 0
-        whole, sent = NOTHING, self._sent(self._work(work, join))
+        whole, sent = NOTHING, self._sent(self._work(work, join), total)
         with closing(self._waves(sent, _drawn(items), joined=join is not None)) as waves:
             for wave in waves:
                 told = partial(_told, progress, wave, total)
@@ -305,7 +305,11 @@ class DaskEngine:
             while True:
                 while len(ahead) < WAVES and (drawn := list(islice(items, size))):
                     each = self._client.map(
-                        _worked, range(len(drawn)), sent=sent, items=self._sent(pickle.dumps(drawn)), pure=False
+                        _worked,
+                        range(len(drawn)),
+                        sent=sent,
+                        items=self._sent(pickle.dumps(drawn), len(drawn)),
+                        pure=False,
                     )
                     ahead.append(Wave(each, self._together(sent, each) if joined else each, begun))
                     begun += len(drawn)
@@ -342,9 +346,15 @@ class DaskEngine:
         result of a task: bytes, whose types nobody changes, and of which those that are lost are dealt again. So there
         are as many tasks as items times buckets, which the scheduler must bear.
         """
-        sent, count = self._sent(self._work(deal, join)), len(items)
+        count = len(items)
+        sent = self._sent(self._work(deal, join), count)
         dealt = self._client.map(
-            _dealt, range(count), pure=False, sent=sent, items=self._sent(pickle.dumps(list(items))), buckets=buckets
+            _dealt,
+            range(count),
+            pure=False,
+            sent=sent,
+            items=self._sent(pickle.dumps(list(items)), count),
+            buckets=buckets,
         )
         return self._exchanged(sent, dealt, join, buckets, progress)
 
@@ -395,7 +405,7 @@ class DaskEngine:
         progress: Callable[[float], None] = untold,
     ) -> Iterator[Found]:
         """Yield what work yields for the pieces of each bucket, or all of it joined; the pieces are given up."""
-        sent = self._sent(self._work(work, join))
+        sent = self._sent(self._work(work, join), len(pieces[0]))
         each = [self._client.submit(_bucketed, sent, *bucket, pure=False) for bucket in zip(*pieces, strict=True)]
         pieces.clear()
         wave = Wave(each, each if join is None else self._together(sent, each), 0)
@@ -410,9 +420,9 @@ class DaskEngine:
         """Return work as workers get it: what they are to see first can be unpickled without the files."""
         return pickle.dumps(Work(_versions(), pickle.dumps(self._probe), pickle.dumps((work, join))))
 
-    def _sent(self, pickled: bytes) -> Any:
-        """Return what tasks are given; if it is large, a task that holds it, and a worker takes it from another one."""
-        if len(pickled) <= SENT_BYTES:
+    def _sent(self, pickled: bytes, tasks: int) -> Any:
+        """Return what so many tasks get; if it is large, a task that holds it: a worker takes it from another one."""
+        if 0 < len(pickled) * tasks <= SENT_BYTES:
             return pickled
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Dask's advice to scatter large values, which are lost with a worker

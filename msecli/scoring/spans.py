@@ -171,13 +171,17 @@ def _large(
 def _number(
     sources: Sequence[Source], selections: Sequence[Selection], jobs: int, longest: float = LONGEST_SECONDS
 ) -> int:
-    """Return how many spans are of a few seconds each, or of less, so that no job is idle while others work."""
-    seconds = sum(map(_seconds, sources, selections))
-    number = max(1, round(seconds / max(SHORTEST_SECONDS, min(longest, seconds / (SPANS_PER_JOB * jobs)))))
-    if number < jobs:
-        # That of which the last one is handed out when the first one is done.
-        return max(number, min(jobs, isqrt(int(seconds / HANDED_SECONDS))))
-    return ceil(number / jobs) * jobs if number < SPANS_PER_JOB * jobs else number
+    return number_of(sum(map(_seconds, sources, selections)), jobs, longest)
+
+
+def number_of(seconds: float, jobs: int, longest: float = LONGEST_SECONDS) -> int:
+    """Return how many spans there are of so many seconds of work: of a few each, or of less if all end earlier so."""
+    fewest = max(1, round(seconds / max(SHORTEST_SECONDS, min(longest, seconds / (SPANS_PER_JOB * jobs)))))
+
+    def end(number: int) -> float:
+        return number * HANDED_SECONDS + ceil(number / jobs) * seconds / number
+
+    return min(fewest, ceil(fewest / jobs) * jobs, max(fewest, isqrt(int(seconds / HANDED_SECONDS))), key=end)
 
 
 def _seconds(source: Source, selection: Selection) -> float:
