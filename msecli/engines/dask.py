@@ -367,7 +367,8 @@ class DaskEngine:
         progress: Callable[[float], None] = untold,
     ) -> Exchange[Told]:
         """Deal the pieces of each bucket again; they are given up."""
-        sent, submit = self._sent(self._work(deal, join)), partial(self._client.submit, pure=False)
+        sent = self._sent(self._work(deal, join), len(pieces[0]))
+        submit = partial(self._client.submit, pure=False)
         dealt = [submit(_dealt_again, sent, buckets, *bucket) for bucket in zip(*pieces, strict=True)]
         pieces.clear()
         return self._exchanged(sent, dealt, join, buckets, progress)
