@@ -24,7 +24,7 @@ from msecli import kernel
 from msecli.arrays import FloatArray, IntArray
 from msecli.core.exact import ONE, ExactSum, Total, root
 from msecli.core.paired import Settings, Test
-from msecli.core.resample import ResampledMeans, bootstrap_p_value, percentile_interval, permutation_p_value
+from msecli.core.resample import ResampledMeans, bootstrap_p_value, in_order, percentile_interval, permutation_p_value
 from msecli.core.spread import Estimate, Moments, Spread, clustered
 from msecli.tuples import NamedTuple
 
@@ -283,7 +283,8 @@ class ClusterEvidence:
             estimate = clustered((total, weight.units) for total, weight in zip(values, weights, strict=True))
             return _by_student(estimate, self._settings.confidence)
         evidence = EVIDENCE[self._test.name](self._settings, weighted=True)
-        found, divisors = (np.array([total.value() for total in totals]) for totals in (values, weights))
+        order = [self._keys[key] for key in in_order(self._keys)]
+        found, divisors = (np.array([totals[place].value() for place in order]) for totals in (values, weights))
         evidence.add(Sample(found, np.zeros_like(found), divisors))
         return evidence.verdict(sums)
 

@@ -15,7 +15,7 @@ resamples: B. Phipson, G. K. Smyth, "Permutation p-values should never be zero",
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import cache
 from typing import Self
 
@@ -225,6 +225,11 @@ def _times(values: FloatArray, factor: NDArray[np.int8], *, finite: bool) -> Flo
     if not finite:
         product[factor == 0] = 0.0
     return product
+
+
+def in_order(clusters: Iterable[Hashable]) -> list[Hashable]:
+    """Return clusters in the order in which they are resampled, which does not depend on that of their rows."""
+    return sorted(clusters, key=repr)
 
 
 def percentile_interval(means: FloatArray, confidence: float) -> tuple[float, float]:

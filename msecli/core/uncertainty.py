@@ -15,7 +15,7 @@ from msecli.arrays import FloatArray, IntArray
 from msecli.core.chunk import Chunk
 from msecli.core.exact import ONE, Total, ratio
 from msecli.core.partition import Partition
-from msecli.core.resample import ResampledMeans, percentile_interval
+from msecli.core.resample import ResampledMeans, in_order, percentile_interval
 from msecli.core.spread import Spread, clustered
 from msecli.core.state import Rules, Summary
 from msecli.tuples import NamedTuple
@@ -174,19 +174,19 @@ class Clusters:
 
     def intervals(self, whole: Summary, groups: Mapping[Hashable, Summary]) -> tuple[Bounds, dict[Hashable, Bounds]]:
         """Return the interval over all rows, and that of every group."""
-        by_group: dict[Hashable, list[tuple[Total, int]]] = {key: [] for key in groups}
+        by_group: dict[Hashable, dict[Hashable, tuple[Total, int]]] = {key: {} for key in groups}
         clusters: dict[Hashable, tuple[Total, int]] = {}
         for key, summary in self._partition.items():
             group, cluster = cast("tuple[Hashable, Hashable]", key)
             sums = summary.sums["squared_error"], summary.divisor
             if group in by_group:
-                by_group[group].append(sums)
+                by_group[group][cluster] = sums
             total, weight = clusters.get(cluster, (Total(0), 0))
             clusters[cluster] = total + sums[0], weight + sums[1]
-        return self._bounds(clusters.values()), {key: self._bounds(sums) for key, sums in by_group.items()}
+        return self._bounds(clusters), {key: self._bounds(sums) for key, sums in by_group.items()}
 
-    def _bounds(self, clusters: Iterable[tuple[Total, int]]) -> Bounds:
-        sums = [(total, weight) for total, weight in clusters if weight]
+    def _bounds(self, clusters: Mapping[Hashable, tuple[Total, int]]) -> Bounds:
+        sums = [clusters[key] for key in in_order(clusters) if clusters[key][1]]
         if len(sums) < 2 or any(total.special for total, _ in sums):
             return Bounds(*NONE, len(sums))
         if self._method.resamples is None:

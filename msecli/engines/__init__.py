@@ -83,12 +83,10 @@ class Engine(Protocol):
         """
         ...
 
-    def check(self, probe: Callable[[], None]) -> None:
-        """Call `probe` on every machine that will do work, whose errors then name the machine.
+    def checked(self, probe: Callable[[], None]) -> Engine:
+        """Return the same engine, but for machines that call `probe` before they do any work.
 
-        Raises
-        ------
-        MsecliError
+        An error of the probe names the machine, and is then raised by `run`.
         """
         ...
 
@@ -106,13 +104,19 @@ class Exchange(NamedTuple, Generic[Told]):
     ----------
     told : object
         What is told of all items together.
+    buckets : int
     run : callable
-        As `Engine.run`, with the pieces of a bucket, in the order of the items, as an item. It is called once, with
-        work, join and progress: the pieces are then given up.
+        As `Engine.run`, with the pieces of a bucket, in the order of the items, as an item.
+    exchange : callable
+        As `Exchanger.exchange`, with these pieces as the items.
+
+    One of them is called, once, without items: the pieces are then given up.
     """
 
     told: Told
+    buckets: int
     run: Callable[..., Iterator[Any]]
+    exchange: Callable[..., Exchange[Any]]
 
 
 @runtime_checkable

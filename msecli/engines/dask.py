@@ -1,7 +1,9 @@
 """The workers of a Dask cluster: parts are read and their results joined there, and one result comes back.
 
 Parts are sent in waves of a few for each thread, so that neither this process nor the scheduler ever knows of many. The
-results of a wave are joined pair by pair, then with those of the waves before it.
+results of a wave are joined in a tree, whose top is here. A step from one task to the next takes milliseconds, as each
+message waits for others to go with it: so small runs are one step, and what does not depend on each other is asked at
+once.
 
 What travels between workers are pickled results in bytes. So a task changes nothing that another may need again, and
 Dask, which runs tasks again when a worker is lost, may do so with any of them.
@@ -9,6 +11,7 @@ Dask, which runs tasks again when a worker is lost, may do so with any of them.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import pickle
@@ -16,19 +19,26 @@ import platform
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager, suppress
-from functools import lru_cache, partial, reduce
+from copy import copy
+from functools import cache, lru_cache, partial, reduce
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
+from operator import methodcaller
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from uuid import uuid4
+from weakref import WeakKeyDictionary
 
+import dask
 import distributed
 from distributed.comm.core import CommClosedError
 
 from msecli.engines import Exchange, Workers, untold
+from msecli.engines.here import workers_here
 from msecli.errors import MsecliError, ReadWriteError, UsageError
 from msecli.tuples import NamedTuple
 
@@ -42,19 +52,32 @@ WAVES = 2
 """Waves that are under way at once."""
 JOINED_AT_ONCE = 8
 """Results that a task joins."""
+JOINED_HERE = 4
+"""Results that this process joins, rather than wait for one more task."""
+SENT_BYTES = 1 << 18
+"""What is sent with tasks, all of them together, rather than held by one that the workers ask for it."""
 LOOK_SECONDS, ANSWER_SECONDS = 0.5, 10.0
 """How often to look whether scheduler and workers are still there, and how long to wait for the scheduler's answer."""
 KEPT = 4
 """Descriptions of work and of items that a worker keeps."""
 SHOWN = 5
 """Workers that an error names."""
+AT_ONCE = "split-shuffle"
+"""What Dask calls tasks that take no time, and so are done where what they need is, however busy others are."""
 SILENT = logging.CRITICAL + 1
 LOST = (TimeoutError, OSError, CancelledError, CommClosedError, RuntimeError)
 """What Dask raises when the scheduler is lost."""
-LIBRARIES = ("msecli", "numpy", "pyarrow")
-"""What must be of the same version everywhere, besides Python."""
+GONE = (OSError, CommClosedError)
+"""What it raises for a worker that is gone."""
+VERSIONS: dict[str, Callable[[], str]] = {
+    "python": platform.python_version,
+    **{name: partial(version, name) for name in ("msecli", "numpy", "pyarrow")},
+}
+"""What must be of the same version everywhere."""
 CERTIFICATES = tuple(f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY"))
 """What says where a client's certificates are, unless a file of Dask's configuration does."""
+CHECKED: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+"""The workers of each client that are known to have the same versions."""
 ADVICE = (
     "start a cluster with the commands dask scheduler and dask worker tcp://HOST:8786, and name it with "
     "`scheduler=tcp://HOST:8786`, or with `scheduler_file=FILE`; `local=2` starts two workers on this machine"
@@ -68,6 +91,10 @@ class Outcome(NamedTuple):
     error: MsecliError | None
 
 
+NOTHING = Outcome((), None)
+"""The outcome of no items."""
+
+
 class Wave(NamedTuple):
     """Items under way.
 
@@ -75,18 +102,33 @@ class Wave(NamedTuple):
     ----------
     each : list of Future
         The outcomes of the items.
-    joined : Future, optional
-        That of these items, and of those before them unless waves stay apart, if they are joined.
-    failed : Future, optional
-        Whether it has an error.
+    joined : list of Future
+        These, or those of several successive items joined, so that there are few.
     before : int
         The number of items in the waves before this one.
     """
 
     each: list[Any]
-    joined: Any
-    failed: Any
+    joined: list[Any]
     before: int
+
+
+class Work(NamedTuple):
+    """What tasks are to do.
+
+    Parameters
+    ----------
+    versions : tuple of str
+        Those that a worker must have.
+    probe : bytes
+        Pickled: what it calls before.
+    work : bytes
+        Pickled: the work and what joins its results.
+    """
+
+    versions: tuple[str, ...]
+    probe: bytes
+    work: bytes
 
 
 class DaskEngine:
@@ -110,6 +152,10 @@ class DaskEngine:
         self._workers, self._stack = workers, ExitStack()
         self._client: Any = None
         self._alone_since: float | None = None
+        self._started: Callable[[], None] = lambda: None
+        # Given up after the next one has been sent, which would have to wait for what the scheduler is told of this.
+        self._last: list[Wave] = []
+        self._probe: Callable[[], None] | None = None
         self.jobs = 1
         if {workers.scheduler, workers.scheduler_file, workers.local} == {None}:
             with suppress(ValueError):
@@ -122,17 +168,20 @@ class DaskEngine:
             if self._client is None:
                 self._stack.enter_context(_quiet())
                 self._client = self._connected()
-            while not (threads := sum(self._threads().values())):
+            while not (threads := self._threads()):
+                self._started()
                 time.sleep(LOOK_SECONDS / 10)
+            self._check_versions(threads)
         except BaseException:
             self._stack.close()
             raise
-        self.jobs = threads
+        self.jobs = sum(threads.values())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._last.clear()
         self._stack.close()
 
     def _connected(self) -> Any:
@@ -140,11 +189,11 @@ class DaskEngine:
         timeout = self._workers.timeout
         address: Any = self._workers.scheduler
         if self._workers.local is not None:
-            # As one started by hand: a process for each worker, which is started again if it ends.
-            address = distributed.LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=self._workers.local, threads_per_worker=1, dashboard_address=":0", silence_logs=SILENT
-            )
-            self._stack.callback(address.close)
+            # What is written there is of no use to anybody later.
+            folder = self._stack.enter_context(TemporaryDirectory(prefix="msecli-", ignore_cleanup_errors=True))
+            address = self._scheduler_here(folder)
+            here = workers_here(address.scheduler_address, self._workers.local, folder)
+            self._started = self._stack.enter_context(here)
         elif self._workers.scheduler_file is not None:
             address = _address_in(self._workers.scheduler_file)
         try:
@@ -163,36 +212,57 @@ class DaskEngine:
         self._stack.callback(client.close)
         return client
 
-    def check(self, probe: Callable[[], None]) -> None:
-        """See that every worker has the same libraries, and call `probe` there."""
-        here = {name: _version(name) for name in LIBRARIES} | {"python": platform.python_version()}
-        # Not a function of msecli, which a worker may lack.
-        there = {name: self._everywhere(version, name) for name in LIBRARIES}
-        there["python"] = self._everywhere(platform.python_version)
-        problems = [
-            f"worker {worker} has {name} {'not at all' if isinstance(found, Exception) else found}, "
-            f"this process has {here[name]}"
-            for name, workers in there.items()
-            for worker, found in workers.items()
-            if found != here[name]
-        ]
-        if problems:
-            raise ReadWriteError("\n".join([*problems[:SHOWN], "install the same versions everywhere"]))
-        for worker, error in self._everywhere(_probed, pickle.dumps(probe)).items():
-            if isinstance(error, MsecliError):
-                raise type(error)(f"worker {worker}: {error.args[0]}") from error
-            if error is not None:
-                raise error
+    def _scheduler_here(self, folder: str) -> Any:
+        """Return a cluster whose scheduler is in this process, and which has no workers yet."""
 
-    def _everywhere(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-        """Return what a function returns, or raises, on each worker that is there until then."""
-        found: dict[str, Any] = self._client.run(function, *arguments, on_error="return")
-        gone = (OSError, CommClosedError)
-        return {
-            worker: each
-            for worker, each in found.items()
-            if isinstance(each, MsecliError) or not isinstance(each, gone)
-        }
+        def started() -> Any:
+            with dask.config.set({"temporary-directory": folder}):
+                return distributed.LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=0, processes=True, dashboard_address=":0", silence_logs=SILENT
+                )
+
+        # In a thread, so that Ctrl-C leaves none half started, which nobody would end.
+        with ThreadPoolExecutor(1) as thread:
+            starting = thread.submit(started)
+            self._stack.callback(lambda: starting.result().close())
+            return starting.result()
+
+    def checked(self, probe: Callable[[], None]) -> Self:
+        """Return the same engine, with another probe. See `msecli.engines.Engine`.
+
+        A worker calls the probe as it gets the first task of some work. So it costs no time, and those that come later
+        do so, too.
+        """
+        checked = copy(self)
+        checked._probe = probe  # noqa: SLF001 - its own
+        return checked
+
+    def _check_versions(self, workers: Iterable[str]) -> None:
+        """See that the scheduler has msecli, and workers the same libraries; those that are known are not asked again.
+
+        Workers look themselves, too, before they work, but one that lacks msecli would end as it gets a task.
+
+        Raises
+        ------
+        ReadWriteError
+        """
+        known = CHECKED.setdefault(self._client, set())
+        new = [worker for worker in workers if worker not in known]
+        if not new:
+            return
+        # Functions of the standard library: of msecli's there may be none there.
+        calls = map(methodcaller("__call__"), VERSIONS.values())
+        try:
+            found = self._client.run(list, calls, workers=new, on_error="return")
+            there = {f"worker {worker}": each for worker, each in found.items()}
+            try:
+                self._client.run_on_scheduler(version, "msecli")
+            except PackageNotFoundError as error:
+                there["the scheduler"] = error
+        except LOST as error:
+            raise self._lost() from error
+        _refuse_others(there, _versions())
+        known.update(new)
 
     def run(
         self,
@@ -205,59 +275,63 @@ class DaskEngine:
     ) -> Iterator[Found]:
         """Yield what `work` yields for each item, or all of it joined. See `msecli.engines.Engine`."""
         total = len(items) if isinstance(items, Sized) else 0
-        sent = self._sent((work, join))
-        joined = None
-        with closing(self._waves(sent, _drawn(items), joined=join is not None, apart=stepwise)) as waves:
+        whole, sent = NOTHING, self._sent(self._work(work, join), total)
+        with closing(self._waves(sent, _drawn(items), joined=join is not None)) as waves:
             for wave in waves:
                 told = partial(_told, progress, wave, total)
                 if join is None:
-                    for each in wave.each:
-                        yield from _results(self._awaited(each, told))
-                elif stepwise:
-                    yield from _results(self._awaited(wave.joined, told))
-                else:
-                    joined = wave.joined
-                    if self._awaited(wave.failed, told):
-                        # Raised before other waves are cancelled, and all that depends on them.
-                        yield from _results(self._awaited(joined))
-        if joined is not None:
-            yield from _results(self._awaited(joined))
+                    for outcome in self._each(wave, told):
+                        yield from _found(outcome)
+                    continue
+                whole = _merged(join, whole, self._awaited(wave.joined, told))
+                if stepwise or whole.error is not None:
+                    yield from _found(whole)
+                    whole = NOTHING
+        yield from whole.found
 
-    def _waves(self, sent: Any, items: Iterator[Any], *, joined: bool, apart: bool) -> Generator[Wave, None, None]:
-        """Yield all waves in order; a few are under way at the same time. They are joined unless they stay apart."""
+    def _each(self, wave: Wave, told: Callable[[], None]) -> Iterator[Outcome]:
+        """Yield the outcomes of a wave in order, a few at once if they are there."""
+        left = deque(wave.joined)
+        while left:
+            ready = [left.popleft()]
+            while left and len(ready) < JOINED_HERE and ready[-1].done() and left[0].done():
+                ready.append(left.popleft())
+            yield from self._awaited(ready, told)
+
+    def _waves(self, sent: Any, items: Iterator[Any], *, joined: bool) -> Generator[Wave, None, None]:
+        """Yield all waves in order; a few are under way at the same time."""
         ahead: deque[Wave] = deque()
-        size, begun, last = max(FEWEST_ITEMS, ITEMS_PER_THREAD * self.jobs), 0, None
+        size, begun = max(FEWEST_ITEMS, ITEMS_PER_THREAD * self.jobs), 0
         try:
             while True:
                 while len(ahead) < WAVES and (drawn := list(islice(items, size))):
-                    ahead.append(self._wave(sent, drawn, begun, last, joined=joined))
-                    begun, last = begun + len(drawn), None if apart else ahead[-1].joined
+                    each = self._client.map(
+                        _worked,
+                        range(len(drawn)),
+                        sent=sent,
+                        items=self._sent(pickle.dumps(drawn), len(drawn)),
+                        pure=False,
+                    )
+                    ahead.append(Wave(each, self._together(sent, each) if joined else each, begun))
+                    begun += len(drawn)
+                    self._last.clear()
                 if not ahead:
                     return
                 yield ahead[0]
-                ahead.popleft()
+                self._last[:] = [ahead.popleft()]
         finally:
             # Not cancelled, which the scheduler refuses, and then hangs up, where others are made of what nobody holds.
-            for number, wave in enumerate(ahead):
-                for future in (*wave.each, *((wave.joined, wave.failed) if number and joined else ())):
+            for wave in ahead:
+                for future in (*wave.each, *wave.joined):
                     future.release()
 
-    def _wave(self, sent: Any, items: list[Any], before: int, last: Any, *, joined: bool) -> Wave:
+    def _together(self, sent: Any, level: Sequence[Any]) -> list[Any]:
+        """Return a few outcomes of all, joined in a tree."""
         submit = partial(self._client.submit, pure=False)
-        each = self._client.map(_worked, range(len(items)), sent=sent, items=self._sent(items), pure=False)
-        if not joined:
-            return Wave(each, None, None, before)
-        together = self._together(sent, each)
-        whole = together if last is None else submit(_joined, sent, last, together)
-        return Wave(each, whole, submit(_has_failed, whole), before)
-
-    def _together(self, sent: Any, level: Sequence[Any]) -> Any:
-        """Return the outcome of all, joined in a tree."""
-        submit = partial(self._client.submit, pure=False)
-        while len(level) > 1:
+        while len(level) > JOINED_HERE:
             groups = [level[start : start + JOINED_AT_ONCE] for start in range(0, len(level), JOINED_AT_ONCE)]
             level = [submit(_joined, sent, *group) if len(group) > 1 else group[0] for group in groups]
-        return level[0]
+        return list(level)
 
     def exchange(
         self,
@@ -273,15 +347,57 @@ class DaskEngine:
         result of a task: bytes, whose types nobody changes, and of which those that are lost are dealt again. So there
         are as many tasks as items times buckets, which the scheduler must bear.
         """
-        sent, count = self._sent((deal, join)), len(items)
-        submit = partial(self._client.map, pure=False)
-        dealt = submit(_dealt, range(count), sent=sent, items=self._sent(list(items)), buckets=buckets)
-        told = submit(_element, dealt, place=0)
-        pieces = [submit(_element, [each] * buckets, range(1, buckets + 1)) for each in dealt]
-        del dealt  # so that workers forget what they hold as pieces
-        wave = Wave(told, self._together(sent, told), None, 0)
-        (whole,) = _results(self._awaited(wave.joined, partial(_told, progress, wave, count)))
-        return Exchange(whole, partial(self._run_buckets, pieces))
+        count = len(items)
+        sent = self._sent(self._work(deal, join), count)
+        dealt = self._client.map(
+            _dealt,
+            range(count),
+            pure=False,
+            sent=sent,
+            items=self._sent(pickle.dumps(list(items)), count),
+            buckets=buckets,
+        )
+        return self._exchanged(sent, dealt, join, buckets, progress)
+
+    def _exchange_buckets(
+        self,
+        pieces: list[list[Any]],
+        deal: Callable[[Sequence[Any]], tuple[Told, Sequence[Any]]],
+        join: Callable[[Told, Told], Told],
+        buckets: int,
+        progress: Callable[[float], None] = untold,
+    ) -> Exchange[Told]:
+        """Deal the pieces of each bucket again; they are given up."""
+        sent = self._sent(self._work(deal, join), len(pieces[0]))
+        submit = partial(self._client.submit, pure=False)
+        dealt = [submit(_dealt_again, sent, buckets, *bucket) for bucket in zip(*pieces, strict=True)]
+        pieces.clear()
+        return self._exchanged(sent, dealt, join, buckets, progress)
+
+    def _exchanged(
+        self,
+        sent: Any,
+        dealt: list[Any],
+        join: Callable[[Told, Told], Told],
+        buckets: int,
+        progress: Callable[[float], None],
+    ) -> Exchange[Told]:
+        """Return what is told of all that was dealt, and its pieces."""
+        taken = [self._elements(each, buckets + 1) for each in dealt]
+        told, pieces = [each[0] for each in taken], [each[1:] for each in taken]
+        dealt.clear()  # so that workers forget what they hold as pieces
+        wave = Wave(told, self._together(sent, told), 0)
+        joined = self._awaited(wave.joined, partial(_told, progress, wave, len(told)))
+        (whole,) = _found(_merged(join, NOTHING, joined))
+        return Exchange(whole, buckets, partial(self._run_buckets, pieces), partial(self._exchange_buckets, pieces))
+
+    def _elements(self, dealt: Any, number: int) -> list[Any]:
+        """Return the elements of what was dealt, each as the result of a task."""
+        # A group of tasks for each: of a large one, the scheduler would not regard where its data are.
+        group = f"{AT_ONCE}-{uuid4().hex}"
+        keys = [(group, place) for place in range(number)]
+        found: list[Any] = self._client.map(_element, [dealt] * number, range(number), key=keys, pure=False)
+        return found
 
     def _run_buckets(
         self,
@@ -291,43 +407,67 @@ class DaskEngine:
         progress: Callable[[float], None] = untold,
     ) -> Iterator[Found]:
         """Yield what work yields for the pieces of each bucket, or all of it joined; the pieces are given up."""
-        sent = self._sent((work, join))
+        sent = self._sent(self._work(work, join), len(pieces[0]))
         each = [self._client.submit(_bucketed, sent, *bucket, pure=False) for bucket in zip(*pieces, strict=True)]
         pieces.clear()
-        wave = Wave(each, None if join is None else self._together(sent, each), None, 0)
+        wave = Wave(each, each if join is None else self._together(sent, each), 0)
         told = partial(_told, progress, wave, len(each))
-        for future in each if join is None else [wave.joined]:
-            yield from _results(self._awaited(future, told))
+        if join is not None:
+            yield from _found(_merged(join, NOTHING, self._awaited(wave.joined, told)))
+            return
+        for outcome in self._each(wave, told):
+            yield from _found(outcome)
 
-    def _sent(self, value: Any) -> Any:
-        """Return a task that holds a value, pickled; a worker that needs it takes it from another one."""
+    def _work(self, work: Callable[..., Any], join: Callable[..., Any] | None) -> bytes:
+        """Return work as workers get it: what they are to see first can be unpickled without the files."""
+        return pickle.dumps(Work(_versions(), pickle.dumps(self._probe), pickle.dumps((work, join))))
+
+    def _sent(self, pickled: bytes, tasks: int) -> Any:
+        """Return what so many tasks get; if it is large, a task that holds it: a worker takes it from another one."""
+        if 0 < len(pickled) * tasks <= SENT_BYTES:
+            return pickled
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Dask's advice to scatter large values, which are lost with a worker
-            return self._client.submit(bytes, pickle.dumps(value), pure=False)
+            return self._client.submit(bytes, pickled, pure=False)
 
-    def _awaited(self, future: Any, told: Callable[[], None] = lambda: None) -> Any:
-        """Return what a task returns, while there are workers.
+    def _awaited(self, futures: list[Any], told: Callable[[], None]) -> list[Outcome]:
+        """Return what tasks return, while there are workers.
 
         Raises
         ------
         ReadWriteError
-            If scheduler or workers are lost, or the task ends one worker after the other.
+            If scheduler or workers are lost, or a task ends one worker after the other.
         """
-        while True:
+
+        async def gathered() -> list[bytes]:
+            with self._client.as_current():
+                await distributed.wait(futures)  # type: ignore[no-untyped-call]
+            found: list[bytes] = await self._client.gather(futures)
+            return found
+
+        # Not begun again at each look: large results take longer than that.
+        gathering = asyncio.run_coroutine_threadsafe(gathered(), self._client.loop.asyncio_loop)
+        try:
             told()
-            try:
-                return future.result(timeout=LOOK_SECONDS)
-            except distributed.KilledWorker as error:
-                raise ReadWriteError(
-                    f"part of the work ended each of the workers that tried it, at last {error.last_worker.address}; "
-                    "do they have enough memory?"
-                ) from error
-            except LOST as error:
-                if future.status == "error":
-                    raise  # the task's own
-                if not isinstance(error, TimeoutError):
-                    raise ReadWriteError(f"the scheduler {self._address} is lost; run again") from error
-            self._threads()
+            while not wait([gathering], LOOK_SECONDS).done:
+                self._threads()
+                told()
+        finally:
+            gathering.cancel()
+        try:
+            return [pickle.loads(each) for each in gathering.result()]  # noqa: S301 - of our own tasks
+        except distributed.KilledWorker as error:
+            raise ReadWriteError(
+                f"part of the work ended each of the workers that tried it, at last {error.last_worker.address}; "
+                "do they have enough memory?"
+            ) from error
+        except LOST as error:
+            if any(future.status == "error" for future in futures):
+                raise  # the task's own
+            raise self._lost() from error
+
+    def _lost(self) -> ReadWriteError:
+        return ReadWriteError(f"the scheduler {self._address} is lost; run again")
 
     @property
     def _address(self) -> str:
@@ -344,7 +484,7 @@ class DaskEngine:
         try:
             threads: dict[str, int] = self._client.sync(self._client.scheduler.ncores, callback_timeout=ANSWER_SECONDS)
         except LOST as error:
-            raise ReadWriteError(f"the scheduler {self._address} is lost; run again") from error
+            raise self._lost() from error
         now, timeout = time.monotonic(), self._workers.timeout
         self._alone_since = None if threads else self._alone_since or now
         if self._alone_since is not None and now - self._alone_since > timeout:
@@ -369,8 +509,8 @@ def _drawn(items: Iterable[Any]) -> Iterator[Any]:
         yield Broken(error)
 
 
-def _results(pickled: bytes) -> Iterator[Any]:
-    outcome: Outcome = pickle.loads(pickled)  # noqa: S301 - of our own task
+def _found(outcome: Outcome) -> Iterator[Any]:
+    """Yield the results, then raise the error."""
     yield from outcome.found
     if outcome.error is not None:
         raise outcome.error
@@ -387,24 +527,45 @@ def _told(progress: Callable[[float], None], wave: Wave, total: int) -> None:
 
 
 @lru_cache(KEPT)
-def _unpickled(value: bytes) -> Any:
-    return pickle.loads(value)  # noqa: S301 - of our own client
+def _ready(sent: bytes) -> Any:
+    """Return work and what joins its results, once it is seen that this worker can do it.
+
+    Raises
+    ------
+    MsecliError
+        If it cannot; the error names the worker.
+    """
+    work: Work = pickle.loads(sent)  # noqa: S301 - of our own client
+    worker = f"worker {distributed.get_worker().address}"
+    _refuse_others({worker: _versions()}, work.versions)
+    try:
+        probe = pickle.loads(work.probe)  # noqa: S301
+        if probe is not None:
+            probe()
+    except MsecliError as error:
+        raise type(error)(f"{worker}: {error.args[0]}") from error
+    return pickle.loads(work.work)  # noqa: S301
+
+
+@lru_cache(KEPT)
+def _unpickled(items: bytes) -> Any:
+    return pickle.loads(items)  # noqa: S301 - of our own client
 
 
 def _worked(number: int, sent: bytes, items: bytes) -> bytes:
     """Return the pickled outcome of an item."""
-    return _outcome(sent, _unpickled(items)[number])
+    work = _ready(sent)
+    return _outcome(work, _unpickled(items)[number])
 
 
 def _bucketed(sent: bytes, *pieces: bytes) -> bytes:
     """Return the pickled outcome of the pieces of a bucket."""
-    return _outcome(sent, [pickle.loads(each) for each in pieces if each])  # noqa: S301 - of our own tasks
+    return _outcome(_ready(sent), [pickle.loads(each) for each in pieces if each])  # noqa: S301 - of our own tasks
 
 
-def _outcome(sent: bytes, item: Any) -> bytes:
-    found: list[Any] = []
+def _outcome(ready: tuple[Callable[..., Any], Callable[..., Any] | None], item: Any) -> bytes:
+    (work, join), found = ready, list[Any]()
     try:
-        work, join = _unpickled(sent)
         if isinstance(item, Broken):
             raise item.error
         for each in work(item):
@@ -416,9 +577,18 @@ def _outcome(sent: bytes, item: Any) -> bytes:
 
 def _dealt(number: int, sent: bytes, items: bytes, buckets: int) -> tuple[bytes, ...]:
     """Return the pickled outcome of dealing an item, and its pieces."""
-    deal, _ = _unpickled(sent)
+    return _pieces(_ready(sent), buckets, _unpickled(items)[number])
+
+
+def _dealt_again(sent: bytes, buckets: int, *pieces: bytes) -> tuple[bytes, ...]:
+    """Return the pickled outcome of dealing the pieces of a bucket, and what they become."""
+    return _pieces(_ready(sent), buckets, [pickle.loads(each) for each in pieces if each])  # noqa: S301 - of our tasks
+
+
+def _pieces(ready: tuple[Callable[..., Any], Any], buckets: int, item: Any) -> tuple[bytes, ...]:
+    deal, _ = ready
     try:
-        told, pieces = deal(_unpickled(items)[number])
+        told, pieces = deal(item)
     except MsecliError as error:
         return pickle.dumps(Outcome((), error)), *([b""] * buckets)
     return pickle.dumps(Outcome((told,), None)), *(b"" if each is None else pickle.dumps(each) for each in pieces)
@@ -430,38 +600,50 @@ def _element(dealt: tuple[bytes, ...], place: int) -> bytes:
 
 def _joined(sent: bytes, *outcomes: bytes) -> bytes:
     """Return the pickled outcome of successive items together."""
-    _, join = _unpickled(sent)
-    whole: Outcome = pickle.loads(outcomes[0])  # noqa: S301 - of our own tasks
-    for pickled in outcomes[1:]:
-        if whole.error is not None:
-            break
-        more: Outcome = pickle.loads(pickled)  # noqa: S301
+    _, join = _ready(sent)
+    return pickle.dumps(_merged(join, NOTHING, map(pickle.loads, outcomes)))
+
+
+def _merged(join: Callable[[Any, Any], Any], whole: Outcome, outcomes: Iterable[Outcome]) -> Outcome:
+    """Return the outcome of items, and of successive ones behind them, up to the first error."""
+    for more in outcomes:
         found = (*whole.found, *more.found)
         whole = Outcome((reduce(join, found),) if found else (), more.error)
-    return pickle.dumps(whole)
+        if whole.error is not None:
+            break
+    return whole
 
 
-def _has_failed(outcome: bytes) -> bool:
-    return pickle.loads(outcome).error is not None  # noqa: S301
+@cache
+def _versions() -> tuple[str, ...]:
+    return tuple(each() for each in VERSIONS.values())
 
 
-def _probed(probe: bytes) -> MsecliError | None:
-    """Return the error of a probe, if it raises one."""
-    try:
-        pickle.loads(probe)()  # noqa: S301 - of our own client
-    except MsecliError as error:
-        return error
-    return None
+def _refuse_others(there: Mapping[str, Any], here: Sequence[str]) -> None:
+    """Refuse processes with other versions, or without a library; those that are gone say nothing.
+
+    Raises
+    ------
+    ReadWriteError
+    """
+    problems = list[str]()
+    for process, found in there.items():
+        if isinstance(found, PackageNotFoundError):
+            problems.append(f"{process} has {found.name} not at all")
+        elif isinstance(found, Exception):
+            if not isinstance(found, GONE):
+                raise found
+        else:
+            problems += [
+                f"{process} has {name} {each}, this process has {own}"
+                for name, each, own in zip(VERSIONS, found, here, strict=True)
+                if each != own
+            ]
+    if problems:
+        raise ReadWriteError("\n".join([*problems[:SHOWN], "install the same versions everywhere"]))
 
 
 # And this here again.
-
-
-def _version(library: str) -> str | None:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return None
 
 
 def _address_in(path: str) -> str:

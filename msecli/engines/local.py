@@ -156,8 +156,9 @@ class LocalEngine:
         if self._pool is not None:
             self._pool.close(None if kind is None else PATIENCE_SECONDS)
 
-    def check(self, probe: Callable[[], None]) -> None:
-        """Do nothing: this process sees what it sees."""
+    def checked(self, probe: Callable[[], None]) -> Self:
+        """Return the same engine: this process sees what it sees."""
+        return self
 
     def run(
         self,

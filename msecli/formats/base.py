@@ -295,7 +295,18 @@ def warnings_by_position(source: Source) -> Sequence[Warned]:
 
 @runtime_checkable
 class Countable(Protocol):
-    """A source that can count the rows of its parts before they are read."""
+    """A source that can count the rows of its parts before they are read.
+
+    Attributes
+    ----------
+    streamed : bool
+        Whether a file of it can be read only from its beginning, and is then one part.
+    """
+
+    @property
+    def streamed(self) -> bool:
+        """See above."""
+        ...
 
     def stretches(self) -> Sequence[Any]:
         """Return the pieces whose rows would be counted apart; none if they have been counted."""

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from msecli import kernel
 from msecli.errors import SHOWN, DataError, NoRowsError, Warned, for_file, shown
-from msecli.formats.base import OVERFLOWED, ROUNDED, Block, Column, LabelArray, Selection
+from msecli.formats.base import OVERFLOWED, ROUNDED, Block, Column, LabelArray, Part, Selection
 from msecli.kernel.interface import Dialect, Fault, Found, Kind, Scan, Texts, Wanted
 from msecli.places.base import InputFile
-from msecli.places.stream import ForgottenError, expected_size
+from msecli.places.compressed import decompressed
+from msecli.places.stream import ForgottenError, StreamFile, expected_size, stored_of
 from msecli.text.dialects import read_text_head
 from msecli.text.encoding import decoded
 from msecli.text.grammar import Grammar, Truth, notations_of, truth_of
@@ -112,8 +113,8 @@ class CsvSource:
         detected = reading.header is None and not head.header
         self.warnings: Sequence[Warned] = (Warned("no_header", self.path, NO_HEADER),) if detected else ()
 
-    def parts(self, selection: Selection, rows: range | None = None) -> Sequence[CsvPart]:
-        """Return parts of `PART_BYTES`.
+    def parts(self, selection: Selection, rows: range | None = None) -> Sequence[Part]:
+        """Return parts of `PART_BYTES`; of a compressed text whose rows have been counted one.
 
         Raises
         ------
@@ -123,6 +124,9 @@ class CsvSource:
             raise NoRowsError(f"{self.path}: there are no rows below the header")
         wanted = self._wanted(selection)
         if self._counted is not None:
+            stored = stored_of(self._file)
+            if stored is not None:
+                return [CompressedPart(stored, self._layout, wanted, self._start)]
             return [CsvPart(self._file, self._layout, wanted, ranges, 0) for ranges in self._known_ranges()]
         return OfRanges(self._ranges, partial(CsvPart, self._file, self._layout, wanted, self._ranges))
 
@@ -130,6 +134,11 @@ class CsvSource:
     def work(self) -> int | None:
         """The bytes of text; of a stream as many as are expected, None if that cannot be told."""
         return expected_size(self._file)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the text can be read only from its beginning."""
+        return isinstance(self._file, StreamFile)
 
     def once(self) -> None:
         """From now on the parts are read once, in order."""
@@ -141,10 +150,13 @@ class CsvSource:
 
     def stretches(self) -> Sequence[Stretch]:
         """Return the pieces whose rows would be counted apart; none if they have been counted."""
-        from msecli.text.survey import stretches  # only other machines need it
+        from msecli.text.survey import Stretch, stretches  # only other machines need it
 
         if self._empty or self._counted is not None:
             return ()
+        stored = stored_of(self._file)
+        if stored is not None:
+            return [Stretch(stored, self._layout.dialect, self._start, PART_BYTES, 0, self._start, compressed=True)]
         return stretches(self._file, self._layout.dialect, self._start, PART_BYTES, RANGES_SURVEYED)
 
     def count(self, run: Surveyor) -> None:
@@ -325,6 +337,23 @@ class CsvPart(NamedTuple):
         """Return an error about the line that is `lines` below the one of a byte."""
         line = self.ranges.trail.line(position) + lines
         return DataError(for_file(f"{self.file.path}, line {line}: {description}", self.layout.word))
+
+
+class CompressedPart(NamedTuple):
+    """All records of a compressed text, read from its beginning. See `msecli.formats.base.Part`."""
+
+    stored: InputFile
+    layout: Layout
+    wanted: Columns
+    start: int
+
+    def read(self) -> Iterator[Block]:
+        """Decompress the text, and yield its blocks."""
+        file = decompressed(self.stored)
+        ranges = Ranges(file, self.layout.dialect, self.start, PART_BYTES)
+        ranges.trail.once()
+        for number in ranges.numbers():
+            yield from CsvPart(file, self.layout, self.wanted, ranges, number).read()
 
 
 def _labels(found: Found) -> LabelArray:

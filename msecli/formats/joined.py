@@ -66,12 +66,11 @@ class Member(Reopened[Source]):
     ) -> None:
         self.path, self.format, self.item = source.path, source.format, source.item
         self.rows, self.work, self.divisible = source.rows, source.work, source.divisible
-        self.countable = isinstance(source, Countable) and not compressed
+        self.countable = isinstance(source, Countable)
         self.values, self._file, self._reopen = values, file, reopen
         cuts = source.cuts()
         self.cuts = None if cuts is None else tuple(cuts)
-        # Who has only the file would have to decompress all of it to count its rows.
-        self.unnamed = cuts is None and compressed
+        self.streamed = cuts is None and compressed
         self._counted: Counted | None = None
         if cuts is None:
             source.parts(Selection())  # raises an error of text without rows
@@ -292,6 +291,11 @@ class JoinedSource:
 
 class JoinedText(JoinedSource):
     """The rows of several files of text. See `JoinedSource`, and `msecli.formats.base.Countable`."""
+
+    @property
+    def streamed(self) -> bool:
+        """Whether a file can be read only from its beginning."""
+        return any(member.streamed for member in self._members)
 
     def stretches(self) -> Sequence[Stretch]:
         """Return the pieces whose rows would be counted apart; none if they have been counted."""

@@ -41,6 +41,11 @@ MULTIPLIERS = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64
 STEP = np.uint64(0x9E3779B97F4A7C15)
 INTEGER = re.compile(r"-?[0-9]{1,20}")
 UINT64 = (1 << 64) - 1
+HALF = np.uint64(32)
+MIXED_AT_ONCE = 1 << 14
+"""Values that stay in the cache from one step to the next."""
+SAMPLED = 32
+"""One in so many hashes is looked at to tell whether many are the same."""
 
 
 class Written(NamedTuple):
@@ -231,8 +236,29 @@ def _way(kind: str, text: str, value: str | None) -> str:
 
 def _mixed(values: Hashes) -> Hashes:
     """Return values of which every bit depends on all bits, as SplitMix64 does."""
+    mixed = np.empty_like(values)
     with np.errstate(over="ignore"):
-        values = values + STEP
-        values = (values ^ (values >> np.uint64(30))) * MULTIPLIERS[0]
-        values = (values ^ (values >> np.uint64(27))) * MULTIPLIERS[1]
-        return values ^ (values >> np.uint64(31))
+        for start in range(0, len(values), MIXED_AT_ONCE):
+            few = values[start : start + MIXED_AT_ONCE] + STEP
+            few = (few ^ (few >> np.uint64(30))) * MULTIPLIERS[0]
+            few = (few ^ (few >> np.uint64(27))) * MULTIPLIERS[1]
+            mixed[start : start + MIXED_AT_ONCE] = few ^ (few >> np.uint64(31))
+    return mixed
+
+
+def dealt(rows: IntArray, hashes: Hashes, buckets: int) -> list[IntArray]:
+    """Return the rows of each bucket, in order, by the upper halves of their hashes."""
+    bucket = (hashes[rows] >> HALF) * np.uint64(buckets) >> HALF
+    bucket = bucket.astype(np.uint16 if buckets <= 1 << 16 else np.uint32)  # small ones are sorted in one pass
+    order = np.argsort(bucket, kind="stable")
+    return np.split(rows[order], np.cumsum(np.bincount(bucket, minlength=buckets))[:-1])
+
+
+def share_of_different(hashes: Hashes) -> float:
+    """Return which share of many hashes differ from each other, roughly."""
+    # Those that end in zeros: of equal ones all or none.
+    some = hashes[hashes & np.uint64(SAMPLED - 1) == 0]
+    if not hashes.size / 2 <= SAMPLED * some.size <= 2 * hashes.size:
+        some = hashes  # few in all, or many of the same
+    different = codes_of(some.view(np.int64))[1]
+    return float(len(different) / max(1, some.size))

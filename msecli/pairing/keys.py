@@ -134,6 +134,13 @@ class Held:
         """Keep only these columns of labels."""
         self.labels = {name: labels for name, labels in self.labels.items() if name in names}
 
+    def only_labels(self, names: Collection[str]) -> Self:
+        """Return the same rows with nothing but these columns of labels."""
+        made = copy(self)
+        made.numbers = {}
+        made.keep_labels(names)
+        return made
+
     def naming(self, names: Mapping[str, str]) -> Self:
         """Return the same rows with further names for label columns: from the new name to the column's own."""
         named = copy(self)
@@ -270,15 +277,25 @@ def _common_codes(prediction: Held, target: Held, on: Sequence[str], compare: Co
 def _column_codes(warnings: list[Warned], prediction: Held, target: Held, name: str) -> tuple[IntArray, IntArray]:
     left, right = prediction.labels[name], target.labels[name]
     if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
-        low, high = min(int(left.min()), int(right.min())), max(int(left.max()), int(right.max()))
-        if high - low < DENSE * (len(left) + len(right)):
-            return (left - low, right - low) if low else (left, right)
+        dense = dense_codes(left, right)
+        if dense is not None:
+            return dense
         codes, _ = codes_of(np.concatenate([left, right]))
     else:
         codes, by_value = common_codes(left, right)
         if not by_value and are_integers(left) != are_integers(right):
             warnings.append(mixed_types(prediction.path, name))
     return codes[: prediction.rows], codes[prediction.rows :]
+
+
+def dense_codes(left: LabelArray, right: LabelArray) -> tuple[IntArray, IntArray] | None:
+    """Return integers as their own codes, up to an offset, if their range is small; otherwise None."""
+    if not (isinstance(left, np.ndarray) and isinstance(right, np.ndarray) and left.size and right.size):
+        return None
+    low, high = min(int(left.min()), int(right.min())), max(int(left.max()), int(right.max()))
+    if high - low >= DENSE * (len(left) + len(right)):
+        return None
+    return (left - low, right - low) if low else (left, right)
 
 
 def mixed_types(path: str, name: str) -> Warned:

@@ -121,10 +121,11 @@ class Window(NamedTuple):
 
     def joined(self) -> Aligned:
         """Return the rows with one block for each file."""
-        return Aligned(self.first_row, tuple(map(_joined, self.pieces)))
+        return Aligned(self.first_row, tuple(map(joined_blocks, self.pieces)))
 
 
-def _joined(blocks: Sequence[Block]) -> Block:
+def joined_blocks(blocks: Sequence[Block]) -> Block:
+    """Return blocks of successive rows as one."""
     if len(blocks) == 1:
         return blocks[0]
     first = blocks[0]

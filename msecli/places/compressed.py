@@ -92,7 +92,12 @@ def decompressed(file: InputFile) -> InputFile:
 
     chunks = Chunks(file)
     found = StreamFile(
-        file.path, _checked(file.path, codec, chunks), file.word, chunks, f"file in the {codec.name} data"
+        file.path,
+        _checked(file.path, codec, chunks),
+        file.word,
+        chunks,
+        f"file in the {codec.name} data",
+        stored=None if getattr(file, "unnamed", False) else file,
     )
     again = codec_of(found)
     if again is not None:

@@ -38,6 +38,8 @@ class StreamFile:
         What the chunks are made of, if that is a file.
     kind : str
         What messages call it.
+    stored : InputFile, optional
+        A compressed file that the same bytes can be had of again; then another process does so.
 
     Raises
     ------
@@ -45,13 +47,20 @@ class StreamFile:
         If nothing comes.
     """
 
-    unnamed = True
-    """No name leads to the same bytes again."""
+    streamed = True
+    """Who needs some bytes has to read all those before them."""
 
     def __init__(
-        self, path: str, chunks: Iterable[bytes], word: str = "", origin: Chunks | None = None, kind: str = "file"
+        self,
+        path: str,
+        chunks: Iterable[bytes],
+        word: str = "",
+        origin: Chunks | None = None,
+        kind: str = "file",
+        *,
+        stored: InputFile | None = None,
     ) -> None:
-        self.path, self.word = path, word
+        self.path, self.word, self.stored = path, word, stored
         self._chunks, self._origin = iter(chunks), origin
         self._held: list[bytes] = []
         # Where the chunks that are held begin, and where the last one ends.
@@ -67,8 +76,17 @@ class StreamFile:
             raise DataError(f"{path}: the {kind} is empty (0 bytes)")
 
     def __reduce__(self) -> Any:
+        if self.stored is not None:
+            from msecli.places.compressed import decompressed
+
+            return decompressed, (self.stored,)
         # Another process can read only a file.
         return self._copied().__reduce__()
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether no name leads to the same bytes again."""
+        return self.stored is None
 
     @property
     def size(self) -> int:
@@ -212,6 +230,11 @@ class StreamFile:
 def expected_size(file: InputFile) -> int | None:
     """Return the number of bytes; of a stream as many as are expected, None if that cannot be told."""
     return file.expected if isinstance(file, StreamFile) else file.size
+
+
+def stored_of(file: InputFile) -> InputFile | None:
+    """Return the compressed file whose bytes these are, decompressed; None if they are others."""
+    return file.stored if isinstance(file, StreamFile) else None
 
 
 class Chunks:

@@ -59,11 +59,16 @@ class Outline(Report):
     surveys : int
         Tasks of a first pass, which counts the rows of text.
     tasks : int or None
-        Tasks that read, pair and score rows; None if parts are read by themselves, and their rows are paired here.
+        Tasks that read, pair and score rows; None if parts are read by themselves, and their rows are paired here. Of
+        rows that are dealt into buckets they are those that read.
     tasks_about : bool
         Whether their number, and that of the parts, is an estimate.
     process_bytes, thread_bytes : int
         The memory that a process is expected to take, without the sums of groups, and each of its threads besides.
+    buckets : int or None
+        Into how many buckets rows are dealt that are paired by key elsewhere.
+    ordered : bool
+        Whether they are then put in order.
     """
 
     engine: str
@@ -77,6 +82,8 @@ class Outline(Report):
     tasks_about: bool
     process_bytes: int
     thread_bytes: int
+    buckets: int | None = None
+    ordered: bool = False
     version: str = __version__
 
     @property
@@ -121,6 +128,7 @@ class Outline(Report):
             "parts": self.parts,
             "surveys": self.surveys,
             "tasks": self.tasks,
+            "buckets": self.buckets,
             "threads": self.threads,
             "worker_bytes": self.worker_bytes,
         }
@@ -167,9 +175,15 @@ class Outline(Report):
         else:
             where = (f"the engine {self.engine!r}, ", self.threads, f" {plural('thread', self.threads)}: ")
         first: Row = (self.surveys, f" {plural('task', self.surveys)} to count rows, ") if self.surveys else ()
-        if self.tasks is None:
-            return (*where, *first, "then rows are paired where they meet")
-        return (*where, *first, about, self.tasks, f" {plural('task', self.tasks)} to read, pair and score rows")
+        read: Row = (*where, *first, about, self.tasks or 0, f" {plural('task', self.tasks or 0)} to read")
+        if self.buckets is None:
+            return (*read, ", pair and score rows")
+        tasks = f" {plural('task', self.buckets)}"
+        if self.ordered:
+            more: Row = (about, self.buckets, f"{tasks} to pair rows, and others to put them in order and score them")
+        else:
+            more = (about, self.buckets, f"{tasks} to pair and score rows")
+        return (*read, " rows and deal them by key, ", *more)
 
     def _memory(self) -> Row:
         whole, thread = round(self.worker_bytes / MIB), round(self.thread_bytes / MIB)
@@ -193,6 +207,8 @@ class Outline(Report):
             "surveys": self.surveys,
             "tasks": self.tasks,
             "tasks_about": self.tasks_about,
+            "buckets": self.buckets,
+            "ordered": self.ordered,
             "worker_bytes": self.worker_bytes,
             "thread_bytes": self.thread_bytes,
             "inputs": [each._asdict() for each in self.inputs],

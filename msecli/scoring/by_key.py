@@ -1,303 +1,270 @@
-"""Rows paired by key by the workers of a distributed engine: dealt into buckets by their keys, and paired in these.
+"""Rows paired by key by the workers of a distributed engine, which have dealt them into buckets.
 
-Every task reads a span of one file, and deals its rows by hashes of their keys, so that rows with equal keys are in the
-same bucket. What is told of all spans decides how labels are compared; then each bucket pairs its rows as
-`msecli.pairing.keys` pairs those of whole files, and works on them in the order of the prediction file.
+What is told of all files decides how labels are compared; then each bucket pairs its rows. It also works on them,
+unless the work needs to know the rows before them: then buckets deal what they have paired into ranges of successive
+rows, and these are worked on in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial, reduce
-from itertools import chain
-from math import ceil, prod
-from operator import and_
-from typing import Any, Generic, Self, TypeVar
+from math import ceil
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from msecli.arrays import IntArray
-from msecli.engines import Engine, Exchanger
-from msecli.errors import DataError
-from msecli.formats.base import Block, Selection, shape_of
-from msecli.pairing.hashes import Hashes, Written, hashes_of
-from msecli.pairing.keys import Held, Matched, aligned_rows, any_missing, mixed_types, pair, rows_per_block
-from msecli.pairing.labels import codes_by, codes_of, common_kind, joined_labels, kind_of, of_kind
-from msecli.pairing.lookup import Names
-from msecli.pairing.position import Aligned, Difference, Read, Stream, compared, differs
-from msecli.pairing.unpaired import SKIP, Keyless, Lone, Repeated, refuse_keyless, refuse_repeated, refuse_unmatched
+from msecli.engines import Engine
+from msecli.errors import DataError, Warned
+from msecli.pairing.hashes import Written
+from msecli.pairing.keys import Held, Matched, mixed_types, rows_per_block
+from msecli.pairing.labels import common_kind
+from msecli.pairing.position import Aligned, Side, differs, joined_blocks
+from msecli.pairing.unpaired import refuse_keyless, refuse_repeated, refuse_unmatched
+from msecli.scoring.buckets import Keyed, Link, Piece, Seen, bucket_count, exchanged, held_bytes, same_texts
 from msecli.scoring.ledger import Ledger
-from msecli.scoring.plan import Plan
-from msecli.scoring.side_by_side import Join, of_source
-from msecli.scoring.spans import Span, spans_alone
+from msecli.scoring.matching import Facts, LinkFacts, Pairing
+from msecli.scoring.side_by_side import Join, Keep, Sift
 from msecli.tuples import NamedTuple
 
 T = TypeVar("T")
 
-BUCKET_BYTES = 64 << 20
-"""The rows of a bucket, which a worker holds a few times over."""
-BUCKETS_PER_JOB = 2
-ROW_BYTES, VALUE_BYTES, LABEL_BYTES = 8, 8, 16
-"""What a row takes in a bucket: its number, its values, and its labels, roughly."""
-DEALT = 0.7
-"""The share of the work that is done when all rows are dealt, roughly."""
-FEWEST_KEYS = 0.5
-"""If fewer of a span's rows than this have different keys, most of the others are left out: they are an error."""
-
-Item = tuple[int, Span]
-"""A file's number, and a span of it."""
+DEALT, DEALT_AGAIN = 0.7, 0.85
+"""The shares of the work that are done when all rows are dealt, once and twice, roughly."""
 
 
-class Seen(NamedTuple):
-    """What is told of some rows of a file: what was read, rows without a key, and the labels of keys and others."""
+class Found(NamedTuple):
+    """What is known of all files when all rows are paired.
 
-    read: Read
-    keyless: Keyless
-    keys: tuple[Written, ...]
-    kinds: Mapping[str, frozenset[str]]
+    Parameters
+    ----------
+    keyed : Keyed
+    sides : sequence of Side
+        The files as messages name them.
+    seen : tuple of Seen
+        What is told of each.
+    facts : Facts
+    warnings : tuple of tuple of Warned
+        For each link.
+    """
 
-    def joined(self, later: Self) -> Self:
-        """Return what is told of these rows and of later ones."""
-        return type(self)(
-            self.read.joined(later.read),
-            self.keyless.joined(later.keyless),
-            tuple(map(Written.joined, self.keys, later.keys)),
-            {name: kinds | later.kinds[name] for name, kinds in self.kinds.items()},
-        )
+    keyed: Keyed
+    sides: Sequence[Side]
+    seen: tuple[Seen, ...]
+    facts: Facts
+    warnings: tuple[tuple[Warned, ...], ...]
 
+    def matched(self, file: int, advice: str) -> Matched:
+        """Return how the rows of a file of predictions match; `advice` is what to do about keys without a match.
 
-Told = dict[int, Seen]
-"""What is told of some rows, by the number of their file."""
-
-
-def joined_told(left: Told, right: Told) -> Told:
-    """Return what is told of some rows and of later ones."""
-    both = {file: left[file].joined(right[file]) for file in left.keys() & right.keys()}
-    return left | right | both
-
-
-class Piece(NamedTuple):
-    """Rows of a file for a bucket: their numbers in the file, and what was read of them."""
-
-    file: int
-    rows: IntArray
-    block: Block
-
-
-class Deal(NamedTuple):
-    """Deals the rows of spans into buckets by their keys, or of equal keys only one row."""
-
-    paths: tuple[str, ...]
-    keys: tuple[Names, ...]
-    buckets: int
-    distinct: bool = False
-
-    def deal(self, item: Item) -> tuple[Told, Sequence[Piece | None]]:
-        """Return what is told of a span, and a piece for each bucket."""
-        file, span = item
-        stream = Stream(self.paths[file], of_source(file, chain.from_iterable(part.read() for part in span.parts[0])))
-        held, keys, first_row = Held(stream), self.keys[file], span.first_row or 0
-        hashes, written = hashes_of([held.labels[name] for name in keys])
-        absent = any_missing(held, keys)
-        kinds = {name: frozenset({kind_of(labels)}) for name, labels in held.labels.items()}
-        seen = Seen(stream.take(), Keyless.of(absent, first_row), written, kinds)
-        rows = np.arange(held.rows) if absent is None else np.flatnonzero(~absent)
-        if self.distinct:
-            rows = _ends_of_keys(held, keys, rows)[0]
-        elif rows.size and _number_of(hashes[rows]) < FEWEST_KEYS * rows.size:
-            rows = np.unique(np.concatenate(_ends_of_keys(held, keys, rows)))
-        return {file: seen}, [
-            Piece(file, first_row + chosen, held.take(chosen)) if chosen.size else None
-            for chosen in _dealt(rows, hashes, self.buckets)
-        ]
+        Raises
+        ------
+        DataError
+            If it or the targets have duplicate keys, or, unless they are skipped, keys without a match.
+        """
+        number, link = next(pair for pair in enumerate(self.keyed.links) if pair[1].file == file)
+        facts = self.facts.links[number] if self.facts.links else LinkFacts()
+        both = (file, self.keyed.target)
+        sides, seen = [self.sides[each] for each in both], [self.seen[each] for each in both]
+        rows = [each.read.rows for each in seen]
+        if not self.keyed.skip:
+            refuse_keyless(sides, link.on, [each.keyless for each in seen], advice)
+        refuse_repeated(sides, link.on, facts.repeated)
+        if facts.lone:
+            refuse_unmatched(sides, link.on, facts.lone, rows, advice)
+        _refuse_differences(sides, link, facts)
+        ours, theirs = (count - facts.rows for count in rows)
+        return Matched(np.empty(0, dtype=np.int64), facts.rows, ours, theirs, self.warnings[number])
 
 
-def _dealt(rows: IntArray, hashes: Hashes, buckets: int) -> list[IntArray]:
-    """Return the rows of each bucket, in order."""
-    bucket = (hashes[rows] % np.uint64(buckets)).astype(np.uint16 if buckets <= 1 << 16 else np.uint64)
-    order = np.argsort(bucket, kind="stable")
-    return np.split(rows[order], np.searchsorted(bucket[order], np.arange(1, buckets)))
-
-
-def _number_of(hashes: Hashes) -> int:
-    return len(codes_of(hashes.view(np.int64))[1])
-
-
-def _ends_of_keys(held: Held, keys: Names, rows: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the first and the last of these rows with each key."""
-    codes = np.zeros(held.rows, dtype=np.int64)
-    for name in keys:
-        more = codes_of(held.labels[name])[0]
-        codes = codes_of(codes * (int(more.max(initial=0)) + 1) + more)[0]
-    codes = codes[rows]
-    last = len(rows) - 1 - np.unique(codes[::-1], return_index=True)[1]
-    return rows[np.unique(codes, return_index=True)[1]], rows[last]
+def _refuse_differences(sides: Sequence[Side], link: Link, facts: LinkFacts) -> None:
+    """Refuse the difference that comes first where rows are compared in the order of the prediction file."""
+    found = [
+        (each[0][0] // facts.step, number, each) for number, each in enumerate(facts.differences) if each is not None
+    ]
+    if found:
+        _, number, difference = min(found)
+        raise DataError(differs(sides, link.checked[number], difference))
 
 
 class Bucketed(NamedTuple, Generic[T]):
-    """What is found in a bucket: the results of its rows, and what keeps rows from being paired."""
+    """The results of the rows of some buckets, and what is found of them."""
 
     results: tuple[T, ...]
-    rows: int = 0
-    repeated: tuple[Repeated, ...] = (Repeated(), Repeated())
-    lone: tuple[Lone, ...] = ()
-    differences: tuple[Difference | None, ...] = ()
-    """The first difference in each checked column."""
-    step: int = 0
-    """How many rows were compared at once."""
+    facts: Facts
 
 
 def joined_buckets(join: Join[T] | None, left: Bucketed[T], right: Bucketed[T]) -> Bucketed[T]:
-    """Return what is found in two buckets; without `join` they keep their results."""
+    """Return what is found in these buckets; without `join` they keep their results."""
     results = (*left.results, *right.results)
     return Bucketed(
-        results if join is None or len(results) < 2 else (reduce(join, results),),
-        left.rows + right.rows,
-        tuple(map(Repeated.joined, left.repeated, right.repeated)),
-        tuple(map(Lone.joined, left.lone, right.lone)) if left.lone and right.lone else left.lone or right.lone,
-        _first_differences(left.differences, right.differences),
-        max(left.step, right.step),
+        results if join is None or len(results) < 2 else (reduce(join, results),), left.facts.joined(right.facts)
     )
 
 
-def _first_differences(
-    left: tuple[Difference | None, ...], right: tuple[Difference | None, ...]
-) -> tuple[Difference | None, ...]:
-    if not (left and right):
-        return left or right
-    pairs = ([each for each in both if each is not None] for both in zip(left, right, strict=True))
-    return tuple(min(found, key=lambda each: each[0], default=None) for found in pairs)
+def _in_bucket(pairing: Pairing, work: Callable[[Aligned], T], pieces: Sequence[Piece]) -> Iterator[Bucketed[T]]:
+    """Pair the rows of a bucket, and work on them."""
+    for facts, rows in pairing.each(pieces):
+        yield Bucketed(() if rows is None else (work(rows),), facts)
 
 
-class Pairing(NamedTuple, Generic[T]):
-    """Pairs the rows of a bucket, and works on them; `values` says what the labels of each key are compared by."""
+class Ranges(NamedTuple):
+    """Ranges of so many successive rows of the leading file, of which some are paired."""
 
-    plan: Plan
-    work: Callable[[Aligned], T]
-    join: Join[T] | None
-    kinds: tuple[Mapping[str, str], ...]
-    values: Mapping[str, str | None]
+    leader: int
+    number: int
+    size: int
 
-    def __call__(self, pieces: Sequence[Piece]) -> Iterator[Bucketed[T]]:
-        """Yield what is found in a bucket."""
+    def of(self, rows: Aligned) -> IntArray:
+        """Return the range of each of these rows."""
+        assert rows.row_numbers is not None  # noqa: S101 - of rows that are paired by key
+        found: IntArray = rows.row_numbers[self.leader] // self.size
+        return found
+
+    def deal(
+        self, pairing: Pairing, pieces: Sequence[Piece]
+    ) -> tuple[tuple[Facts, IntArray], list[list[Aligned] | None]]:
+        """Pair the rows of a bucket; return what is found of them, how many are in each range, and these."""
+        found, dealt = Facts(), [list[Aligned]() for _ in range(self.number)]
+        for facts, rows in pairing.each(pieces):
+            found = found.joined(facts)
+            if rows is None:
+                continue
+            numbers, starts = np.unique(self.of(rows), return_index=True)
+            for number, chosen in zip(numbers.tolist(), np.split(np.arange(rows.rows), starts[1:]), strict=True):
+                dealt[number].append(rows.take(chosen))
+        counts = np.array([sum(rows.rows for rows in each) for each in dealt], dtype=np.int64)
+        return (found, counts), [each or None for each in dealt]
+
+    def work(
+        self,
+        work: Callable[[Aligned], T],
+        before: IntArray,
+        keep: Keep[T] | None,
+        dealt: Sequence[Sequence[Aligned]],
+    ) -> Iterator[T]:
+        """Work on the rows of a range in order; `before` tells how many rows are before those of each range."""
+        pieces = [rows for each in dealt for rows in each]
         if not pieces:
-            yield Bucketed(())
             return
-        plan, on = self.plan, self.plan.roles.on
-        prediction, target = files = self._held(pieces, 0), self._held(pieces, 1)
-        found = pair(prediction, target, on, self._codes)
-        nothing = Bucketed[T]((), found.rows, found.repeated)
-        if any(each.keys for each in found.repeated):
-            yield nothing
-        elif plan.request.unmatched != "skip" and not found.rows == prediction.rows == target.rows:
-            yield nothing._replace(lone=found.unmatched(prediction, target, on))
-        else:
-            for file, held in enumerate(files):
-                held.keep_labels((*plan.roles.labels(file), *(on if plan.names_rows else ())))
-            results: tuple[T, ...] = ()
-            differences: tuple[Difference | None, ...] = ()
-            for rows in aligned_rows(prediction, target, found):
-                more = tuple(each.difference for each in compared(rows, plan.roles.checked))
-                differences = _first_differences(differences, more)
-                results = (*results, self.work(rows))
-                if self.join is not None:
-                    results = (reduce(self.join, results),)
-            yield nothing._replace(results=results, differences=differences, step=rows_per_block(files))
+        number = int(self.of(pieces[0])[0])
+        with nullcontext(_same) if keep is None else keep(number) as taken:
+            for rows in self._ordered(pieces, int(before[number])):
+                yield taken(work(rows))
 
-    def _held(self, pieces: Sequence[Piece], file: int) -> Held:
-        """Return the rows of a file, with labels of the types that they have in the whole file."""
-        plan, own = self.plan, [piece for piece in pieces if piece.file == file]
-        names = dict(zip(plan.roles.on, plan.roles.keys[file], strict=True))
-        path = plan.sources[file].path
-        if not own:
-            nothing = np.empty(0, dtype=np.int64)
-            return Held.of(path, Block(0, {}, dict.fromkeys([*names, *names.values()], nothing)), nothing)
-        blocks = [piece.block for piece in own]
-        numbers = {name: np.concatenate([block.numbers[name] for block in blocks]) for name in blocks[0].numbers}
-        labels = {
-            name: of_kind(joined_labels([block.labels[name] for block in blocks]), kind)
-            for name, kind in self.kinds[file].items()
-        }
-        rows = np.concatenate([piece.rows for piece in own])
-        return Held.of(path, Block(len(rows), numbers, labels), rows).naming(names)
+    def _ordered(self, pieces: Sequence[Aligned], first_row: int) -> Iterator[Aligned]:
+        numbers = [np.concatenate(each) for each in zip(*(rows.row_numbers or () for rows in pieces), strict=True)]
+        files = [
+            Held.of("", joined_blocks(blocks), own)
+            for blocks, own in zip(zip(*(rows.blocks for rows in pieces), strict=True), numbers, strict=True)
+        ]
+        order, step = np.argsort(numbers[self.leader], kind="stable"), rows_per_block(files)
+        for start in range(0, order.size, step):
+            chosen = order[start : start + step]
+            yield Aligned(
+                first_row + start,
+                tuple(held.take(chosen) for held in files),
+                tuple(held.numbered(chosen) for held in files),
+            )
 
-    def _codes(self, prediction: Held, target: Held, name: str) -> tuple[IntArray, IntArray]:
-        codes = codes_by(prediction.labels[name], target.labels[name], self.values[name])
-        return codes[: prediction.rows], codes[prediction.rows :]
+
+def _same(found: T) -> T:
+    return found
+
+
+def _joined_counts(left: tuple[Facts, IntArray], right: tuple[Facts, IntArray]) -> tuple[Facts, IntArray]:
+    return left[0].joined(right[0]), left[1] + right[1]
 
 
 def each_by_key(
-    plan: Plan, engine: Engine, ledger: Ledger, work: Callable[[Aligned], T], join: Join[T] | None
+    keyed: Keyed,
+    engine: Engine,
+    ledger: Ledger,
+    work: Callable[[Aligned], T],
+    judge: Callable[[Found], None],
+    *,
+    join: Join[T] | None = None,
+    sift: Sift | None = None,
+    ordered: bool = False,
+    keep: Keep[T] | None = None,
 ) -> Iterator[T]:
-    """Pair the rows of both files by key, and yield the results of work on them, in any order.
+    """Pair the rows of files by key, and yield the results of work on those that all have.
+
+    Parameters
+    ----------
+    keyed : Keyed
+    engine : Engine
+    ledger : Ledger
+    work : callable
+        From aligned rows to a result.
+    judge : callable
+        Called when all rows are paired, before results are yielded, to refuse them, or to note how they match.
+    join : callable, optional
+        From the results of some rows and of the next ones to one of all of them.
+    sift : callable, optional
+        Chooses some of the paired rows to work on.
+    ordered : bool
+        Whether the rows are numbered, and the results are in their order; otherwise they are in any order.
+    keep : callable, optional
+        Takes from the results what is to stay where rows are, range by range, if they are ordered.
 
     Raises
     ------
     DataError
-        If a file is damaged, has duplicate keys, or, unless they are skipped, keys without a match.
+        If a file is damaged, or `judge` raises it.
     ReadWriteError
         If a file cannot be read.
     """
-    on, sides, skip = plan.roles.on, ledger.sides(), plan.request.unmatched == "skip"
-    advice = SKIP
-    told, run = _exchange(plan, engine, plan.roles.keys, progress=lambda share: ledger.tell(DEALT * share))
-    seen = [told[file] for file in range(len(sides))]
-    rows = [each.read.rows for each in seen]
-    if not skip:
-        refuse_keyless(sides, on, [each.keyless for each in seen], advice)
-    ways = {
-        name: _compared_by(ours, theirs, partial(_same_texts, plan, engine, number))
-        for number, (name, ours, theirs) in enumerate(zip(on, seen[0].keys, seen[1].keys, strict=True))
-    }
-    kinds = tuple({name: common_kind(kinds) for name, kinds in each.kinds.items()} for each in seen)
-    pairing = Pairing(plan, work, join, kinds, {name: value for name, (value, _) in ways.items()})
-    joined = partial(joined_buckets, join)
-    found = run(pairing, joined if join is not None else None, lambda share: ledger.tell(DEALT + (1 - DEALT) * share))
-    whole: Bucketed[T] = reduce(joined, found)
-    refuse_repeated(sides, on, whole.repeated)
-    if whole.lone:
-        refuse_unmatched(sides, on, whole.lone, rows, advice)
-    _refuse_differences(plan, ledger, whole)
-    for file, each in enumerate(seen):
-        ledger.count(file, each.read)
-    warnings = [mixed_types(sides[0].path, name) for name, (_, mixed) in ways.items() if mixed]
-    ledger.warnings.add(warnings)
-    unmatched = [count - whole.rows for count in rows]
-    ledger.matched = Matched(np.empty(0, dtype=np.int64), whole.rows, unmatched[0], unmatched[1], tuple(warnings))
-    yield from whole.results
-
-
-def _exchange(
-    plan: Plan,
-    engine: Engine,
-    keys: tuple[Names, ...],
-    *,
-    distinct: bool = False,
-    progress: Callable[[float], None] = lambda _: None,
-) -> tuple[Told, Callable[..., Iterator[Any]]]:
-    """Deal the rows of both files by these keys; of equal keys only one row, and only these columns of it."""
-    assert isinstance(engine, Exchanger)  # noqa: S101 - a distributed engine is one
-    selections = [Selection((), names) if distinct else plan.roles.selection(file) for file, names in enumerate(keys)]
-    items = [
-        (file, span)
-        for file, (source, selection) in enumerate(zip(plan.sources, selections, strict=True))
-        for span in spans_alone(source, selection, engine)
+    sides = ledger.sides()
+    dealt = exchanged(keyed, engine, lambda share: ledger.tell(DEALT * share))
+    seen = tuple(dealt.told[file] for file in range(len(sides)))
+    ways = [
+        {
+            name: _compared_by(ours, theirs, partial(same_texts, keyed, engine, link, number))
+            for number, (name, ours, theirs) in enumerate(
+                zip(link.on, seen[link.file].keys, seen[keyed.target].keys, strict=True)
+            )
+        }
+        for link in keyed.links
     ]
-    size = sum(
-        (source.cuts() or (0,))[-1] * _row_bytes(plan, file, selection)
-        for file, (source, selection) in enumerate(zip(plan.sources, selections, strict=True))
+    warnings = tuple(
+        tuple(mixed_types(sides[link.file].path, name) for name, (_, mixed) in each.items() if mixed)
+        for link, each in zip(keyed.links, ways, strict=True)
     )
-    buckets = max(ceil(size / BUCKET_BYTES), BUCKETS_PER_JOB * engine.jobs)
-    dealing = Deal(tuple(source.path for source in plan.sources), keys, buckets, distinct)
-    return engine.exchange(dealing.deal, items, joined_told, buckets, progress)
+    kinds = tuple({name: common_kind(kinds) for name, kinds in each.kinds.items()} for each in seen)
+    pairing = Pairing(keyed, kinds, tuple({name: value for name, (value, _) in each.items()} for each in ways), sift)
+
+    def note(facts: Facts) -> None:
+        for file, each in enumerate(seen):
+            ledger.count(file, each.read, tell=False)
+        judge(Found(keyed, sides, seen, facts, warnings))
+
+    if not ordered:
+        done = partial(_tell, ledger, DEALT, 1.0)
+        joined = partial(joined_buckets, join)
+        found: Bucketed[T] = reduce(joined, dealt.run(partial(_in_bucket, pairing, work), joined, done))
+        note(found.facts)
+        yield from found.results
+        return
+    rows = seen[keyed.leader].read.rows
+    kept = (each._replace(labels=labels) for each, labels in zip(keyed.selections, keyed.kept, strict=True))
+    held = sum(held_bytes(*each, rows) for each in zip(keyed.sources, kept, strict=True))
+    number = bucket_count(held, dealt.buckets, engine.jobs)
+    ranges = Ranges(keyed.leader, number, ceil(rows / number))
+    again = dealt.exchange(
+        partial(ranges.deal, pairing), _joined_counts, number, partial(_tell, ledger, DEALT, DEALT_AGAIN)
+    )
+    facts, counts = again.told
+    note(facts)
+    before = np.cumsum(counts) - counts
+    yield from again.run(partial(ranges.work, work, before, keep), join, partial(_tell, ledger, DEALT_AGAIN, 1.0))
 
 
-def _row_bytes(plan: Plan, file: int, selection: Selection) -> int:
-    source = plan.sources[file]
-    values = (
-        sum(prod(shape_of(source, name)) for name in selection.numbers) if source.columns else prod(source.item or ())
-    )
-    return ROW_BYTES + VALUE_BYTES * values + LABEL_BYTES * len(selection.labels)
+def _tell(ledger: Ledger, begun: float, ended: float, share: float) -> None:
+    """Tell how much of all is done, if so much of what follows a share of it is."""
+    ledger.tell(begun + (ended - begun) * share)
 
 
 def _compared_by(ours: Written, theirs: Written, same_texts: Callable[[], bool]) -> tuple[str | None, bool]:
@@ -317,27 +284,3 @@ def _compared_by(ours: Written, theirs: Written, same_texts: Callable[[], bool])
     if alike and same_texts():
         return None, mixed
     return "decimal" if both.decimal else "instant", False
-
-
-def _same_texts(plan: Plan, engine: Engine, column: int) -> bool:
-    """Tell whether a column of keys holds the same texts in both files, in a pass over it."""
-    keys = tuple((names[column],) for names in plan.roles.keys)
-    _, run = _exchange(plan, engine, keys, distinct=True)
-    return all(run(partial(_same_in_bucket, keys), and_))
-
-
-def _same_in_bucket(keys: tuple[Names, ...], pieces: Sequence[Piece]) -> Iterator[bool]:
-    texts: tuple[set[str], ...] = (set(), set())
-    for piece in pieces:
-        texts[piece.file].update(map(str, piece.block.labels[keys[piece.file][0]].tolist()))
-    yield texts[0] == texts[1]
-
-
-def _refuse_differences(plan: Plan, ledger: Ledger, whole: Bucketed[Any]) -> None:
-    """Refuse the difference that comes first where rows are compared in the order of the prediction file."""
-    found = [
-        (each[0][0] // whole.step, number, each) for number, each in enumerate(whole.differences) if each is not None
-    ]
-    if found:
-        _, number, difference = min(found)
-        raise DataError(differs(ledger.sides(), plan.roles.checked[number], difference))

@@ -22,7 +22,7 @@ from msecli.scoring.advice import check_choice, warn_of_equality
 from msecli.scoring.compare_fold import SystemFold, fold_systems
 from msecli.scoring.compare_plan import ComparePlan, FailedError, Opened, open_systems, plan_comparison
 from msecli.scoring.compare_request import CompareRequest
-from msecli.scoring.elsewhere import check_sources, prepare_sources
+from msecli.scoring.elsewhere import check_sources, prepared
 from msecli.scoring.finish import finish, quoted, scored_columns, settings_of
 from msecli.scoring.gates import check_scopes, judged, read_baseline
 from msecli.scoring.ledger import Progress
@@ -104,7 +104,7 @@ def _scored(
     check_scopes(plan.systems[plan.reference].plan)
     if engine.distributed:
         check_sources(plan.sources, request.base.engine)
-        prepare_sources(plan.sources, engine)
+        engine = prepared(plan.sources, engine)
     folds = fold_systems(plan, engine, progress)
     results: dict[str, Result] = {}
     found: dict[str, MsecliError] = {}

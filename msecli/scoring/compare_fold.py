@@ -77,9 +77,9 @@ class JointLedger(Ledger):
             for own, number in enumerate(system.files):
                 self._readers[number].append((ledger, own))
 
-    def count(self, source: int, read: Read) -> None:
+    def count(self, source: int, read: Read, *, tell: bool = True) -> None:
         """Count what was read from a source."""
-        super().count(source, read)
+        super().count(source, read, tell=tell)
         for ledger, own in self._readers[source]:
             ledger.count(own, read)
 
@@ -117,8 +117,10 @@ def fold_systems(plan: ComparePlan, engine: Engine, progress: Progress) -> list[
 def _results(plan: ComparePlan, engine: Engine, ledger: JointLedger) -> Iterator[tuple[int, list[Scored]]]:
     work = partial(score_systems, plan)
     if plan.request.base.on:
-        from msecli.scoring.compare_keys import joined_rows
+        from msecli.scoring.compare_keys import each_joined, joined_rows
 
+        if engine.distributed:
+            return ((0, each) for each in each_joined(plan, engine, ledger, ledger.ledgers, work, join=_joined))
         rows = joined_rows(plan, engine, ledger, ledger.ledgers)
         return ((0, each) for each in engine.run(partial(one_result, work), rows))
     _check_first_rows(plan, ledger)

@@ -16,7 +16,7 @@ from msecli.engines import engine_named
 from msecli.errors import UsageError, not_one_of, redacted
 from msecli.places import name_in, paths_of
 from msecli.places.file import STDIN
-from msecli.scoring.elsewhere import check_input, refuse_distributed
+from msecli.scoring.elsewhere import check_input
 from msecli.scoring.request import Request
 from msecli.tuples import NamedTuple
 
@@ -173,8 +173,6 @@ def _check_engine(request: CompareRequest) -> None:
     name = request.base.engine
     if not engine_named(name).distributed:
         return
-    if request.base.on:
-        refuse_distributed(name, "compare systems by a key (`on`)")
     for system in request.systems:
         check_input(name, system.data, system.name, request.base.reading.of("predictions").encoding)
 

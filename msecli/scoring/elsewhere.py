@@ -41,13 +41,6 @@ def check_engine(request: Request) -> None:
             raise _for_workers("resume")
         return
     _check_journal(request)
-    numbered = request.batch_size is not None or request.bootstrap is not None
-    for wanted, task in (
-        (bool(request.on) and numbered, "number rows that are paired by a key (`on`)"),
-        (request.where is not None and numbered, "number the rows that meet a condition (`where`)"),
-    ):
-        if wanted:
-            raise UsageError(f"{setting('engine', name)} does not {task} yet; use `engine=local`")
     for data, parameter in zip(request.inputs, request.input_names, strict=True):
         check_input(name, data, parameter, request.reading.of(parameter).encoding)
 
@@ -126,14 +119,6 @@ def check_plan(plan: Plan) -> None:
     name = plan.request.engine
     if not engine_named(name).distributed:
         return
-    for wanted, task in (
-        (plan.rules.season, "put rows in order"),
-        (plan.kept_values, "write values of rows"),
-    ):
-        if plan.request.on and wanted:
-            raise UsageError(
-                f"{setting('engine', name)} does not {task} that are paired by a key (`on`) yet; use `engine=local`"
-            )
     check_sources(plan.sources, name)
 
 
@@ -145,32 +130,42 @@ def check_sources(sources: Sequence[Source], engine: str) -> None:
     UsageError
     """
     for source in sources:
-        path = only_here(source)
+        # Of compressed text a worker reads a whole file.
+        path = only_here(source) if isinstance(source, Countable) else only_here(source) or streamed(source)
         if path is not None and is_url(path):
             raise UsageError(
-                f"{setting('engine', engine)} reads files in parts, and {path} is compressed, or its server sends only "
-                "whole files; copy what it holds to where all workers see it, or use `engine=local`"
+                f"{setting('engine', engine)} reads {source.format} files in parts, and {path} is compressed, or its "
+                "server sends only whole files; copy what it holds to where all workers see it, or use `engine=local`"
             )
         if path is not None:
             raise UsageError(
-                f"{setting('engine', engine)} reads files in parts, and {path} is compressed; decompress it, or use "
-                "`engine=local`"
+                f"{setting('engine', engine)} reads {source.format} files in parts, and {path} is compressed; "
+                "decompress it, or use `engine=local`"
             )
         if source.cuts() is None and not isinstance(source, Countable):
             raise UsageError(f"{source.path}: {source.format} files cannot be read by the workers of a cluster yet")
 
 
 def only_here(source: Source) -> str | None:
-    """Return the path of what only this process can read in parts: a stream, or a compressed file; None if nothing."""
+    """Return the path of what only this process can read: bytes without a name of their own; None if nothing."""
+    return _holding(source, "unnamed")
+
+
+def streamed(source: Source) -> str | None:
+    """Return the path of what can be read only from its beginning: a stream, or a compressed file; None if nothing."""
+    return _holding(source, "streamed")
+
+
+def _holding(source: Source, marked: str) -> str | None:
     try:
-        _Pickler(io.BytesIO()).dump(source)
-    except _NamelessError as error:
+        _Pickler(marked).dump(source)
+    except _FoundError as error:
         return error.path
     return None
 
 
-class _NamelessError(Exception):
-    """Bytes were found that have no name of their own."""
+class _FoundError(Exception):
+    """What was sought is among what was pickled."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -178,16 +173,20 @@ class _NamelessError(Exception):
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles what another process can read."""
+    """Seeks what is marked by an attribute, before it is pickled, which may take long."""
+
+    def __init__(self, marked: str) -> None:
+        super().__init__(io.BytesIO())
+        self._marked = marked
 
     def persistent_id(self, found: Any) -> None:
-        """Refuse bytes without a name before they are copied to where they have one."""
-        if getattr(found, "unnamed", False) is True:
-            raise _NamelessError(found.path)
+        """Raise an error with the path of what is marked."""
+        if getattr(found, self._marked, False) is True:
+            raise _FoundError(found.path)
 
 
-def prepare(plan: Plan, engine: Engine) -> None:
-    """See that the workers of a distributed engine can read what a plan needs, and have them count rows.
+def prepared_for(plan: Plan, engine: Engine) -> Engine:
+    """Return an engine whose workers see that they can read what a plan needs; distributed ones have counted rows.
 
     Raises
     ------
@@ -197,15 +196,16 @@ def prepare(plan: Plan, engine: Engine) -> None:
         If one lacks a library, or does not see a file as it is here.
     """
     if not engine.distributed:
-        return
+        return engine
     check_plan(plan)
-    prepare_sources(plan.sources, engine)
+    return prepared(plan.sources, engine)
 
 
-def prepare_sources(sources: Sequence[Source], engine: Engine) -> None:
-    """See that the workers of a distributed engine can read sources, and have them count rows; see `prepare`."""
-    engine.check(partial(_see, [(source.path, pickle.dumps(source)) for source in sources]))
-    count_rows(sources, engine)
+def prepared(sources: Sequence[Source], engine: Engine) -> Engine:
+    """Return a distributed engine whose workers see that they can read sources, and have counted rows."""
+    checked = engine.checked(partial(_see, [(source.path, pickle.dumps(source)) for source in sources]))
+    count_rows(sources, checked)
+    return checked
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from msecli.pairing.twins import Twin, joined_twins, twins_of
 from msecli.results.values import Keys
 from msecli.scoring.ledger import Ledger, Progress
 from msecli.scoring.plan import Plan
-from msecli.scoring.rows import PairedRows, Sift
-from msecli.scoring.side_by_side import Keep
+from msecli.scoring.rows import PairedRows
+from msecli.scoring.side_by_side import Keep, Sift
 from msecli.scoring.studies import Studied, Study, studies_of
 from msecli.scoring.values import Gradient, Sink
 from msecli.tuples import NamedTuple
@@ -121,8 +121,7 @@ def fold(
     parts = 0
     work = partial(score_rows, plan, batches)
     join = None if keep is None and (sinks or gradient is not None) else Outcome.joined
-    numbered = batches is not None or plan.request.bootstrap is not None
-    for first_row, outcome in paired.each(work, numbered=numbered, join=join, keep=keep):
+    for first_row, outcome in paired.each(work, numbered=plan.numbers_rows, join=join, keep=keep):
         tally.merge(outcome.tally, first_row)
         twins, parts = joined_twins(twins, outcome.twins), parts + outcome.parts
         for name, block in outcome.values.items():
@@ -143,7 +142,7 @@ def fold_gradient(plan: Plan, engine: Engine, divisor: int, progress: Progress, 
 
 def _gradient_of_rows(plan: Plan, batches: Batches | None, divisor: int, rows: Aligned) -> Outcome:
     chunk, _ = _chunk_of(plan, batches, rows)
-    return Outcome(Tally(), {}, gradient_over(chunk, plan.rules, divisor), {}, ())
+    return Outcome(Tally(), {}, gradient_over(chunk, plan.rules, divisor), _keys(rows, plan.roles.on), ())
 
 
 def _chunk_of(plan: Plan, batches: Batches | None, rows: Aligned) -> tuple[Chunk, FloatArray | None]:

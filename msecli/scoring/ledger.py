@@ -36,14 +36,15 @@ class Ledger:
         self._begins: list[list[tuple[int, int]]] = [[] for _ in sources]
         self._progress = progress
 
-    def count(self, source: int, read: Read) -> None:
+    def count(self, source: int, read: Read, *, tell: bool = True) -> None:
         """Count what was read from a source, and tell how much of all is done."""
         if read.begin is not None:
             self._begins[source].append((self.rows[source], read.begin))
         self.rows[source] += read.rows
         self._work[source] += read.work
         self.warnings.add(read.warnings)
-        self._tell()
+        if tell:
+            self._tell()
 
     def tell(self, share: float) -> None:
         """Tell how much of all is done, where others know it before it is counted here."""

@@ -11,13 +11,14 @@ from msecli.formats.base import Countable, Selection, Source, file_count
 from msecli.places import files_of, open_input, paths_of
 from msecli.places.file import STDIN
 from msecli.results.outline import MIB, Outline, OutlinedInput
-from msecli.scoring.elsewhere import ADDRESSES, check_plan, only_here
+from msecli.scoring.buckets import bucket_count, held_bytes
+from msecli.scoring.elsewhere import ADDRESSES, check_plan, streamed
 from msecli.scoring.gates import check_scopes
 from msecli.scoring.look import first_block, rows_about
 from msecli.scoring.plan import Plan, make_plan
 from msecli.scoring.request import Request
 from msecli.scoring.rows import selections_of
-from msecli.scoring.spans import Cutting, cutting_of
+from msecli.scoring.spans import Cutting, cutting_alone, cutting_of
 
 PROCESS_BYTES = {False: 70 * MIB, True: 100 * MIB}
 """What a process takes before it reads rows: this one, and a worker elsewhere, with the libraries they have loaded."""
@@ -52,16 +53,27 @@ def _outlined(plan: Plan) -> Outline:
     request, sources = plan.request, plan.sources
     distributed = engine_named(request.engine).distributed
     threads, selections = _threads(request), selections_of(plan)
-    streams = any(only_here(source) is not None for source in sources)
-    cutting = (
-        Cutting(None, (), exact=True)
-        if streams
-        else cutting_of(sources, selections, threads or 1, distributed=distributed)
-    )
+    streams = any(streamed(source) is not None for source in sources)
+    keyed = distributed and bool(request.on)
+    if keyed:
+        each = [cutting_alone(*pair, threads or 1) for pair in zip(sources, selections, strict=True)]
+        parts = tuple(one.parts[0] for one in each)
+        cutting = Cutting(sum(one.spans or 0 for one in each), parts, exact=all(one.exact for one in each))
+    elif streams and not distributed:
+        cutting = Cutting(None, (), exact=True)
+    else:
+        cutting = cutting_of(sources, selections, threads or 1, distributed=distributed)
     inputs = tuple(
         _outlined_input(data, source, selection, cutting.parts[number] if cutting.parts else None)
         for number, (data, source, selection) in enumerate(zip(request.inputs, sources, selections, strict=True))
     )
+    memory = sum(map(_memory, inputs, sources, selections))
+    buckets = None
+    if keyed:
+        held = sum(map(_held, inputs, sources, selections))
+        buckets = bucket_count(held, cutting.spans or 1, threads or 1)
+        # A bucket, of which there are copies, and a share of all rows, which wait to be paired.
+        memory = max(memory, COPIES * held // buckets) + held // (threads or 1)
     surveys = 0
     if distributed:
         surveys = sum(len(source.stretches()) for source in sources if isinstance(source, Countable))
@@ -73,10 +85,12 @@ def _outlined(plan: Plan) -> Outline:
         "key" if request.on else "position" if len(sources) > 1 else "one file",
         tuple(plan.roles.on),
         surveys,
-        None if request.on else cutting.spans,
+        cutting.spans if keyed or not request.on else None,
         not cutting.exact,
         PROCESS_BYTES[distributed],
-        sum(map(_memory, inputs, sources, selections)),
+        memory,
+        buckets,
+        ordered=keyed and (plan.numbers_rows or plan.rules.season > 0 or bool(plan.kept_values)),
     )
 
 
@@ -104,6 +118,11 @@ def _outlined_input(data: object, source: Source, selection: Selection, parts: i
 def _size(path: str) -> int:
     """Return the size of a file as it is stored, wherever that is."""
     return os.stat(path).st_size if os.path.exists(path) else open_input(path).size
+
+
+def _held(outlined: OutlinedInput, source: Source, selection: Selection) -> int:
+    """Return what all rows of a source take that workers hold between them."""
+    return held_bytes(source, selection, outlined.rows or outlined.rows_about or 0)
 
 
 def _memory(outlined: OutlinedInput, source: Source, selection: Selection) -> int:

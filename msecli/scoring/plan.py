@@ -103,6 +103,11 @@ class Plan(NamedTuple):
         return [*names, f"{column} (bin)" if column in names else column]
 
     @property
+    def numbers_rows(self) -> bool:
+        """Whether what becomes of a row depends on its number."""
+        return self.request.batch_size is not None or self.request.bootstrap is not None
+
+    @property
     def names_rows(self) -> bool:
         """Whether the result shows rows one by one, and so their keys."""
         return bool(self.kept_values) or self.request.worst is not None
@@ -136,9 +141,9 @@ class Plan(NamedTuple):
 
     @property
     def rows(self) -> int | None:
-        """The number of rows, if rows are paired by position and a source knows it."""
+        """The number of paired rows, if a source knows it; all have a partner unless rows without one are left out."""
         known = [source.rows for source in self.sources if source.rows is not None]
-        return known[0] if known and not self.request.on else None
+        return known[0] if known and self.request.unmatched != "skip" else None
 
     def known_divisor(self) -> int | None:
         """Return the divisor of the loss in units of 2**-1074, or None if it is unknown before rows are read.

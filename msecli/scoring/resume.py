@@ -263,9 +263,10 @@ class Resuming:
     ) -> None:
         self._journal.close()
 
-    def check(self, probe: Callable[[], None]) -> None:
-        """Call `probe` on every machine."""
-        self._engine.check(probe)
+    def checked(self, probe: Callable[[], None]) -> Self:
+        """Have every machine call `probe` before it does any work."""
+        self._engine = self._engine.checked(probe)
+        return self
 
     def run(
         self,

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial, reduce
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from msecli.arrays import FloatArray
-from msecli.engines import Engine
+from msecli.engines import Engine, untold
 from msecli.errors import DataError, Warned
 from msecli.formats.base import ROWS_PER_BLOCK, Block, Selection, read_once
 from msecli.pairing.position import Aligned, RowCheck, check_row_counts, compared_numbers, moved
-from msecli.pairing.roles import Shared
+from msecli.pairing.roles import PREDICTION, TARGET, Shared
 from msecli.pairing.twins import is_whole
 from msecli.places.ahead import ahead
 from msecli.scoring.ledger import Ledger, Progress
 from msecli.scoring.plan import Plan
-from msecli.scoring.side_by_side import Join, Keep, SideBySide, blocks_of, one_result, streams
+from msecli.scoring.side_by_side import Join, Keep, SideBySide, Sift, blocks_of, one_result, streams
+from msecli.scoring.sifted import (
+    Sifted,
+    counting,
+    joined_counts,
+    joined_sifted,
+    kept_of_sifted,
+    of_numbered,
+    of_sifted,
+    renumbered,
+)
+
+if TYPE_CHECKING:
+    from msecli.scoring.buckets import Keyed
 
 T = TypeVar("T")
-
-Sift = Callable[[Aligned], tuple[Aligned, int, int]]
-"""From aligned rows to some of them, the number of the others, and of those of which it is not known."""
 
 LONE_KEYS = 3
 """How many shared columns are tried as keys by themselves, just for advice."""
@@ -65,18 +75,33 @@ class PairedRows:
             read_once(self._plan.sources)
         return _joined(self._plan, self._engine, self.ledger)
 
+    @property
+    def _keyed_elsewhere(self) -> bool:
+        return bool(self._plan.request.on) and self._engine.distributed
+
+    def _again(self) -> PairedRows:
+        """Return the same rows for a pass before that in which they are worked on."""
+        return PairedRows(self._plan, self._engine, untold, self._sift)
+
     def count(self) -> int:
         """Count the paired rows before the work begins."""
-        plan = self._plan
+        known = self._known()
+        if known is not None:
+            return known
+        if self._sift is not None or self._keyed_elsewhere:
+            found = self._again().each(_rows_of, numbered=False, join=operator.add)
+            return sum(rows for _, rows in found)
+        return sum(
+            block.rows for block in blocks_of(self._plan.sources[0], self._plan.roles.selection(0), self._engine)
+        )
+
+    def _known(self) -> int | None:
+        """Return the number of rows if it is known."""
         if self._sift is not None:
-            # These rows are only counted: another pass reads them to work on.
-            every = PairedRows(plan, self._engine, lambda _: None, self._sift)
-            return sum(rows for _, rows in every.each(_rows_of, numbered=False))
+            return None
         if self.ledger.matched is not None:
             return self.ledger.matched.rows
-        if plan.rows is not None:
-            return plan.rows
-        return sum(block.rows for block in blocks_of(plan.sources[0], plan.roles.selection(0), self._engine))
+        return self._plan.rows
 
     def each(
         self,
@@ -100,18 +125,34 @@ class PairedRows:
         keep : callable, optional
             Takes from the results what is to stay where rows are read, span by span, if a distributed engine does so.
         """
-        if self._sift is None:
+        if self._keyed_elsewhere:
+            yield from self._each_by_key(work, numbered=numbered, join=join, keep=keep)
+        elif self._sift is None:
             yield from self._each(work, numbered=numbered, join=join, keep=keep)
-        elif numbered:
+        elif numbered and not self._engine.distributed:
             yield from self._each(work, numbered=True, sifted=self._sifted)
         else:
-            sifting = partial(_of_sifted, self._sift, work)
-            both = None if join is None else partial(_joined_sifted, join)
-            kept = None if keep is None else partial(_kept_of_sifted, keep)
-            for offset, (found, left_out, unknown) in self._each(sifting, numbered=False, join=both, keep=kept):
+            for offset, (found, left_out, unknown) in self._each_sifted(
+                self._sift, work, numbered=numbered, join=join, keep=keep
+            ):
                 self._leave_out(left_out, unknown)
                 if found is not None:
                     yield offset, found
+
+    def _each_sifted(
+        self, sift: Sift, work: Callable[[Aligned], T], *, numbered: bool, join: Join[T] | None, keep: Keep[T] | None
+    ) -> Iterator[tuple[int, Sifted[T]]]:
+        """Choose the rows to work on where they are paired; those that are numbered are counted first."""
+        both = None if join is None else partial(joined_sifted, join)
+        kept = None if keep is None else partial(kept_of_sifted, keep)
+        if not numbered:
+            yield from self._each(partial(of_sifted, sift, work), numbered=False, join=both, keep=kept)
+            return
+        rows, engine = by_position(self._plan), self._engine
+        counted = rows.each_begun(partial(counting, sift), engine, self._again().ledger, join=joined_counts)
+        begin = of_numbered(sift, work, reduce(joined_counts, (counts for _, counts in counted), {}))
+        yield from rows.each_begun(begin, engine, self.ledger, join=both, keep=kept)
+        self._verify()
 
     def _sifted(self, paired: Iterator[Aligned]) -> Iterator[Aligned]:
         """Yield the rows to work on, numbered among themselves."""
@@ -121,8 +162,7 @@ class PairedRows:
             kept, left_out, unknown = self._sift(rows)
             self._leave_out(left_out, unknown)
             if kept.rows:
-                numbers = kept.row_numbers or (kept.first_row + np.arange(kept.rows),) * len(kept.blocks)
-                yield kept._replace(first_row=first_row, row_numbers=numbers)
+                yield renumbered(kept, first_row)
             first_row += kept.rows
 
     def _leave_out(self, rows: int, unknown: int) -> None:
@@ -141,21 +181,67 @@ class PairedRows:
         keep: Keep[T] | None = None,
     ) -> Iterator[tuple[int, T]]:
         plan, engine = self._plan, self._engine
-        if plan.request.on and engine.distributed:
-            from msecli.scoring.by_key import each_by_key
-
-            yield from ((0, found) for found in each_by_key(plan, engine, self.ledger, work, join))
-        elif self._joined is None:
+        if self._joined is None:
             if self._once:
                 read_once(plan.sources)
-            sought = by_position(plan)
-            yield from sought.each(work, engine, self.ledger, numbered=numbered, join=join, sifted=sifted, keep=keep)
+            yield from by_position(plan).each(
+                work, engine, self.ledger, numbered=numbered, join=join, sifted=sifted, keep=keep
+            )
         else:
             paired = self._joined if sifted is None else sifted(self._joined)
             yield from ((0, each) for each in engine.run(partial(one_result, work), paired))
-        paths = [source.path for source in plan.sources]
-        for verified in ahead(paths, (source.verify for source in plan.sources)):
+        self._verify()
+
+    def _each_by_key(
+        self, work: Callable[[Aligned], T], *, numbered: bool, join: Join[T] | None, keep: Keep[T] | None
+    ) -> Iterator[tuple[int, T]]:
+        """Yield results of rows that the workers of a distributed engine pair by key."""
+        from msecli.scoring.by_key import Found, each_by_key
+
+        plan = self._plan
+
+        def judge(found: Found) -> None:
+            self.ledger.matched = matched = found.matched(PREDICTION, advice_on_matches(plan))
+            self.ledger.warnings.add(matched.warnings)
+            self._leave_out(found.facts.left_out, found.facts.unknown)
+
+        # Series, and values of rows, are in the order of the rows, too.
+        ordered = numbered or bool(plan.rules.season) or (keep is not None and bool(plan.kept_values))
+        found = each_by_key(
+            _keyed_of(plan), self._engine, self.ledger, work, judge,
+            join=join, sift=self._sift, ordered=ordered, keep=keep,
+        )  # fmt: skip
+        yield from ((0, each) for each in found)
+        self._verify()
+
+    def _verify(self) -> None:
+        sources = self._plan.sources
+        for verified in ahead([source.path for source in sources], (source.verify for source in sources)):
             verified()
+
+
+def _keyed_of(plan: Plan) -> Keyed:
+    """Return the sources of a plan, paired by key."""
+    from msecli.scoring.buckets import Keyed, Link
+
+    roles = plan.roles
+    kept = (*roles.labels(PREDICTION), *(roles.on if plan.names_rows else ())), roles.labels(TARGET)
+    return Keyed(
+        plan.sources,
+        tuple(selections_of(plan)),
+        (Link(PREDICTION, roles.keys, roles.checked),),
+        target=TARGET,
+        leader=PREDICTION,
+        kept=kept,
+        skip=plan.request.unmatched == "skip",
+    )
+
+
+def advice_on_matches(plan: Plan) -> str:
+    """Return what to do about keys without a match: metrics of a series need every row."""
+    from msecli.pairing.unpaired import SKIP
+
+    return "" if plan.rules.season else SKIP
 
 
 def by_position(plan: Plan) -> SideBySide:
@@ -279,29 +365,6 @@ def advice_on_counts(plan: Plan) -> str:
     return key_advice(plan, *_possible_keys(plan), skips=(True,)) or f"{by_position}, or by a key: `on=COLUMN`"
 
 
-def _of_sifted(sift: Sift, work: Callable[[Aligned], T], rows: Aligned) -> tuple[T | None, int, int]:
-    """Work on those of the rows that are to be worked on; return also how many are not, and how many are unknown."""
-    kept, left_out, unknown = sift(rows)
-    return work(kept) if kept.rows else None, left_out, unknown
-
-
-def _joined_sifted(
-    join: Join[T], left: tuple[T | None, int, int], right: tuple[T | None, int, int]
-) -> tuple[T | None, int, int]:
-    """Join the results of `_of_sifted` for some rows and for the next ones."""
-    found = [each[0] for each in (left, right) if each[0] is not None]
-    return reduce(join, found) if found else None, left[1] + right[1], left[2] + right[2]
-
-
-@contextmanager
-def _kept_of_sifted(
-    keep: Keep[T], number: int
-) -> Iterator[Callable[[tuple[T | None, int, int]], tuple[T | None, int, int]]]:
-    """Keep what stays of the results of `_of_sifted`."""
-    with keep(number) as taken:
-        yield lambda found: found if found[0] is None else (taken(found[0]), *found[1:])
-
-
 def _rows_of(rows: Aligned) -> int:
     return rows.rows
 
@@ -309,7 +372,6 @@ def _rows_of(rows: Aligned) -> int:
 def _joined(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
     """Read both files, match their rows by key, and return the aligned rows."""
     from msecli.pairing.keys import Held, aligned_rows, match
-    from msecli.pairing.unpaired import SKIP
 
     on = plan.roles.on
     read = streams(plan.sources, selections_of(plan), engine, ledger)
@@ -317,8 +379,8 @@ def _joined(plan: Plan, engine: Engine, ledger: Ledger) -> Iterator[Aligned]:
         Held(stream, dict(zip(on, names, strict=True)), source.work or 0)
         for stream, names, source in zip(read, plan.roles.keys, plan.sources, strict=True)
     )
-    advice = "" if plan.rules.season else SKIP  # metrics of a series need every row
-    ledger.matched = match(prediction, target, on, skip_unmatched=plan.request.unmatched == "skip", advice=advice)
+    skip, advice = plan.request.unmatched == "skip", advice_on_matches(plan)
+    ledger.matched = match(prediction, target, on, skip_unmatched=skip, advice=advice)
     ledger.warnings.add(ledger.matched.warnings)
     for file, held in enumerate((prediction, target)):
         held.keep_labels((*plan.roles.labels(file), *(on if plan.names_rows else ())))

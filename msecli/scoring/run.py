@@ -13,7 +13,7 @@ from msecli.results.score import Result
 from msecli.results.values import Layout
 from msecli.scoring.advice import check_choice, warn_of_equality
 from msecli.scoring.details import only_listed
-from msecli.scoring.elsewhere import prepare, resumable
+from msecli.scoring.elsewhere import prepared_for, resumable
 from msecli.scoring.finish import divisor_of, finish
 from msecli.scoring.fold import Folded, fold, with_edges
 from msecli.scoring.gates import check_scopes, judged, read_baseline
@@ -72,8 +72,8 @@ def run(
                 given[name] = kept[name] = ArraySink()
             given[name].begin(layout(plan, name))
         gradient = Gradient(given) if plan.keeps_gradient and parts is None else None
-        with _engine(request, started) as running, resumable(plan, running) as engine:
-            prepare(plan, engine)
+        with _engine(request, started) as running, resumable(plan, running) as resuming:
+            engine = prepared_for(plan, resuming)
             plan = with_edges(plan, engine)
             if parts is None:
                 folded = fold(plan, engine, given, gradient, progress)

@@ -28,6 +28,12 @@ T = TypeVar("T")
 Join = Callable[[T, T], T]
 """From the results of some rows and of the next ones to one of all of them."""
 
+Sift = Callable[[Aligned], tuple[Aligned, int, int]]
+"""From aligned rows to some of them, the number of the others, and of those of which it is not known."""
+
+Begin = Callable[[int], Callable[[Aligned], T]]
+"""From the number of a span to the work on its rows, which are then worked on in order."""
+
 Keep = Callable[[int], AbstractContextManager[Callable[[T], T]]]
 """From the number of a span to a context of a function that takes from each of its results what stays there."""
 
@@ -75,7 +81,7 @@ class SideBySide(NamedTuple):
         """
         spans = spans_of(self.sources, self.selections, engine)
         if spans is not None and (not numbered or (spans.placed and sifted is None)):
-            yield from _by_span(self, engine, work, ledger, spans, join=join, keep=keep)
+            yield from _by_span(self, engine, partial(_the_same, work), ledger, spans, join=join, keep=keep)
         else:
             read = streams(self.sources, self.selections, engine, ledger)
             if self.window:
@@ -84,6 +90,20 @@ class SideBySide(NamedTuple):
                 paired = _paired(self, read, ledger)
                 found = engine.run(partial(one_result, work), paired if sifted is None else sifted(paired))
             yield from ((0, each) for each in found)
+
+    def each_begun(
+        self,
+        begin: Begin[T],
+        engine: Engine,
+        ledger: Ledger,
+        *,
+        join: Join[T] | None = None,
+        keep: Keep[T] | None = None,
+    ) -> Iterator[tuple[int, T]]:
+        """Have a distributed engine do work that depends on the span; yield results as `each` does."""
+        spans = spans_of(self.sources, self.selections, engine)
+        assert spans is not None  # noqa: S101 - it has no others
+        yield from _by_span(self, engine, begin, ledger, spans, join=join, keep=keep)
 
 
 class Passed(NamedTuple, Generic[T]):
@@ -113,10 +133,15 @@ def _joined_result(work: Callable[[Aligned], T], window: Window) -> Iterator[T]:
     yield work(window.joined())
 
 
+def _the_same(work: Callable[[Aligned], T], number: int) -> Callable[[Aligned], T]:
+    """Return the work on the rows of a span that does not depend on it."""
+    return work
+
+
 def _by_span(
     sought: SideBySide,
     engine: Engine,
-    work: Callable[[Aligned], T],
+    begin: Begin[T],
     ledger: Ledger,
     spans: Spans,
     *,
@@ -124,7 +149,7 @@ def _by_span(
     keep: Keep[T] | None,
 ) -> Iterator[tuple[int, T]]:
     paths = [source.path for source in sought.sources]
-    task: Callable[[Span], Iterator[Passed[T | None]]] = partial(_in_span, work, paths, sought.checked)
+    task: Callable[[Span], Iterator[Passed[T | None]]] = partial(_in_span, begin, paths, sought.checked)
     if keep is not None:
         task = partial(_kept_in_span, task, keep)
     both: Join[Passed[T | None]] | None = None
@@ -141,9 +166,10 @@ def _by_span(
 
 
 def _in_span(
-    work: Callable[[Aligned], T], paths: Sequence[str], checked: Sequence[Shared], span: Span
+    begin: Begin[T], paths: Sequence[str], checked: Sequence[Shared], span: Span
 ) -> Iterator[Passed[T | None]]:
     """Read the rows of a span, pair them, and work on them."""
+    work = begin(span.number)
     streams = [
         Stream(path, of_source(number, chain.from_iterable(part.read() for part in parts)))
         for number, (path, parts) in enumerate(zip(paths, span.parts, strict=True))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from math import ceil, isqrt
 
 from msecli.engines import Engine
 from msecli.formats.base import Block, Countable, Part, Selection, Source
@@ -26,6 +27,8 @@ HELD_SECONDS = 1.0
 """How long the work on a span is to take at most whose rows are all held at once."""
 SPANS_PER_JOB = 4
 """Spans are shorter than the longest if there are fewer than so many for each job, so that all end together."""
+HANDED_SECONDS = 0.01
+"""What a span costs whoever hands out all of them, in the same rough measure."""
 
 
 class Span(NamedTuple):
@@ -82,7 +85,10 @@ class Cutting(NamedTuple):
 
 def cutting_of(sources: Sequence[Source], selections: Sequence[Selection], jobs: int, *, distributed: bool) -> Cutting:
     """Return how sources would be cut for an engine."""
-    parts = tuple(len(source.parts(selection)) for source, selection in zip(sources, selections, strict=True))
+    parts = tuple(
+        _part_count(source, selection, distributed=distributed)
+        for source, selection in zip(sources, selections, strict=True)
+    )
     if any(source.cuts() is None for source in sources):
         if distributed:
             fixed = [count for count, source in zip(parts, sources, strict=True) if not source.divisible]
@@ -93,6 +99,24 @@ def cutting_of(sources: Sequence[Source], selections: Sequence[Selection], jobs:
         return Cutting(None, parts, exact=True)
     read = [sum(len(span.parts[number]) for span in spans) for number in range(len(sources))]
     return Cutting(len(spans), tuple(read), exact=True)
+
+
+def _part_count(source: Source, selection: Selection, *, distributed: bool) -> int:
+    if distributed and isinstance(source, Countable) and source.streamed:
+        return len(source.stretches())
+    return len(source.parts(selection))
+
+
+def cutting_alone(source: Source, selection: Selection, jobs: int) -> Cutting:
+    """Return how one source of many would be cut, all of whose rows a task holds at once."""
+    if source.cuts() is None:
+        spans, parts = (
+            _number([source], [selection], jobs, HELD_SECONDS),
+            _part_count(source, selection, distributed=True),
+        )
+        return Cutting(spans if source.divisible else min(spans, parts), (parts,), exact=False)
+    found = _large([source], [selection], jobs, HELD_SECONDS)
+    return Cutting(len(found), (sum(len(span.parts[0]) for span in found),), exact=True)
 
 
 def count_rows(sources: Sequence[Source], engine: Engine) -> None:
@@ -147,9 +171,17 @@ def _large(
 def _number(
     sources: Sequence[Source], selections: Sequence[Selection], jobs: int, longest: float = LONGEST_SECONDS
 ) -> int:
-    """Return how many spans are of a few seconds each."""
-    seconds = sum(map(_seconds, sources, selections))
-    return max(1, round(seconds / max(SHORTEST_SECONDS, min(longest, seconds / (SPANS_PER_JOB * jobs)))))
+    return number_of(sum(map(_seconds, sources, selections)), jobs, longest)
+
+
+def number_of(seconds: float, jobs: int, longest: float = LONGEST_SECONDS) -> int:
+    """Return how many spans there are of so many seconds of work: of a few each, or of less if all end earlier so."""
+    fewest = max(1, round(seconds / max(SHORTEST_SECONDS, min(longest, seconds / (SPANS_PER_JOB * jobs)))))
+
+    def end(number: int) -> float:
+        return number * HANDED_SECONDS + ceil(number / jobs) * seconds / number
+
+    return min(fewest, ceil(fewest / jobs) * jobs, max(fewest, isqrt(int(seconds / HANDED_SECONDS))), key=end)
 
 
 def _seconds(source: Source, selection: Selection) -> float:

@@ -11,8 +11,10 @@ from itertools import accumulate
 from typing import Self
 
 from msecli import kernel
+from msecli.errors import DataError
 from msecli.kernel.interface import Dialect
 from msecli.places.base import InputFile
+from msecli.places.compressed import decompressed
 from msecli.text.ranges import Ranges, Records
 from msecli.text.trail import Trail
 from msecli.tuples import NamedTuple
@@ -33,6 +35,8 @@ class Stretch(NamedTuple):
         How many there are, or up to the end of the text.
     begin : int, optional
         Where the first record at or behind `start` begins, if it is known.
+    compressed : bool
+        Whether the file is; then all of it is surveyed.
     """
 
     file: InputFile
@@ -41,6 +45,7 @@ class Stretch(NamedTuple):
     size: int
     ranges: int
     begin: int | None = None
+    compressed: bool = False
 
 
 class Survey(NamedTuple):
@@ -133,7 +138,10 @@ def surveyed(stretches: Sequence[Stretch], run: Surveyor) -> Iterator[Survey]:
 
 def survey(stretch: Stretch) -> Iterator[Survey]:
     """Find where the records of each range begin, and count its rows; where no record is seen to begin, of none."""
-    file, dialect, start, size, count, begin = stretch
+    if stretch.compressed:
+        yield _survey_of_all(stretch)
+        return
+    file, dialect, start, size, count, begin, _ = stretch
     begin = _guessed(stretch) if begin is None else begin
     begins, rows, end = list[int](), list[int](), begin
     ranges = Ranges(file, dialect, start, size, begin)
@@ -147,6 +155,25 @@ def survey(stretch: Stretch) -> Iterator[Survey]:
             end = None
             break
     yield Survey(tuple(begins), tuple(rows), end)
+
+
+def _survey_of_all(stretch: Stretch) -> Survey:
+    """Count the rows of a compressed text, as of one range, as far as they can be read."""
+    rows, end = 0, stretch.begin
+    try:
+        ranges = Ranges(decompressed(stretch.file), stretch.dialect, stretch.start, stretch.size)
+        ranges.trail.once()
+        for number in ranges.numbers():
+            records = ranges.read(number)
+            found = kernel.chosen().scan(records.text, stretch.dialect, ())
+            rows, end = rows + found.rows, records.begin + len(records.text)
+            if found.fault is not None or not records.whole:
+                end = None
+                break
+            ranges.parsed(number, records.text, found.rows)
+    except DataError:  # whoever reads the rows up to there finds it again
+        end = None
+    return Survey((stretch.start,), (rows,), end)
 
 
 def _guessed(stretch: Stretch) -> int | None:

@@ -29,8 +29,8 @@ from tests.engines.cluster import Cluster, cluster_of
 WORKERS = 2
 RUNS = 5
 
-START_SECONDS = 0.04
-"""A run of no rows over a connection that is there: plan, checks of the workers, one task."""
+START_SECONDS = 0.01
+"""A run of no rows over a connection that is there: plan, one task, its result."""
 PART_SECONDS = 0.0016
 """The time of the scheduler for a part and its share of the joins, measured with parts without work."""
 ROWS_PER_SECOND = 80e6
@@ -50,6 +50,8 @@ GROUP_ROWS = 1 << 20
 NETWORK = 1.25e9
 """Bytes a second of the network of a machine with `CORES` cores, which reads from elsewhere: 10 Gbit/s."""
 CORES = 16
+KEYED_ROWS = 2_000_000
+"""Rows that are paired by a key, shuffled in one of the files."""
 JOINED = 8
 """Results that a task joins."""
 
@@ -136,23 +138,31 @@ def files(rows: int) -> None:
         write_csv(table, Path(folder, "x.csv"))
         small = str(Path(folder, "s.npy"))
         np.save(small, np.zeros(10))
+        keyed = {kind: [str(Path(folder, f"{name}k.{kind}")) for name in "pt"] for kind in ("parquet", "csv")}
+        ids = np.arange(min(rows, KEYED_ROWS)), random.permutation(min(rows, KEYED_ROWS))
+        for number, (name, values_of) in enumerate(zip(("pred", "target"), values, strict=True)):
+            part = pa.table({"id": ids[number], name: values_of[ids[number]]})
+            pq.write_table(part, keyed["parquet"][number], row_group_size=GROUP_ROWS // 4)
+            write_csv(part, keyed["csv"][number])
         import distributed
 
-        sides = {
-            "two NPY files": paths,
-            "Parquet": [str(Path(folder, "x.parquet"))],
-            "CSV": [str(Path(folder, "x.csv"))],
-            "ten rows": [small, small],
+        sides: dict[str, tuple[list[str], dict[str, Any]]] = {
+            "two NPY files": (paths, {}),
+            "Parquet": ([str(Path(folder, "x.parquet"))], {}),
+            "CSV": ([str(Path(folder, "x.csv"))], {}),
+            f"Parquet, {len(ids[0]):,} rows by key": (keyed["parquet"], {"on": "id"}),
+            f"CSV, {len(ids[0]):,} rows by key": (keyed["csv"], {"on": "id"}),
+            "ten rows": ([small, small], {}),
         }
         connect: Any = distributed.Client
         with connect(cluster.address):
-            for name, data in sides.items():
+            for name, (data, more) in sides.items():
                 local, far = list[float](), list[float]()
                 found = set[float]()
                 for _ in range(RUNS):
                     for times, engine in ((local, "local"), (far, "dask")):
                         begun = time.perf_counter()
-                        found.add(msecli.score(*data, engine=engine).loss or 0.0)
+                        found.add(msecli.score(*data, engine=engine, **more).loss or 0.0)
                         times.append(time.perf_counter() - begun)
                 assert len(found) == 1
                 here, there = median(local), median(far)
@@ -181,10 +191,9 @@ class Row(NamedTuple):
 
 def on_paper(rows: float, cores: int) -> Row:
     """Return what so many rows cost on so many cores, by the constants above."""
-    from msecli.scoring.spans import LONGEST_SECONDS, SHORTEST_SECONDS, SPANS_PER_JOB, VALUES_PER_SECOND
+    from msecli.scoring.spans import VALUES_PER_SECOND, number_of
 
-    guessed = 2 * rows / VALUES_PER_SECOND
-    tasks = max(1, round(guessed / max(SHORTEST_SECONDS, min(LONGEST_SECONDS, guessed / (SPANS_PER_JOB * cores)))))
+    tasks = number_of(2 * rows / VALUES_PER_SECOND, cores)
     size = rows * BYTES_PER_ROW
     seconds = {
         "cores": ceil(tasks / cores) * rows / tasks / ROWS_PER_SECOND,

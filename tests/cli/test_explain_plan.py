@@ -72,6 +72,29 @@ def test_rows_of_text_are_estimated_and_a_cluster_would_count_them_first(
     assert (found["parts"], found["surveys"], found["tasks"], found["threads"]) == (8, 2, 4, None)
 
 
+def test_rows_paired_by_key_on_a_cluster_are_dealt_into_buckets(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second is 1000 values, two of which are in a row, and 0.5 seconds are a task at least: 4 of 250 rows for p.
+
+    t has two row groups, and so two tasks. A row takes 8 bytes, and so does its value, and its key 16: 64 kB of both
+    files, into buckets of 10,000 bytes.
+    """
+    monkeypatch.setattr("msecli.scoring.spans.VALUES_PER_SECOND", 1000)
+    monkeypatch.setattr("msecli.scoring.buckets.BUCKET_BYTES", 10_000)
+    data = frame(1000).assign(id=np.arange(1000)[::-1])
+    data[["id", "pred"]].to_parquet("p.parquet", row_group_size=50)
+    data[["id", "target"]].to_parquet("t.parquet", row_group_size=500)
+    words = ("p.parquet", "t.parquet", "--on", "id", "--engine", "dask", "--local", "2")
+    found = planned(run, *words)
+    assert (found["tasks"], found["buckets"], found["ordered"], found["pairing"]) == (6, 7, False, "key")
+    assert [each["parts"] for each in found["inputs"]] == [20, 2]
+    assert planned(run, *words, "--batch-size", "10")["ordered"]
+    assert planned(run, *words[:4])["buckets"] is None
+    out = " ".join(run("compute", *words, "--explain-plan", "--format", "table").out.split())
+    assert "6 tasks to read rows and deal them by key, 7 tasks to pair and score rows" in out
+    out = " ".join(run("compute", *words, "-m", "mase", "--explain-plan", "--format", "table").out.split())
+    assert "7 tasks to pair rows, and others to put them in order and score them" in out
+
+
 def test_plain_lines_are_names_and_numbers(run: Run) -> None:
     frame(10).to_csv("x.csv", index=False)
     ran = run("compute", "x.csv", "--explain-plan", "--jobs", "1")
@@ -139,15 +162,14 @@ def test_a_stream_has_parts_as_it_comes(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("x.csv.gz", "--engine", "dask"), "x.csv.gz is compressed; decompress it, or use --engine local"),
-        (("f/*", "--engine", "dask"), "b.csv.gz is compressed; decompress it, or use --engine local"),
+        (("x.jsonl.gz", "--engine", "dask"), "x.jsonl.gz is compressed; decompress it, or use --engine local"),
+        (("f/*.jsonl.gz", "--engine", "dask"), "x.jsonl.gz is compressed; decompress it, or use --engine local"),
         (("x.jsonl", "--engine", "dask"), "jsonl files cannot be read by the workers of a cluster yet"),
     ],
 )
 def test_what_a_run_would_refuse_is_refused(run: Run, words: tuple[str, ...], message: str) -> None:
     Path("f").mkdir()
-    for path in ("x.csv", "x.csv.gz", "f/a.csv", "f/b.csv.gz"):
-        frame(10).to_csv(path, index=False)
-    frame(10).to_json("x.jsonl", orient="records", lines=True)
-    ran = run("compute", *words, "--input-format", "jsonl" if "jsonl" in words[0] else "csv", "--explain-plan")
+    for path in ("x.jsonl", "x.jsonl.gz", "f/x.jsonl.gz"):
+        frame(10).to_json(path, orient="records", lines=True)
+    ran = run("compute", *words, "--input-format", "jsonl", "--explain-plan")
     assert (ran.code, message in ran.err) == (2, True), ran.err

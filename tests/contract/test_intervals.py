@@ -127,6 +127,25 @@ def test_the_bootstrap_of_clusters_draws_clusters(run: Run, table: Path) -> None
     assert drawn["high"] - drawn["low"] == pytest.approx(by_t["high"] - by_t["low"], rel=0.15)
 
 
+def test_the_bootstrap_of_clusters_is_the_same_in_any_order_of_rows(run: Run, tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    columns = {"yhat": random.normal(size=300), "y": np.zeros(300), "c": random.integers(0, 40, 300)}
+    order = random.permutation(300)
+    paths = [
+        write(tmp_path / name, each)
+        for name, each in (("a.csv", columns), ("b.csv", {key: values[order] for key, values in columns.items()}))
+    ]
+    arguments = ("-p", "yhat", "-t", "y", "--ci", 0.9, "--cluster", "c", "--bootstrap", 100)
+    one, other = (report_of(run, path, *arguments)["interval"] for path in paths)
+    assert one == other
+    compared = [
+        run("compare", path, "-p", "yhat,c", "-t", "y", "--cluster", "c", "--test", "bootstrap", "--format", "json")
+        for path in paths
+    ]
+    found = [json.loads(each.out)["systems"][1]["difference"] for each in compared]
+    assert found[0] == found[1]
+
+
 def test_elements_that_are_not_used_do_not_count(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("yhat,y,w\n1,0,1\n,0,1\n3,0,1\n5,7,1\n2,0,1\n9,0,0\n")

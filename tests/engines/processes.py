@@ -39,8 +39,9 @@ class ProcessEngine:
     ) -> None:
         pass
 
-    def check(self, probe: Callable[[], None]) -> None:
-        """Do nothing."""
+    def checked(self, probe: Callable[[], None]) -> Self:
+        """Return the same engine: its processes are on this machine."""
+        return self
 
     def run(
         self,

@@ -5,6 +5,7 @@ The scheduler and two workers are processes of their own. What is expected is th
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ COMPUTE: dict[str, dict[str, Any]] = {
     "intervals": {"ci": 0.9, "cluster": "g"},
     "intervals by the bootstrap": {"ci": 0.9, "bootstrap": 100, "by": "g"},
     "what else can be asked": {"explain": True, "worst": 7, "by": "g", "sort": "mae", "top": 2},
+    "intervals of clusters by the bootstrap": {"ci": 0.9, "bootstrap": 100, "cluster": "g"},
     "axis 0": {"axis": 0},
 }
 
@@ -55,6 +57,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         "msecli.engines.dask.FEWEST_ITEMS": 3,
         "msecli.engines.dask.ITEMS_PER_THREAD": 2,
         "msecli.engines.dask.JOINED_AT_ONCE": 2,
+        "msecli.engines.dask.JOINED_HERE": 1,
     }.items():
         monkeypatch.setattr(constant, value)
 
@@ -80,9 +83,11 @@ def test_a_cluster_gives_the_same_bits(cluster: Cluster, tmp_path: Path, kinds: 
             options["weight_file"] = tmp_path / "w.npy"
         runs[case] = partial(msecli.score, *sides, pred=both, target=both, **OMIT, **options)
     b = both[1]
-    runs["chosen rows"] = partial(
-        msecli.score, *sides, pred=both, target=both, **OMIT, where=f"`pred.{b}` > 0", by_bins=f"pred.{b}:5"
-    )
+    chosen = partial(msecli.score, *sides, pred=both, target=both, **OMIT, where=f"`pred.{b}` > 0")
+    runs["chosen rows"] = partial(chosen, by_bins=f"pred.{b}:5")
+    runs["batches of chosen rows"] = partial(chosen, batch_size=50, worst=3)
+    runs["shuffled batches of chosen rows"] = partial(chosen, batch_size=70, shuffle=4, drop_last=True)
+    runs["the bootstrap of chosen rows"] = partial(chosen, ci=0.9, bootstrap=100, by=numbers.get("g", "g"))
     model: dict[str, Any] = {"inputs": both, "target": both[0], "coef": [0.5, -0.25], "intercept": [2.0], **OMIT}
     runs["linear"] = partial(msecli.linear, *sides, **model, l1=0.5, grad_norm=True, keep="grad_params")
     runs["linear batches"] = partial(msecli.linear, *sides, **model, batch_size=90, grad_norm=True, keep="grad_params")
@@ -290,10 +295,9 @@ def test_progress_is_told_part_by_part(cluster: Cluster, tmp_path: Path, monkeyp
     assert any(0 < share < 0.99 for share in shares)
 
 
-REFUSED = {
+REFUSED: dict[tuple[str, ...], str] = {
     ("-r", "none"): "writes losses in parts where its workers are: name a folder on the command line, as in -o FOLDER/",
     ("--grad", "g.npy"): "writes gradients in parts where its workers are",
-    ("--where", "x > 1", "--batch-size", "9"): "does not number the rows that meet a condition (--where) yet",
     ("--axis", "1"): "writes losses in parts where its workers are",
     ("--jobs", "2"): "--jobs is for threads of this process; --engine dask has those of its workers",
     ("--local", "1"): "--scheduler and --local both say where the workers are; choose one",
@@ -325,7 +329,6 @@ def test_other_commands_refuse_a_cluster(tmp_path: Path) -> None:
     for call in (
         partial(msecli.norm, path, columns="pred"),
         partial(msecli.gradcheck, path),
-        partial(msecli.compare, {"a": path, "b": path}, path, target="target", on="note"),
     ):
         with pytest.raises(msecli.UsageError, match=r"engine='dask' does not [^;]* yet; use engine='local'"):
             call(engine="dask")
@@ -373,10 +376,11 @@ def test_systems_that_cannot_be_compared_fail_as_here(cluster: Cluster, tmp_path
     assert [each.result.loss for each in found[1].systems if each.result] == [
         each.result.loss for each in found[0].systems if each.result
     ]
-    pd.read_csv(good).to_csv(tmp_path / "g.csv.gz", index=False)
-    systems = {"a": good, "b": tmp_path / "g.csv.gz"}
+    np.savez_compressed(tmp_path / "g.npz", pred=np.ones(900))
+    (tmp_path / "g.npz.gz").write_bytes(gzip.compress((tmp_path / "g.npz").read_bytes()))
+    systems = {"a": good, "b": tmp_path / "g.npz.gz"}
     with pytest.raises(msecli.UsageError, match="is compressed"):
-        msecli.compare(systems, target, pred="pred", target="target", engine="dask", scheduler=cluster.address)
+        msecli.compare(systems, target, target="target", engine="dask", scheduler=cluster.address)
 
 
 def test_the_runs_of_a_batch_share_a_connection(

@@ -208,7 +208,8 @@ def test_work_that_ends_every_worker_is_given_up(tmp_path: Path, table: Path) ->
 def test_a_lost_scheduler_is_told(tmp_path: Path, table: Path) -> None:
     with cluster_of(tmp_path / "c", 1, preload(tmp_path, SLOWLY)) as cluster:
         process = started(cluster, table, "--worker-timeout", "2")
-        time.sleep(3)
+        wait_until(lambda: connected(cluster))
+        time.sleep(1)
         cluster.scheduler.kill()
         code, _, err = ended(process)
     assert (code, err) == (4, f"Error: the scheduler {cluster.address} is lost; run again\n")
@@ -219,6 +220,17 @@ def test_no_worker_is_waited_for_just_so_long(tmp_path: Path, table: Path) -> No
         code, _, err = ended(started(cluster, table, "--worker-timeout", "1"))
     assert code == 4, err
     assert f"the scheduler {cluster.address} has had no worker for 1 s; start some with dask worker" in err
+
+
+def test_a_run_whose_last_worker_ends_waits_for_another_just_so_long(tmp_path: Path, table: Path) -> None:
+    with cluster_of(tmp_path / "c", 1, preload(tmp_path, SLOWLY)) as cluster:
+        process = started(cluster, table, "--worker-timeout", "2")
+        wait_until(lambda: connected(cluster))
+        time.sleep(1)
+        cluster.workers[0].kill()
+        code, _, err = ended(process)
+    told = f"Error: the scheduler {cluster.address} has had no worker for 2 s; start some with dask worker "
+    assert (code, err.startswith(told), err.count("\n")) == (4, True, 1), err
 
 
 def test_an_interrupted_run_leaves_no_work_behind(tmp_path: Path, table: Path) -> None:
@@ -276,6 +288,43 @@ def test_a_worker_with_other_versions_is_named(tmp_path: Path, table: Path) -> N
     assert code == 4, err
     assert "has numpy 0.1, this process has" in err
     assert err.endswith("install the same versions everywhere\n")
+
+
+LACKING = """
+import importlib.metadata as metadata, sys
+sys.modules["msecli"] = None
+
+def version(name, version=metadata.version):
+    if name == "msecli":
+        raise metadata.PackageNotFoundError(name)
+    return version(name)
+
+metadata.version = version
+"""
+
+
+def test_a_worker_without_the_library_is_named(tmp_path: Path, table: Path) -> None:
+    path = tmp_path / "preload.py"
+    path.write_text(LACKING)
+    with cluster_of(tmp_path / "c", 1, path) as cluster:
+        code, _, err = ended(started(cluster, table))
+    assert code == 4, err
+    assert err.startswith("Error: worker tcp://127.0.0.1:")
+    assert err.endswith("has msecli not at all\ninstall the same versions everywhere\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a worker without the file has a file system of its own")
+def test_a_worker_that_comes_later_is_checked_before_it_reads(tmp_path: Path, table: Path) -> None:
+    other = f'mount -t tmpfs none {table.parent} && echo pred,target >{table} && exec "$@"'
+    hidden = ("unshare", "--mount", "sh", "-c", other, "sh")
+    if subprocess.run([*hidden[:2], "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no namespaces here")
+    with cluster_of(tmp_path / "c", 1, preload(tmp_path, "time.sleep(0.5)")) as cluster:
+        process = started(cluster, table)
+        wait_until(lambda: connected(cluster))
+        cluster.add(before=hidden)
+        code, _, err = ended(process)
+    assert (code, "the file there has another size or time of change than here" in err) == (4, True), err
 
 
 @pytest.mark.faults

@@ -36,6 +36,12 @@ CASES: dict[str, dict[str, Any]] = {
     "intervals": {"on": "id", "ci": 0.9, "cluster": "g"},
     "what else can be asked": {"on": "id", "explain": True, "worst": 7, "by": "g", "sort": "mae", "top": 2},
     "axis 0": {"on": "id", "axis": 0},
+    "batches": {"on": "id", "batch_size": 64, "metrics": "mae"},
+    "shuffled batches": {"on": "id", "batch_size": 100, "shuffle": 3, "drop_last": True},
+    "shuffled batches of matched rows": {"on": "id", "batch_size": 90, "shuffle": 1, "unmatched": "skip"},
+    "the bootstrap": {"on": "id", "ci": 0.9, "bootstrap": 100, "by": "g"},
+    "the bootstrap of matched rows": {"on": "id", "ci": 0.9, "bootstrap": 100, "seed": 1, "unmatched": "skip"},
+    "the bootstrap of clusters": {"on": "id", "ci": 0.9, "bootstrap": 100, "cluster": "g"},
 }
 
 
@@ -54,8 +60,10 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         "msecli.formats.stored.PART_ELEMENTS": 200,
         "msecli.scoring.spans.BYTES_PER_SECOND": 5_000,
         "msecli.scoring.spans.VALUES_PER_SECOND": 200,
-        "msecli.scoring.by_key.BUCKETS_PER_JOB": 3,
+        "msecli.scoring.buckets.BUCKETS_PER_JOB": 3,
+        "msecli.scoring.buckets.HANDED_BYTES": 1,
         "msecli.engines.dask.JOINED_AT_ONCE": 2,
+        "msecli.engines.dask.SENT_BYTES": 0,  # so that workers ask each other for work
     }.items():
         monkeypatch.setattr(constant, value)
 
@@ -68,9 +76,11 @@ def test_a_cluster_gives_the_same_bits(cluster: Cluster, tmp_path: Path, kinds: 
     sides: list[Any] = [
         stored(tmp_path, name, kind, data) for name, kind, data in zip("pt", kinds, (columns(1), shuffled), strict=True)
     ]
+    fewer = stored(tmp_path, "u", kinds[1], {name: values[60:] for name, values in shuffled.items()})
     numbers = {"pred": "0", "b": "1", "w": "2", "id": "3", "g": "4"} if "npy" in kinds else {}
     if kinds == ("npy", "parquet"):  # columns of a table are then named by their numbers, too
-        pq.write_table(pq.read_table(sides[1]).rename_columns(list("01234")), sides[1], row_group_size=90)
+        for path in (sides[1], fewer):
+            pq.write_table(pq.read_table(path).rename_columns(list("01234")), path, row_group_size=90)
 
     def named(value: Any) -> Any:
         return [named(each) for each in value] if isinstance(value, list) else numbers.get(value, value)
@@ -79,7 +89,8 @@ def test_a_cluster_gives_the_same_bits(cluster: Cluster, tmp_path: Path, kinds: 
     runs: dict[str, Callable[..., Any]] = {
         case: partial(
             msecli.score,
-            *sides,
+            sides[0],
+            fewer if "unmatched" in settings else sides[1],
             pred=both,
             target=both,
             **OMIT,
@@ -88,9 +99,13 @@ def test_a_cluster_gives_the_same_bits(cluster: Cluster, tmp_path: Path, kinds: 
         for case, settings in CASES.items()
         if case != "weights" or not numbers  # of which there would be a column in both files
     }
-    runs["chosen rows"] = partial(
-        runs["key"], where=f"`pred.{both[1]}` > 0", by_bins=f"pred.{both[1]}:5", metrics="mae"
-    )
+    chosen: dict[str, Any] = {"on": named("id"), "where": f"`pred.{both[1]}` > 0"}
+    score = partial(msecli.score, *sides, pred=both, target=both, **OMIT, **chosen)
+    runs["chosen rows"] = partial(score, by_bins=f"pred.{both[1]}:5", metrics="mae", worst=4)
+    runs["batches of chosen rows"] = partial(score, batch_size=50, drop_last=True)
+    runs["the bootstrap of chosen rows"] = partial(score, ci=0.9, bootstrap=100, by=named("g"))
+    matched = partial(msecli.score, sides[0], fewer, pred=both, target=both, **OMIT, **chosen, unmatched="skip")
+    runs["batches of chosen matched rows"] = partial(matched, batch_size=40, shuffle=2)
     model: dict[str, Any] = {"inputs": both, "target": both[0], "coef": [0.5, -0.25], "intercept": [2.0], **OMIT}
     runs["linear"] = partial(
         msecli.linear, *sides, **model, on=named("id"), by=named("g"), grad_norm=True, keep="grad_params"
@@ -285,24 +300,21 @@ def test_files_in_folders_have_keys_in_their_names(both: Both, tmp_path: Path) -
     assert json.loads(both(tmp_path / "p", target, "--on", "day,id").out)["rows"]["matched"] == 800
 
 
-def test_what_needs_rows_in_order_is_refused(run: Callable[..., Ran], tmp_path: Path) -> None:
-    paths = [written(tmp_path / "p.csv", "id,pred", PRED), written(tmp_path / "t.csv", "id,target", TARGET)]
-    command = ("compute", *paths, "--on", "id", "--engine", "dask", "--local", "1")
-    for more in (("--batch-size", "10"), ("--ci", "0.9", "--bootstrap", "100")):
-        ran = run(*command, *more)
-        assert (ran.code, "does not number rows that are paired by a key" in ran.err) == (2, True)
-
-
-def test_metrics_of_a_series_are_refused(run: Callable[..., Ran], cluster: Cluster, tmp_path: Path) -> None:
-    paths = [written(tmp_path / "p.csv", "id,pred", PRED), written(tmp_path / "t.csv", "id,target", TARGET)]
-    ran = run("compute", *paths, "--on", "id", "-m", "mase", "--engine", "dask", "--scheduler", cluster.address)
-    assert (ran.code, "does not put rows in order that are paired by a key" in ran.err) == (2, True)
+@pytest.mark.parametrize("more", [(), ("--batch-size", "100"), ("--by", "g")], ids=" ".join)
+def test_metrics_of_a_series_follow_the_predictions(both: Both, tmp_path: Path, more: tuple[str, ...]) -> None:
+    pred = written(tmp_path / "p.csv", "id,pred,g", [(key, value, row % 3) for row, (key, value) in enumerate(PRED)])
+    target = written(tmp_path / "t.csv", "id,target", shuffled(TARGET))
+    assert json.loads(both(pred, target, "--on", "id", "-m", "mase", "--season", "5", *more).out)["metrics"]["mase"]
+    ran = both(pred, written(tmp_path / "u.csv", "id,target", shuffled(TARGET[1:])), "--on", "id", "-m", "mase")
+    assert (ran.code, "unmatched" in ran.err) == (3, False)
 
 
 PRELOAD = """
 import time
 from pathlib import Path
 import msecli.scoring.by_key as by_key
+import msecli.scoring.buckets as buckets
+import msecli.scoring.matching as matching
 
 def slowed(name, function):
     def slow(*arguments):
@@ -311,26 +323,33 @@ def slowed(name, function):
         return function(*arguments)
     return slow
 
-by_key.Deal.deal = slowed("dealing", by_key.Deal.deal)
-by_key.Pairing.__call__ = slowed("pairing", by_key.Pairing.__call__)
+buckets.Deal.deal = slowed("dealing", buckets.Deal.deal)
+matching.Pairing.each = slowed("pairing", matching.Pairing.each)
+by_key.Ranges.deal = slowed("ordering", by_key.Ranges.deal)
+by_key.Ranges.work = slowed("working", by_key.Ranges.work)
 """
 """What workers load as they start, to tell what they do, and to take long for it."""
 
 
 @pytest.mark.slow
 @pytest.mark.faults
-@pytest.mark.parametrize(("stage", "after"), [("dealing", 0.0), ("dealing", 0.7), ("pairing", 0.0), ("pairing", 0.3)])
+@pytest.mark.parametrize(
+    ("stage", "after"),
+    [("dealing", 0.0), ("dealing", 0.7), ("pairing", 0.0), ("pairing", 0.3), ("ordering", 0.5), ("working", 0.0)],
+)
 def test_a_worker_that_is_killed_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, after: float
 ) -> None:
     monkeypatch.setitem(ENVIRONMENT, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "3s")  # to the one that is killed
     pred = written(tmp_path / "p.csv", "id,pred,g", [(row, row + 0.25, row % 3) for row in range(4000)])
     target = written(tmp_path / "t.csv", "id,target", shuffled([(row, row % 7) for row in range(4000)]))
-    expected = msecli.score(pred, target, on="id", by="g").to_dict()
+    ordered = stage in {"ordering", "working"}
+    expected = msecli.score(pred, target, on="id", by="g", batch_size=300 if ordered else None).to_dict()
     preload = tmp_path / "preload.py"
     preload.write_text(PRELOAD.format(folder=str(tmp_path)))
     with cluster_of(tmp_path / "c", 2, preload) as cluster:
-        process = started(cluster, pred, str(target), "--on", "id")
+        more = ("--batch-size", "300") if ordered else ()
+        process = started(cluster, pred, str(target), "--on", "id", *more)
         wait_until((tmp_path / stage).exists)
         time.sleep(after)
         cluster.workers[0].kill()

@@ -213,6 +213,7 @@ def test_whatever_is_asked_for_resumes_with_the_same_bits(
     both = [numbers.get(name, name) for name in ("pred", "b")]
     cases = dict(COMPUTE)
     cases["chosen rows"] = {"where": f"`pred.{both[1]}` > 0", "by_bins": f"pred.{both[1]}:5"}
+    cases["batches of chosen rows"] = {"where": f"`pred.{both[1]}` > 0", "batch_size": 60, "shuffle": 1}
     different = []
     for case, settings in cases.items():
         options = {name: numbers.get(str(value), value) for name, value in settings.items()}

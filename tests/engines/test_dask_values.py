@@ -48,6 +48,15 @@ CASES: dict[str, tuple[str, ...]] = {
         *(*BOTH, *OMIT, "--batch-size", "90", "--shuffle", "1", "--drop-last", "--grad-target", "gt"),
     ),
 }
+BY_KEY: dict[str, tuple[str, ...]] = {
+    "losses": ("-r", "none", *BOTH, *OMIT, "-o", "losses"),
+    "losses of rows": ("--axis", "1", *BOTH, *OMIT, "-o", "losses"),
+    "losses of matched rows": ("-r", "none", *BOTH, *OMIT, "--unmatched", "skip", "-o", "losses"),
+    "losses of chosen rows": ("-r", "none", *BOTH, *OMIT, "--where", "`pred.g` = 3", "-o", "losses"),
+    "a gradient": (*BOTH, *OMIT, "--by", "g", "--grad", "grad", "--grad-target", "gt"),
+    "a gradient of batches": (*BOTH, *OMIT, "--batch-size", "90", "--shuffle", "1", "--drop-last", "--grad", "grad"),
+    "a gradient of a sum of matched rows": (*BOTH, *OMIT, "--unmatched", "skip", "-r", "sum", "--grad", "grad"),
+}
 LINEAR: dict[str, tuple[str, ...]] = {
     "predictions": (*MODEL, *OMIT, "--predictions", "predictions"),
     "predictions and a gradient": (*MODEL, *OMIT, "--predictions", "predictions", "--grad", "grad"),
@@ -63,6 +72,8 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         "msecli.formats.csv.RANGES_SURVEYED": 3,
         "msecli.scoring.spans.BYTES_PER_SECOND": 5_000,
         "msecli.scoring.spans.VALUES_PER_SECOND": 200,
+        "msecli.scoring.buckets.BUCKETS_PER_JOB": 3,
+        "msecli.scoring.buckets.HANDED_BYTES": 1,
         "msecli.engines.dask.FEWEST_ITEMS": 2,
         "msecli.engines.dask.ITEMS_PER_THREAD": 1,
     }.items():
@@ -122,13 +133,41 @@ def test_parts_are_what_this_process_writes(elsewhere: tuple[str, ...], run: Cal
             folders = [f"{kind}={word}{command}{number}/" if word in FOLDERS else word for word in words]
             here, there = run(*given, *files), run(*given, *folders, *elsewhere)
             assert (here.code, here.err) == (0, ""), case
-            assert there == here
+            assert there == here, there.err
             for word in FOLDERS.intersection(words):
                 parts = parts_of(f"{word}{command}{number}")
                 assert len(parts) > 1
                 if joined(parts) != joined([Path(f"{word}{command}{number}.{kind}")]):
                     different.append((case, word))
     assert different == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FORMATS)
+def test_parts_of_rows_paired_by_key_are_in_the_order_of_the_predictions(
+    elsewhere: tuple[str, ...], run: Callable[..., Ran], kind: str
+) -> None:
+    order = np.random.default_rng(5).permutation(ROWS)
+    shuffled = {name: values[order] for name, values in columns(2).items()}
+    stored(Path(), "s", "csv", shuffled)
+    stored(Path(), "few", "parquet", {name: values[:-80] for name, values in shuffled.items()})
+    different = []
+    for command, cases in (("compute", BY_KEY), ("linear", LINEAR)):
+        for number, (case, words) in enumerate(cases.items()):
+            given = (command, "p.parquet", "few.parquet" if "--unmatched" in words else "s.csv", "--on", "id")
+            files = [f"{word}{command}{number}.{kind}" if word in FOLDERS else word for word in words]
+            folders = [f"{kind}={word}{command}{number}/" if word in FOLDERS else word for word in words]
+            here, there = run(*given, *files), run(*given, *folders, *elsewhere)
+            assert (here.code, here.err) == (0, ""), case
+            assert there == here, there.err
+            for word in FOLDERS.intersection(words):
+                parts = parts_of(f"{word}{command}{number}")
+                assert len(parts) > 1
+                if joined(parts) != joined([Path(f"{word}{command}{number}.{kind}")]):
+                    different.append((case, word))
+    assert different == []
+    if kind == "csv":
+        assert Path("lossescompute0.csv").read_text().startswith("id,")
 
 
 def test_a_folder_of_parts_is_an_input_again(elsewhere: tuple[str, ...], run: Callable[..., Ran]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from msecli.pairing.hashes import CANONICAL, OTHER, _mixed, hashes_of
+from msecli.pairing.hashes import CANONICAL, OTHER, SAMPLED, _mixed, dealt, hashes_of, share_of_different
 from msecli.pairing.labels import common_codes
 
 
@@ -99,3 +99,36 @@ def test_words_have_no_value() -> None:
     written = hashed(["a", "1"], pa.string())[1]
     assert (written.decimal, written.instant) == (False, False)
     assert not hashed(["2024-13-01 10:00+00:00", "2024-03-01"], pa.string())[1].instant
+
+
+@pytest.mark.parametrize("buckets", [1, 2, 7, 70_000])
+def test_rows_are_dealt_once_in_order_and_equal_hashes_together(buckets: int) -> None:
+    hashes = _mixed(np.arange(50_000, dtype=np.uint64) % 20_000)
+    rows = np.flatnonzero(hashes % 3 > 0)
+    found = dealt(rows, hashes, buckets)
+    assert len(found) == buckets
+    assert np.sort(np.concatenate(found)).tolist() == rows.tolist()
+    assert all((np.diff(each) > 0).all() for each in found)
+    owner = np.zeros(len(hashes), dtype=np.int64)
+    for number, each in enumerate(found):
+        owner[each] = number
+    # Rows that are 20,000 apart have the same hash.
+    both = rows[np.isin(rows + 20_000, rows)]
+    assert (owner[both] == owner[both + 20_000]).all()
+    sizes = np.array([each.size for each in found])
+    assert buckets > 100 or (np.abs(sizes - rows.size / buckets) < 0.1 * rows.size).all()
+
+
+@pytest.mark.parametrize("times", [1, 2, 10, 100_000])
+def test_the_share_of_different_hashes_is_known_roughly(times: int) -> None:
+    hashes = _mixed(np.arange(100_000, dtype=np.uint64) // np.uint64(times))
+    assert share_of_different(hashes) == pytest.approx(1 / times, rel=0.1)
+
+
+def test_the_share_of_different_hashes_is_known_where_one_of_them_is_most() -> None:
+    """The one ends in zeros, so that it is among those that are looked at, or it does not."""
+    others = _mixed(np.arange(1000, dtype=np.uint64))
+    for most in (SAMPLED * 5, SAMPLED * 5 + 1):
+        hashes = np.concatenate([others, np.full(99_000, most, dtype=np.uint64)])
+        assert share_of_different(hashes) == pytest.approx(0.01, rel=0.2)
+    assert share_of_different(others[:0]) == 0

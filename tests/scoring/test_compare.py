@@ -158,6 +158,13 @@ def test_arrays_of_another_width_fail_alone() -> None:
     assert found.exit_code == 3
 
 
+def test_columns_of_a_file_whose_keys_do_not_match_fail_together() -> None:
+    predictions = pd.DataFrame({"id": [1, 2, 2], "a": [1.0, 2.0, 3.0], "b": [1.0, 1.0, 1.0]})
+    target = pd.DataFrame({"id": [1, 2, 3], "y": [1.0, 2.0, 2.0]})
+    with pytest.raises(msecli.DataError, match="1 duplicate key in 'id': 2 in rows 2 and 3"):
+        msecli.compare(predictions, target, pred=["a", "b"], target="y", on="id")
+
+
 def test_paths_are_named_by_their_stems(tmp_path: Path) -> None:
     paths = []
     for name in ("a", "b"):
