@@ -265,13 +265,16 @@ class JoinedSource:
     def line(self, row: int, begin: int | None = None) -> str | None:
         """Return the file of a row, and where it is in it; None if that is unknown."""
         if begin is not None:
-            member, at = self._members[begin >> FILE_BITS], begin % (1 << FILE_BITS)
-            line = member.get().line(row, at)
-            return None if line is None else f"{member.path}, line {line}"
-        if self._firsts is None:
+            member, begin = self._members[begin >> FILE_BITS], begin % (1 << FILE_BITS)
+        elif self._firsts is not None:
+            number = self._file_of(row)
+            member, row = self._members[number], row - self._firsts[number]
+        else:
             return None
-        number = self._file_of(row)
-        return f"{self._members[number].path}, row {row - self._firsts[number] + 1}"
+        line = member.get().line(row, begin)
+        if line is None:
+            return None if begin is not None else f"{member.path}, row {row + 1}"
+        return f"{member.path}, line {line}"
 
     def see(self) -> None:
         """Raise an error if the first file or the last one is not there, or has changed since it was opened."""

@@ -75,7 +75,9 @@ class Ledger:
         before = bisect_right(begins, row, key=itemgetter(0))
         first, begin = begins[before - 1] if before else (0, None)
         try:
-            return self._sources[source].line(row - first, begin)
+            # Where rows are read elsewhere, only the first of several files that are told of together is known.
+            found = self._sources[source].line(row - first, begin)
+            return self._sources[source].line(row) if found is None and begin is not None else found
         except MsecliError:
             return None  # the file has changed, which is told elsewhere
 
