@@ -8,7 +8,7 @@ import re
 import time
 import weakref
 from bisect import bisect_right, insort
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
@@ -174,6 +174,9 @@ _kept: tuple[OrderedDict[Stretch, int], OrderedDict[Stretch, int]] = OrderedDict
 
 _kept_bytes = 0
 
+_given_up: deque[list[Stretch]] = deque()
+"""The stretches of files that are no longer in use, as long as they could not be forgotten."""
+
 
 class RemoteFile:
     """A file on another machine. See `msecli.places.base.InputFile`.
@@ -308,6 +311,7 @@ class RemoteFile:
 
     def _add(self, stretch: Stretch) -> None:
         with _lock:
+            _forget_given_up()
             insort(self._stretches, stretch)
             _kept[False][stretch] = stretch.stop - stretch.start
             _count(stretch.stop - stretch.start)
@@ -372,9 +376,22 @@ def _drop(stretch: Stretch) -> None:
 
 
 def _forget(stretches: list[Stretch]) -> None:
-    """Give up what a file that is no longer in use has fetched or wanted to."""
-    with _lock:
-        for stretch in stretches:
+    """Give up what a file that is no longer in use has fetched or wanted to.
+
+    The garbage collector calls it, in whatever a thread is just doing. So it must not wait: who holds the lock may wait
+    for what this thread holds.
+    """
+    _given_up.append(stretches)
+    if _lock.acquire(blocking=False):
+        try:
+            _forget_given_up()
+        finally:
+            _lock.release()
+
+
+def _forget_given_up() -> None:
+    while _given_up:
+        for stretch in _given_up.popleft():
             _count(-_kept[stretch.read].pop(stretch, 0))
             stretch.result.cancel()
 

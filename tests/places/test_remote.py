@@ -224,3 +224,26 @@ def test_arrow_reads_it() -> None:
 def test_an_empty_file_is_refused() -> None:
     with pytest.raises(DataError, match=r"x: the file is empty \(0 bytes\)"):
         RemoteFile("x", "", Held(size=0))
+
+
+def test_a_file_ends_while_another_thread_holds_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_kept_bytes", 0)
+    file, other = RemoteFile("x", "", Held()), RemoteFile("y", "", Held())
+    file.read(10, 0)
+    held, ended = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with remote._lock:
+            held.set()
+            ended.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    # The garbage collector may end a file in a thread that holds what the other one waits for.
+    del file
+    assert remote._kept_bytes == START_BYTES
+    ended.set()
+    holder.join()
+    other.read(10, 0)
+    assert remote._kept_bytes == START_BYTES
