@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import msecli
-from msecli.engines.here import workers_here
+from msecli.engines.dask.here import workers_here
 from tests.engines.cluster import PATIENCE, wait_until
 
 pytest.importorskip("distributed")

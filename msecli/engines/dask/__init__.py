@@ -15,15 +15,14 @@ import asyncio
 import json
 import logging
 import pickle
-import platform
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager, suppress
 from copy import copy
-from functools import cache, lru_cache, partial, reduce
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from operator import methodcaller
@@ -38,7 +37,9 @@ import distributed
 from distributed.comm.core import CommClosedError
 
 from msecli.engines import Exchange, Workers, untold
-from msecli.engines.here import workers_here
+from msecli.engines.dask import tasks
+from msecli.engines.dask.here import workers_here
+from msecli.engines.dask.tasks import NOTHING, VERSIONS, Broken, Outcome, Work
 from msecli.errors import MsecliError, ReadWriteError, UsageError
 from msecli.tuples import NamedTuple
 
@@ -58,22 +59,11 @@ SENT_BYTES = 1 << 18
 """What is sent with tasks, all of them together, rather than held by one that the workers ask for it."""
 LOOK_SECONDS, ANSWER_SECONDS = 0.5, 10.0
 """How often to look whether scheduler and workers are still there, and how long to wait for the scheduler's answer."""
-KEPT = 4
-"""Descriptions of work and of items that a worker keeps."""
-SHOWN = 5
-"""Workers that an error names."""
 AT_ONCE = "split-shuffle"
 """What Dask calls tasks that take no time, and so are done where what they need is, however busy others are."""
 SILENT = logging.CRITICAL + 1
 LOST = (TimeoutError, OSError, CancelledError, CommClosedError, RuntimeError)
 """What Dask raises when the scheduler is lost."""
-GONE = (OSError, CommClosedError)
-"""What it raises for a worker that is gone."""
-VERSIONS: dict[str, Callable[[], str]] = {
-    "python": platform.python_version,
-    **{name: partial(version, name) for name in ("msecli", "numpy", "pyarrow")},
-}
-"""What must be of the same version everywhere."""
 CERTIFICATES = tuple(f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY"))
 """What says where a client's certificates are, unless a file of Dask's configuration does."""
 CHECKED: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
@@ -82,17 +72,6 @@ ADVICE = (
     "start a cluster with the commands dask scheduler and dask worker tcp://HOST:8786, and name it with "
     "`scheduler=tcp://HOST:8786`, or with `scheduler_file=FILE`; `local=2` starts two workers on this machine"
 )
-
-
-class Outcome(NamedTuple):
-    """The results of some items, in order, up to the first error."""
-
-    found: tuple[Any, ...]
-    error: MsecliError | None
-
-
-NOTHING = Outcome((), None)
-"""The outcome of no items."""
 
 
 class Wave(NamedTuple):
@@ -111,24 +90,6 @@ class Wave(NamedTuple):
     each: list[Any]
     joined: list[Any]
     before: int
-
-
-class Work(NamedTuple):
-    """What tasks are to do.
-
-    Parameters
-    ----------
-    versions : tuple of str
-        Those that a worker must have.
-    probe : bytes
-        Pickled: what it calls before.
-    work : bytes
-        Pickled: the work and what joins its results.
-    """
-
-    versions: tuple[str, ...]
-    probe: bytes
-    work: bytes
 
 
 class DaskEngine:
@@ -261,7 +222,7 @@ class DaskEngine:
                 there["the scheduler"] = error
         except LOST as error:
             raise self._lost() from error
-        _refuse_others(there, _versions())
+        tasks.refuse_others(there, tasks.versions())
         known.update(new)
 
     def run(
@@ -283,7 +244,7 @@ class DaskEngine:
                     for outcome in self._each(wave, told):
                         yield from _found(outcome)
                     continue
-                whole = _merged(join, whole, self._awaited(wave.joined, told))
+                whole = tasks.merged(join, whole, self._awaited(wave.joined, told))
                 if stepwise or whole.error is not None:
                     yield from _found(whole)
                     whole = NOTHING
@@ -306,7 +267,7 @@ class DaskEngine:
             while True:
                 while len(ahead) < WAVES and (drawn := list(islice(items, size))):
                     each = self._client.map(
-                        _worked,
+                        tasks.worked,
                         range(len(drawn)),
                         sent=sent,
                         items=self._sent(pickle.dumps(drawn), len(drawn)),
@@ -330,7 +291,7 @@ class DaskEngine:
         submit = partial(self._client.submit, pure=False)
         while len(level) > JOINED_HERE:
             groups = [level[start : start + JOINED_AT_ONCE] for start in range(0, len(level), JOINED_AT_ONCE)]
-            level = [submit(_joined, sent, *group) if len(group) > 1 else group[0] for group in groups]
+            level = [submit(tasks.joined, sent, *group) if len(group) > 1 else group[0] for group in groups]
         return list(level)
 
     def exchange(
@@ -350,7 +311,7 @@ class DaskEngine:
         count = len(items)
         sent = self._sent(self._work(deal, join), count)
         dealt = self._client.map(
-            _dealt,
+            tasks.dealt,
             range(count),
             pure=False,
             sent=sent,
@@ -370,7 +331,7 @@ class DaskEngine:
         """Deal the pieces of each bucket again; they are given up."""
         sent = self._sent(self._work(deal, join), len(pieces[0]))
         submit = partial(self._client.submit, pure=False)
-        dealt = [submit(_dealt_again, sent, buckets, *bucket) for bucket in zip(*pieces, strict=True)]
+        dealt = [submit(tasks.dealt_again, sent, buckets, *bucket) for bucket in zip(*pieces, strict=True)]
         pieces.clear()
         return self._exchanged(sent, dealt, join, buckets, progress)
 
@@ -388,7 +349,7 @@ class DaskEngine:
         dealt.clear()  # so that workers forget what they hold as pieces
         wave = Wave(told, self._together(sent, told), 0)
         joined = self._awaited(wave.joined, partial(_told, progress, wave, len(told)))
-        (whole,) = _found(_merged(join, NOTHING, joined))
+        (whole,) = _found(tasks.merged(join, NOTHING, joined))
         return Exchange(whole, buckets, partial(self._run_buckets, pieces), partial(self._exchange_buckets, pieces))
 
     def _elements(self, dealt: Any, number: int) -> list[Any]:
@@ -396,7 +357,7 @@ class DaskEngine:
         # A group of tasks for each: of a large one, the scheduler would not regard where its data are.
         group = f"{AT_ONCE}-{uuid4().hex}"
         keys = [(group, place) for place in range(number)]
-        found: list[Any] = self._client.map(_element, [dealt] * number, range(number), key=keys, pure=False)
+        found: list[Any] = self._client.map(tasks.element, [dealt] * number, range(number), key=keys, pure=False)
         return found
 
     def _run_buckets(
@@ -408,19 +369,19 @@ class DaskEngine:
     ) -> Iterator[Found]:
         """Yield what work yields for the pieces of each bucket, or all of it joined; the pieces are given up."""
         sent = self._sent(self._work(work, join), len(pieces[0]))
-        each = [self._client.submit(_bucketed, sent, *bucket, pure=False) for bucket in zip(*pieces, strict=True)]
+        each = [self._client.submit(tasks.bucketed, sent, *bucket, pure=False) for bucket in zip(*pieces, strict=True)]
         pieces.clear()
         wave = Wave(each, each if join is None else self._together(sent, each), 0)
         told = partial(_told, progress, wave, len(each))
         if join is not None:
-            yield from _found(_merged(join, NOTHING, self._awaited(wave.joined, told)))
+            yield from _found(tasks.merged(join, NOTHING, self._awaited(wave.joined, told)))
             return
         for outcome in self._each(wave, told):
             yield from _found(outcome)
 
     def _work(self, work: Callable[..., Any], join: Callable[..., Any] | None) -> bytes:
         """Return work as workers get it: what they are to see first can be unpickled without the files."""
-        return pickle.dumps(Work(_versions(), pickle.dumps(self._probe), pickle.dumps((work, join))))
+        return pickle.dumps(Work(tasks.versions(), pickle.dumps(self._probe), pickle.dumps((work, join))))
 
     def _sent(self, pickled: bytes, tasks: int) -> Any:
         """Return what so many tasks get; if it is large, a task that holds it: a worker takes it from another one."""
@@ -495,12 +456,6 @@ class DaskEngine:
         return threads
 
 
-class Broken(NamedTuple):
-    """Stands for the item that could not be drawn."""
-
-    error: MsecliError
-
-
 def _drawn(items: Iterable[Any]) -> Iterator[Any]:
     """Yield items; an error in drawing one as if it were one, so that it is raised in its turn."""
     try:
@@ -521,129 +476,6 @@ def _told(progress: Callable[[float], None], wave: Wave, total: int) -> None:
     done = wave.before + sum(each.done() for each in wave.each)
     if done < total:
         progress(done / total)
-
-
-# What follows runs in the workers.
-
-
-@lru_cache(KEPT)
-def _ready(sent: bytes) -> Any:
-    """Return work and what joins its results, once it is seen that this worker can do it.
-
-    Raises
-    ------
-    MsecliError
-        If it cannot; the error names the worker.
-    """
-    work: Work = pickle.loads(sent)  # noqa: S301 - of our own client
-    worker = f"worker {distributed.get_worker().address}"
-    _refuse_others({worker: _versions()}, work.versions)
-    try:
-        probe = pickle.loads(work.probe)  # noqa: S301
-        if probe is not None:
-            probe()
-    except MsecliError as error:
-        raise type(error)(f"{worker}: {error.args[0]}") from error
-    return pickle.loads(work.work)  # noqa: S301
-
-
-@lru_cache(KEPT)
-def _unpickled(items: bytes) -> Any:
-    return pickle.loads(items)  # noqa: S301 - of our own client
-
-
-def _worked(number: int, sent: bytes, items: bytes) -> bytes:
-    """Return the pickled outcome of an item."""
-    work = _ready(sent)
-    return _outcome(work, _unpickled(items)[number])
-
-
-def _bucketed(sent: bytes, *pieces: bytes) -> bytes:
-    """Return the pickled outcome of the pieces of a bucket."""
-    return _outcome(_ready(sent), [pickle.loads(each) for each in pieces if each])  # noqa: S301 - of our own tasks
-
-
-def _outcome(ready: tuple[Callable[..., Any], Callable[..., Any] | None], item: Any) -> bytes:
-    (work, join), found = ready, list[Any]()
-    try:
-        if isinstance(item, Broken):
-            raise item.error
-        for each in work(item):
-            found = [join(found[0], each)] if found and join is not None else [*found, each]
-    except MsecliError as error:
-        return pickle.dumps(Outcome(tuple(found), error))
-    return pickle.dumps(Outcome(tuple(found), None))
-
-
-def _dealt(number: int, sent: bytes, items: bytes, buckets: int) -> tuple[bytes, ...]:
-    """Return the pickled outcome of dealing an item, and its pieces."""
-    return _pieces(_ready(sent), buckets, _unpickled(items)[number])
-
-
-def _dealt_again(sent: bytes, buckets: int, *pieces: bytes) -> tuple[bytes, ...]:
-    """Return the pickled outcome of dealing the pieces of a bucket, and what they become."""
-    return _pieces(_ready(sent), buckets, [pickle.loads(each) for each in pieces if each])  # noqa: S301 - of our tasks
-
-
-def _pieces(ready: tuple[Callable[..., Any], Any], buckets: int, item: Any) -> tuple[bytes, ...]:
-    deal, _ = ready
-    try:
-        told, pieces = deal(item)
-    except MsecliError as error:
-        return pickle.dumps(Outcome((), error)), *([b""] * buckets)
-    return pickle.dumps(Outcome((told,), None)), *(b"" if each is None else pickle.dumps(each) for each in pieces)
-
-
-def _element(dealt: tuple[bytes, ...], place: int) -> bytes:
-    return dealt[place]
-
-
-def _joined(sent: bytes, *outcomes: bytes) -> bytes:
-    """Return the pickled outcome of successive items together."""
-    _, join = _ready(sent)
-    return pickle.dumps(_merged(join, NOTHING, map(pickle.loads, outcomes)))
-
-
-def _merged(join: Callable[[Any, Any], Any], whole: Outcome, outcomes: Iterable[Outcome]) -> Outcome:
-    """Return the outcome of items, and of successive ones behind them, up to the first error."""
-    for more in outcomes:
-        found = (*whole.found, *more.found)
-        whole = Outcome((reduce(join, found),) if found else (), more.error)
-        if whole.error is not None:
-            break
-    return whole
-
-
-@cache
-def _versions() -> tuple[str, ...]:
-    return tuple(each() for each in VERSIONS.values())
-
-
-def _refuse_others(there: Mapping[str, Any], here: Sequence[str]) -> None:
-    """Refuse processes with other versions, or without a library; those that are gone say nothing.
-
-    Raises
-    ------
-    ReadWriteError
-    """
-    problems = list[str]()
-    for process, found in there.items():
-        if isinstance(found, PackageNotFoundError):
-            problems.append(f"{process} has {found.name} not at all")
-        elif isinstance(found, Exception):
-            if not isinstance(found, GONE):
-                raise found
-        else:
-            problems += [
-                f"{process} has {name} {each}, this process has {own}"
-                for name, each, own in zip(VERSIONS, found, here, strict=True)
-                if each != own
-            ]
-    if problems:
-        raise ReadWriteError("\n".join([*problems[:SHOWN], "install the same versions everywhere"]))
-
-
-# And this here again.
 
 
 def _address_in(path: str) -> str:
