@@ -59,6 +59,8 @@ else:
                 raise TypeError(f"{type(self).__name__}({', '.join(self._fields)}) has no {', '.join(named)}")
             return replaced
 
+        __replace__ = _replace  # of copy.replace, from Python 3.13 on
+
         def _asdict(self) -> dict[str, object]:
             return dict(zip(self._fields, self, strict=True))
 

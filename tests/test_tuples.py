@@ -70,6 +70,7 @@ SEEN: list[Callable[[Any], Any]] = [
     lambda kind: kind(1)._asdict(),
     lambda kind: tuple(kind(1)._replace(b="z")),
     lambda kind: (type(kind(1)._replace(a=2)) is kind, type(kind(1)) is kind),
+    lambda kind: hasattr(copy, "replace") and tuple(copy.replace(kind(1), b="z")),
     lambda kind: tuple(kind._make([1, "y", ()])),
     lambda kind: (kind._fields, kind._field_defaults, kind.__match_args__),
     lambda kind: kind.__annotations__.keys(),
