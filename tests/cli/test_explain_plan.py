@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -148,9 +149,10 @@ def test_a_dry_run_looks_here_whatever_the_engine(run: Run) -> None:
     assert call is not None
     assert call.command == "score('x.csv', pred='pred', target='target', engine='dask')"
     # What the workers cannot do is refused as without a look.
-    frame(10).to_csv("x.csv.gz", index=False)
-    ran = run("compute", "x.csv.gz", *words[2:], "--engine", "dask", "--local", "2", "--dry-run")
-    assert (ran.code, "x.csv.gz is compressed" in ran.err) == (2, True)
+    with gzip.open("x.npy.gz", "wb") as file:
+        np.save(file, np.zeros((10, 2)))
+    ran = run("compute", "x.npy.gz", "-p", "0", "-t", "1", "--engine", "dask", "--local", "2", "--dry-run")
+    assert (ran.code, "x.npy.gz is compressed" in ran.err) == (2, True)
 
 
 def test_a_stream_has_parts_as_it_comes(run: Run) -> None:
