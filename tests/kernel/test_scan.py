@@ -459,3 +459,30 @@ def test_arrow_reads_ordinary_text_and_leaves_the_rest(monkeypatch: pytest.Monke
     for text in (b"x,a\n", b"1\n", b"1,\xff\n"):
         python_text.scan(text, TWO, wanted)
     assert found[3:] == [None] * 3
+
+
+@pytest.mark.parametrize("before", range(18))
+@pytest.mark.parametrize("after", [0, 1, 9])
+def test_labels_are_utf8_wherever_their_letters_stand(kernel: Kernel, before: int, after: int) -> None:
+    chosen = np.random.default_rng([before, after])
+    letters = [
+        b"\xc3\xa9",
+        b"\xe2\x82\xac",
+        b"\xf0\x9f\x98\x80",
+        b"\x80",
+        b"\xc0\x80",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+    ]
+    letters += [chosen.bytes(int(chosen.integers(1, 5))) for _ in range(40)]
+    for letter in letters:
+        text = b"a" * before + letter + b"b" * after
+        if set(letter) & set(b'\r\n",') or not text:
+            continue
+        scan = kernel.scan(b"1," + text + b"\n", TWO, [Wanted(1, Kind.TEXT)])
+        try:
+            expected = text.decode()
+        except UnicodeDecodeError:
+            assert scan.fault == Fault("text", 0, 1, 0, 2)
+        else:
+            assert (scan.fault, strings(scan.columns[0])) == (None, [expected])
