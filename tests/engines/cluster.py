@@ -22,6 +22,15 @@ ENVIRONMENT = {**os.environ, "PYTHONWARNINGS": "ignore", "DASK_DISTRIBUTED__COMM
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
+SMALL = {
+    "msecli.formats.csv.PART_BYTES": 2_000,
+    "msecli.formats.csv.RANGES_SURVEYED": 3,
+    "msecli.formats.stored.PART_ELEMENTS": 200,
+    "msecli.scoring.spans.BYTES_PER_SECOND": 5_000,
+    "msecli.scoring.spans.VALUES_PER_SECOND": 200,
+}
+"""Constants by which small files are cut into many parts and some tasks, and text into many stretches."""
+
 
 class Cluster:
     """A scheduler and its workers, each a process of its own.

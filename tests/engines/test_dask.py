@@ -18,7 +18,7 @@ import pytest
 
 import msecli
 from tests.conftest import Ran
-from tests.engines.cluster import Cluster, cluster_of
+from tests.engines.cluster import SMALL, Cluster
 from tests.engines.test_agreement import OMIT, ROWS, all_of, columns, stored
 
 distributed = pytest.importorskip("distributed")
@@ -39,21 +39,11 @@ COMPUTE: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster_of(tmp_path_factory.mktemp("cluster"), workers=2) as started:
-        yield started
-
-
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut small files into many parts, some tasks, and text into many stretches."""
     for constant, value in {
-        "msecli.formats.csv.PART_BYTES": 2_000,
-        "msecli.formats.csv.RANGES_SURVEYED": 3,
-        "msecli.formats.stored.PART_ELEMENTS": 200,
-        "msecli.scoring.spans.BYTES_PER_SECOND": 5_000,
-        "msecli.scoring.spans.VALUES_PER_SECOND": 200,
+        **SMALL,
         "msecli.engines.dask.FEWEST_ITEMS": 3,
         "msecli.engines.dask.ITEMS_PER_THREAD": 2,
         "msecli.engines.dask.JOINED_AT_ONCE": 2,

@@ -5,7 +5,7 @@ The scheduler and two workers are processes of their own. What is expected is th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 import msecli
 from msecli.results.compare import Comparison
 from tests.conftest import Ran
-from tests.engines.cluster import Cluster, cluster_of
+from tests.engines.cluster import Cluster
 from tests.engines.test_agreement import ROWS, all_of, columns, stored
 from tests.engines.test_dask_keys import _small, shuffled, written
 
@@ -39,12 +39,6 @@ CASES: dict[str, dict[str, Any]] = {
     "common rows by the bootstrap": {"fewer": True, "unmatched": "skip", "test": "bootstrap", "resamples": 50},
     "signs of common rows": {"fewer": True, "unmatched": "skip", "test": "permutation", "resamples": 50, **OMIT},
 }
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster_of(tmp_path_factory.mktemp("cluster"), workers=2) as started:
-        yield started
 
 
 def in_order(data: dict[str, Any], seed: int, rows: int = ROWS) -> dict[str, Any]:

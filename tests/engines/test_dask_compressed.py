@@ -8,7 +8,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pytest
 
 import msecli
 from tests.conftest import Ran
-from tests.engines.cluster import Cluster, cluster_of
+from tests.engines.cluster import Cluster
 from tests.engines.test_agreement import all_of
 from tests.engines.test_dask import TEXT, texts_of
 
@@ -34,12 +34,6 @@ CODECS: Mapping[str, Callable[[bytes], bytes]] = {
     "xz": lzma.compress,
     "zst": lambda text: pa.compress(text, "zstd", asbytes=True),
 }
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster_of(tmp_path_factory.mktemp("cluster"), workers=2) as started:
-        yield started
 
 
 @pytest.fixture(autouse=True)

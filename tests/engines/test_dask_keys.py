@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pytest
 
 import msecli
 from tests.conftest import Ran
-from tests.engines.cluster import ENVIRONMENT, Cluster, cluster_of, wait_until
+from tests.engines.cluster import ENVIRONMENT, SMALL, Cluster, cluster_of, wait_until
 from tests.engines.test_agreement import OMIT, ROWS, all_of, columns, stored
 from tests.engines.test_dask_faults import ended, started
 
@@ -45,21 +45,11 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster_of(tmp_path_factory.mktemp("cluster"), workers=2) as started:
-        yield started
-
-
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut small files into many parts, and deal their rows into more buckets than workers."""
     for constant, value in {
-        "msecli.formats.csv.PART_BYTES": 2_000,
-        "msecli.formats.csv.RANGES_SURVEYED": 3,
-        "msecli.formats.stored.PART_ELEMENTS": 200,
-        "msecli.scoring.spans.BYTES_PER_SECOND": 5_000,
-        "msecli.scoring.spans.VALUES_PER_SECOND": 200,
+        **SMALL,
         "msecli.scoring.buckets.BUCKETS_PER_JOB": 3,
         "msecli.scoring.buckets.HANDED_BYTES": 1,
         "msecli.engines.dask.JOINED_AT_ONCE": 2,

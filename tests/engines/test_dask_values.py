@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from random import Random
@@ -78,12 +78,6 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         "msecli.engines.dask.ITEMS_PER_THREAD": 1,
     }.items():
         monkeypatch.setattr(constant, value)
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster_of(tmp_path_factory.mktemp("cluster"), workers=2) as started:
-        yield started
 
 
 @pytest.fixture
